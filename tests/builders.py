@@ -1,0 +1,149 @@
+"""One builder for changes and one for stock items, so that a test names only what it is about.
+
+Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past nine of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, localcontext
+from typing import Final
+
+from inventory_updater.stock import Change, StockItem, read_item
+
+Number = Decimal | int | str | None
+
+RIGHT: Final = "right"
+"""For a derived figure of ``item``: work it out, as a finished job would have left it."""
+
+
+def moment(time: str, *, day: int = 2) -> str:
+    """The stored time of ``HH:MM`` or ``HH:MM:SS.ffffff`` on that day of March 2026; a stored time is left as it is."""
+    if time.endswith("Z"):
+        return time
+    return f"2026-03-{day:02}T{time}{'HH:MM:00.000000'[len(time) :]}Z"
+
+
+NOW: Final = moment("18:00")
+"""The clock of a test, unless it says otherwise: after every change of the day that has no later time."""
+
+
+def change(
+    change_id: str,
+    kind: object = "adjustment",
+    value: object = 1,
+    at: str = "09:00",
+    *,
+    reason: str | None = None,
+    reference: str | None = None,
+) -> Change:
+    """A change of the trading day; whole numbers become ``Decimal``, anything else is kept as a writer left it."""
+    number = Decimal(value) if isinstance(value, int) else value
+    return Change(change_id, kind, number, moment(at), reason, reference)
+
+
+def item_attributes(
+    on_hand: Number = 10,
+    *,
+    sku: str = "mug",
+    location_id: str = "DC1",
+    reserved: Number = 0,
+    safety_stock: Number = 0,
+    reorder_point: Number = 0,
+    unit_price: Number = "2.50",
+    available: Number = RIGHT,
+    stock_status: str | None = RIGHT,
+    stock_value: Number = RIGHT,
+    pending: Iterable[Change] = (),
+    next_change_at: str | None = RIGHT,
+    settled: Mapping[str, tuple[str, str]] | None = None,
+    rejected: Iterable[tuple[Change, str]] = (),
+    settled_before: str | None = None,
+    last_set: Mapping[str, tuple[str, str]] | None = None,
+    version: Number = 7,
+) -> dict[str, object]:
+    """The attributes of a stock item as DynamoDB holds them; ``None`` leaves an attribute out.
+
+    Args:
+        settled: change id -> (settled at, effective at).
+        rejected: changes, each with the time at which it was rejected.
+        last_set: kind -> (effective at, change id).
+    """
+    derived = _derived(_number(on_hand), _number(reserved), _number(safety_stock), _number(reorder_point), unit_price)
+    changes = {each.change_id: each for each in pending}
+    figures: dict[str, object] = {
+        "on_hand": _number(on_hand),
+        "reserved": _number(reserved),
+        "safety_stock": _number(safety_stock),
+        "reorder_point": _number(reorder_point),
+        "unit_price": _number(unit_price),
+        "available": derived["available"] if available == RIGHT else _number(available),
+        "stock_status": derived["stock_status"] if stock_status == RIGHT else stock_status,
+        "stock_value": derived["stock_value"] if stock_value == RIGHT else _number(stock_value),
+        "next_change_at": min((each.effective_at for each in changes.values()), default=None)
+        if next_change_at == RIGHT
+        else next_change_at,
+        "settled_before": settled_before and moment(settled_before),
+        "version": _number(version),
+    }
+    maps: dict[str, dict[str, object]] = {
+        "pending_changes": {change_id: _stored(each) for change_id, each in changes.items()},
+        "settled_changes": {
+            change_id: {"settled_at": moment(settled_at), "effective_at": moment(effective_at)}
+            for change_id, (settled_at, effective_at) in (settled or {}).items()
+        },
+        "rejected_changes": {
+            each.change_id: _stored(each)
+            | {
+                "code": "INSUFFICIENT_STOCK",
+                "message": "there were only 3",
+                "rejected_at": moment(at),
+                "job_id": "job-0",
+            }
+            for each, at in rejected
+        },
+        "last_set": {
+            kind: {"effective_at": moment(effective_at), "change_id": change_id}
+            for kind, (effective_at, change_id) in (last_set or {}).items()
+        },
+    }
+    return (
+        {"sku": sku, "location_id": location_id}
+        | {name: value for name, value in figures.items() if value is not None}
+        | {name: entries for name, entries in maps.items() if entries}
+    )
+
+
+def item(on_hand: Number = 10, **rest: object) -> StockItem:
+    """The stock item with the attributes of ``item_attributes``."""
+    read = read_item(item_attributes(on_hand, **rest))  # type: ignore[arg-type]  # one list of parameters, not two
+    assert isinstance(read, StockItem), read
+    return read
+
+
+def _number(value: Number) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _derived(
+    on_hand: Decimal | None,
+    reserved: Decimal | None,
+    safety_stock: Decimal | None,
+    reorder_point: Decimal | None,
+    unit_price: Number,
+) -> dict[str, object]:
+    if on_hand is None:
+        return {"available": None, "stock_status": None, "stock_value": None}
+    with localcontext(prec=200):
+        available = on_hand - (reserved or 0) - (safety_stock or 0)
+        low = "LOW_STOCK" if available <= (reorder_point or 0) else "IN_STOCK"
+        return {
+            "available": available,
+            "stock_status": "OUT_OF_STOCK" if available <= 0 else low,
+            "stock_value": None if unit_price is None else on_hand * Decimal(unit_price),
+        }
+
+
+def _stored(each: Change) -> dict[str, object]:
+    optional = {"reason": each.reason, "reference": each.reference}
+    return {"kind": each.kind, "value": each.value, "effective_at": each.effective_at} | {
+        name: text for name, text in optional.items() if text is not None
+    }
