@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from builders import NOW, change, item_attributes, moment
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.builders import NOW, change, item_attributes, moment
 
-from inventory_updater.planning import InvalidItem, Plan, Policy, Unchanged, plan
-from inventory_updater.stock import Change, StockItem, read_item
+from inventory_updater.planning import Plan, Policy, Unchanged, plan
+from inventory_updater.stock import Change, InvalidItem, StockItem, read_item
 
 ATTRIBUTE_OF = {
     "count": "on_hand",
@@ -159,7 +159,7 @@ def model_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) ->
 @given(lists_of_changes(), st.sets(st.integers(0, MINUTES - 1)), openings(), st.booleans(), st.booleans())
 def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_closing_stock_is_the_same(
     changes: list[Change], cuts: set[int], opening: dict[str, Decimal | None], allow_negative: bool, just_in_time: bool
-):
+) -> None:
     model, shelf = model_and_shelf(opening, allow_negative)
     model.pending = list(changes)
     model.run(minute(MINUTES))
@@ -183,7 +183,7 @@ def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_cl
 @given(st.data(), lists_of_changes(), openings(), st.booleans())
 def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
     data: st.DataObject, changes: list[Change], opening: dict[str, Decimal | None], allow_negative: bool
-):
+) -> None:
     model, shelf = model_and_shelf(opening, allow_negative)
     waiting = list(changes)
     while waiting:
@@ -206,7 +206,7 @@ def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
 @given(st.data(), lists_of_changes())
 def test_the_latest_setting_of_each_kind_stands_in_the_end_whatever_the_order_of_arrival(
     data: st.DataObject, changes: list[Change]
-):
+) -> None:
     shelf = Shelf(item_attributes(5), Policy())
     for each in changes:
         shelf.deliver([each])
