@@ -1,0 +1,57 @@
+"""Start, stop and look at the embedded engine of this checkout."""
+
+import argparse
+import sys
+
+from engine import EngineFailed, EngineNotRunning, running_engine, start_engine, stop_engine
+
+EXIT_BAD_INPUT = 2
+
+
+def start() -> int:
+    """Start the engine unless it runs."""
+    try:
+        engine = running_engine()
+        print(f"the embedded engine is running already: {engine.endpoint_url}")
+    except EngineNotRunning:
+        engine = start_engine()
+        print(f"the embedded engine is running: {engine.endpoint_url}")
+    return 0
+
+
+def stop() -> int:
+    """Stop the engine; that none runs is fine."""
+    print("the embedded engine is stopped" if stop_engine() else "the embedded engine was not running")
+    return 0
+
+
+def status() -> int:
+    """Say where the engine answers; status 2 when none runs."""
+    engine = running_engine()
+    print(f"the embedded engine is running: {engine.endpoint_url} (process {engine.pid}, region {engine.region})")
+    return 0
+
+
+VERBS = {"start": start, "stop": stop, "status": status}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0 done, 2 not running or not to be started."""
+    parser = argparse.ArgumentParser(
+        description="The embedded engine: AWS's services on this machine, for this checkout, on 127.0.0.1 only.",
+        epilog="Its port is remembered in .local/engine.json, its log is .local/engine.log. It keeps nothing when stopped.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("start", help="start it on a free port, unless it is running")
+    verbs.add_parser("stop", help="stop it, and with it forget everything it holds")
+    verbs.add_parser("status", help="say whether it is running, and where")
+    verb = parser.parse_args(arguments).verb
+    try:
+        return VERBS[verb]()
+    except (EngineNotRunning, EngineFailed) as problem:
+        print(f"local.py: {problem}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
