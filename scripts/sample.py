@@ -1,0 +1,326 @@
+"""Sample stock and changes of a shop that does not exist: the same seed always gives the same two files.
+
+The changes of an item are made up along its timeline with its stock kept in mind, so that it is known beforehand what
+becomes of each: run once at or after `around`, a job rejects the oversold and nothing else, leaves the future changes
+pending and applies the rest.
+
+    40 days before       20 days before         7 days before                  around                      2099
+    |  late changes,     |                      |  changes, each at a moment    |                           |  future
+    |  sent only now     |                      |  of its own within its item   |                           |  changes
+"""
+
+import csv
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, TypeVar
+
+from inventory_updater.csv_format import CHANGE_COLUMNS, STOCK_COLUMNS
+from inventory_updater.stock import ItemKey, plain
+
+# A fixed moment, so that the files do not depend on when they are made; it has passed, so that due changes are due.
+AROUND: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
+FUTURE: Final = datetime(2099, 1, 5, 6, tzinfo=UTC)
+
+# An item may hold 1,000 pending changes; the items in demand get up to three times the average.
+MAXIMUM_CHANGES_PER_ITEM: Final = 100
+
+DAY: Final = 24 * 60 * 60
+
+T = TypeVar("T")
+
+LOCATIONS: Final = ("LEEDS-DC", "BRISTOL-DC", "YORK-SHOP", "BATH-SHOP", "ONLINE")
+COLOURS: Final = ("Ash Grey", "Chalk", "Cobalt", "Forest", "Mustard", "Navy", "Ochre", "Rosé", "Sage", "Terracotta")
+LINES: Final = ("Alder", "Beacon", "Cairn", "Dale", "Ember", "Fjord", "Garth", "Heath", "Ivel", "Lark", "Moor", "Tarn")
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What a kind of product is called, costs (in pence) and is counted in (`places` decimals: 0 for pieces)."""
+
+    prefix: str
+    nouns: tuple[str, ...]
+    cheapest: int
+    dearest: int
+    usual_stock: int
+    places: int = 0
+
+
+CATEGORIES: Final = (
+    Category("KIT", ("Stoneware Mug", "Cereal Bowl", "Serving Plate", "Milk Jug", "Teapot, 1.2 l"), 450, 3200, 180),
+    Category("TXT", ("Tea Towel", "Cushion Cover", "Table Runner", "Wool Throw", "Apron"), 600, 6500, 120),
+    Category("LGT", ("Desk Lamp", "Pendant Shade", 'Lantern, 8" tall', "String Lights"), 1200, 14500, 60),
+    Category("STA", ("Notebook A5", "Gift Wrap Roll", "Card Set of 8", "Brass Ruler"), 150, 1800, 400),
+    Category("GRD", ("Plant Pot", "Watering Can", "Seed Tin", "Bird Feeder"), 350, 4200, 150),
+    Category("FAB", ("Linen by the metre", "Cotton Print by the metre"), 800, 2600, 300, places=2),
+    Category("DEL", ("Coffee Beans by the kilogram", "Loose Tea by the kilogram"), 1400, 5200, 90, places=3),
+)
+
+# What a hundred changes are made of; a group stays together on one item. The groups that come first are one of every
+# special sort, so that even a small sample has them all.
+LATE_THEN_COUNT: Final = ("late", "count")
+FIRST_GROUPS: Final[tuple[tuple[str, ...], ...]] = (
+    ("oversold",),
+    ("future",),
+    LATE_THEN_COUNT,
+    ("price",),
+    ("reorder_point",),
+    ("safety_stock",),
+)
+OTHER_GROUPS: Final[tuple[tuple[str, ...], ...]] = (
+    ("oversold",),
+    *(("future",),) * 2,
+    *(LATE_THEN_COUNT,) * 2,
+    *(("late",),) * 3,
+    *(("count",),) * 2,
+    *(("price",),) * 7,
+    ("reorder_point",),
+    ("safety_stock",),
+    *(("received",),) * 18,
+    *(("returned",),) * 4,
+    *(("damaged",),) * 3,
+    *(("sold",),) * 47,
+)
+GROUPS: Final = tuple(dict.fromkeys((*FIRST_GROUPS, *OTHER_GROUPS)))
+
+REASONS: Final = {
+    "sold": ("sale", "order"),
+    "received": ("goods received", "delivery"),
+    "returned": ("return", "order"),
+    "damaged": ("damaged, written off", "report"),
+    "oversold": ("sale", "wholesale order"),
+    "count": ("stock count", "count"),
+    "price": ("new price", "price list"),
+    "reorder_point": ("yearly review", "review"),
+    "safety_stock": ("yearly review", "review"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was written, and what becomes of the changes in one job that runs at or after the moment of the sample."""
+
+    stock_file: Path
+    changes_file: Path
+    items: int
+    changes: int
+    applied: int
+    rejected: int
+    future: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleItem:
+    """One item: its row in the stock file, and what its changes need to know. `unit` is one piece, metre or kilogram
+    in the smallest quantity that it is sold in, which all whole numbers count; `price` is in pence, 0 without one.
+    """
+
+    row: tuple[str, ...]
+    sku: str
+    location_id: str
+    on_hand: int
+    usual_stock: int
+    price: int
+    places: int
+
+    @property
+    def unit(self) -> int:
+        return int(10**self.places)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SampleChange:
+    """One change without its id, ordered by when it was sent; times are seconds since 1970."""
+
+    sent_at: int
+    item_number: int
+    effective_at: int
+    cells: tuple[str, ...]
+
+
+def write_sample(directory: Path, items: int, changes: int, seed: int, around: datetime = AROUND) -> Sample:
+    """Write `stock.csv` and `changes.csv` into the directory, which is made where it is missing.
+
+    `around` is the moment of the sample, with a zone: every change that is due is due by then.
+
+    Raises:
+        ValueError: when a number is negative, or there are more changes than so many items may hold.
+        OSError: when the files cannot be written.
+    """
+    if items < 0 or changes < 0 or seed < 0:
+        raise ValueError("the numbers of items and changes and the seed may not be negative")
+    if changes > items * MAXIMUM_CHANGES_PER_ITEM:
+        raise ValueError(f"{items} items are too few for {changes} changes: {MAXIMUM_CHANGES_PER_ITEM} an item at most")
+    directory.mkdir(parents=True, exist_ok=True)
+    stock_file, changes_file = directory / "stock.csv", directory / "changes.csv"
+    # Two sources of chance, so that the stock of a seed is the same whatever the number of changes.
+    demand = Chance(f"{seed} changes")
+    sorts_of_item = _sorts_of_items(demand, items, changes)
+    sent: list[SampleChange] = []
+    with stock_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(STOCK_COLUMNS)
+        for number, item in enumerate(_items(Chance(f"{seed} stock"), items)):
+            writer.writerow(item.row)
+            if sorts := sorts_of_item.get(number):
+                sent += _Timeline(demand, item, number, int(around.timestamp())).changes(sorts)
+    sent.sort()
+    with changes_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CHANGE_COLUMNS)
+        width = max(4, len(str(changes)))
+        # The seed is in the id, so that the changes of a second sample can be scheduled on the stock of a first.
+        writer.writerows((f"S{seed}-{number:0{width}d}", *change.cells) for number, change in enumerate(sent, start=1))
+    sorts = list(itertools.chain.from_iterable(sorts_of_item.values()))
+    rejected, future = sorts.count("oversold"), sorts.count("future")
+    return Sample(stock_file, changes_file, items, changes, changes - rejected - future, rejected, future)
+
+
+class Chance:
+    """Choices that follow from a seed; made of `random()` alone, whose numbers Python promises never to change."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed).random
+
+    def whole(self, least: int, most: int) -> int:
+        return least + int(self._random() * (most - least + 1))
+
+    def one_of(self, values: Sequence[T]) -> T:
+        return values[self.whole(0, len(values) - 1)]
+
+    def happens(self, percent: int) -> bool:
+        return self._random() * 100 < percent
+
+    def shuffled(self, values: Sequence[T]) -> list[T]:
+        shuffled = list(values)
+        for last in range(len(shuffled) - 1, 0, -1):
+            other = self.whole(0, last)
+            shuffled[last], shuffled[other] = shuffled[other], shuffled[last]
+        return shuffled
+
+
+def _items(chance: Chance, count: int) -> Iterator[SampleItem]:
+    """Yield the items, product by product, each product at one to three locations."""
+    made = 0
+    for product in itertools.count(1):
+        if made == count:
+            return
+        category = chance.one_of(CATEGORIES)
+        name = f"{chance.one_of(LINES)} {chance.one_of(category.nouns)}, {chance.one_of(COLOURS)}"
+        price = 0 if chance.happens(2) else chance.whole(category.cheapest, category.dearest)
+        for location_id in sorted(chance.shuffled(LOCATIONS)[: chance.whole(1, 3)])[: count - made]:
+            yield _item(chance, category, ItemKey(f"{category.prefix}-{product:06d}", location_id), name, price)
+            made += 1
+
+
+def _item(chance: Chance, category: Category, key: ItemKey, name: str, price: int) -> SampleItem:
+    unit = int(10**category.places)
+    usual_stock = category.usual_stock * unit
+    on_hand = 0 if chance.happens(3) else chance.whole(usual_stock // 10, usual_stock * 2)
+    reserved = chance.whole(0, on_hand // 10)
+    safety_stock = chance.whole(0, category.usual_stock // 20) * unit
+    reorder_point = chance.whole(0, category.usual_stock // 4) * unit
+    quantities = (_decimal(units, category.places) for units in (on_hand, reserved, safety_stock, reorder_point))
+    money = (_decimal(price, 2), "GBP") if price else ("", "")
+    return SampleItem((*key, *quantities, *money, name), *key, on_hand, usual_stock, price, category.places)
+
+
+def _decimal(units: int, places: int) -> str:
+    return plain(Decimal(units).scaleb(-places))
+
+
+def _sorts_of_items(chance: Chance, items: int, changes: int) -> dict[int, list[str]]:
+    """Return which sorts of changes each item gets, for those that get any.
+
+    Half of the changes go to every fifth item: some products sell, most lie.
+    """
+    sorts: dict[int, list[str]] = {}
+    left = changes
+    while left:
+        for group in (*FIRST_GROUPS, *chance.shuffled(OTHER_GROUPS)):
+            number = 5 * chance.whole(0, (items - 1) // 5) if chance.happens(50) else chance.whole(0, items - 1)
+            sorts.setdefault(number, []).extend(group[:left])
+            left = max(0, left - len(group))
+    return sorts
+
+
+class _Timeline:
+    """The changes of one item, each made up in the knowledge of what is on hand at its moment."""
+
+    def __init__(self, chance: Chance, item: SampleItem, number: int, around: int) -> None:
+        self._chance = chance
+        self._item = item
+        self._number = number
+        self._around = around
+        self._on_hand = item.on_hand
+
+    def changes(self, sorts: Sequence[str]) -> Iterator[SampleChange]:
+        # In one instant the order of the changes would follow from their ids: no two of an item share one.
+        moments: set[int] = set()
+        for sort in sorts:
+            while (moment := self._moment(sort)) in moments:
+                pass
+            moments.add(moment)
+        late = [sort for sort in sorts if sort == "late"]
+        future = [sort for sort in sorts if sort == "future"]
+        others = self._chance.shuffled([sort for sort in sorts if sort not in ("late", "future")])
+        for moment, sort in zip(sorted(moments), (*late, *others, *future), strict=True):
+            yield self._change(moment, sort)
+
+    def _moment(self, sort: str) -> int:
+        """When a change of this sort takes effect: see the drawing at the top."""
+        if sort == "late":
+            return self._around - self._chance.whole(20 * DAY, 40 * DAY)
+        if sort == "future":
+            return max(int(FUTURE.timestamp()), self._around + 365 * DAY) + self._chance.whole(0, 30 * DAY)
+        return self._around - self._chance.whole(0, 7 * DAY)
+
+    def _change(self, effective_at: int, sort: str) -> SampleChange:
+        is_sent_now = sort in ("late", "future")
+        sent_at = self._around - self._chance.whole(0, DAY) if is_sent_now else effective_at
+        if sort == "future":
+            meant = self._chance.one_of(("received", "price", "count"))
+        elif sort == "late":
+            meant = self._chance.one_of(("sold", "sold", "returned"))
+        else:
+            meant = sort
+        if meant in ("sold", "damaged") and not self._on_hand:
+            meant = "received"
+        kind, value = self._kind_and_value(meant)
+        reason, document = REASONS[meant]
+        cells = (
+            self._item.sku,
+            self._item.location_id,
+            kind,
+            value,
+            f"{datetime.fromtimestamp(effective_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            f"{reason}, booked late" if sort == "late" else reason,
+            f"{document} {self._chance.whole(10_000, 99_999)}",
+        )
+        return SampleChange(sent_at, self._number, effective_at, cells)
+
+    def _kind_and_value(self, meant: str) -> tuple[str, str]:
+        item, chance = self._item, self._chance
+        if meant == "price":
+            return "price", _decimal((item.price or 1_000) * chance.whole(80, 125) // 100, 2)
+        if meant in ("reorder_point", "safety_stock"):
+            return meant, _decimal(chance.whole(0, item.usual_stock // item.unit // 4) * item.unit, item.places)
+        if meant == "count":
+            self._on_hand = max(0, self._on_hand + chance.whole(-3, 3) * item.unit)
+            return "count", _decimal(self._on_hand, item.places)
+        if meant == "oversold":
+            return "adjustment", _decimal(-self._on_hand - chance.whole(1, item.usual_stock), item.places)
+        if meant == "sold":
+            quantity = -min(self._on_hand, chance.whole(1, item.usual_stock // 10))
+        elif meant == "damaged":
+            quantity = -min(self._on_hand, chance.whole(1, 3) * item.unit)
+        elif meant == "returned":
+            quantity = chance.whole(1, 3) * item.unit
+        else:
+            quantity = chance.whole(item.usual_stock // 4, item.usual_stock)
+        self._on_hand += quantity
+        return "adjustment", _decimal(quantity, item.places)
