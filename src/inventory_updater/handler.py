@@ -1,0 +1,96 @@
+"""The Lambda entry: wire and dispatch, let failures raise."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Protocol
+
+import boto3
+from botocore.config import Config
+
+from inventory_updater.inventory_table import InventoryTable, client_config
+from inventory_updater.job import BadRequestError, JobRequest, Services, close_job, open_job, update_segment
+from inventory_updater.job_table import JobTable
+from inventory_updater.settings import Settings
+
+
+class Context(Protocol):
+    """What the handler uses of the context object.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@cache
+def services() -> Services:
+    """The services of this function's environment, made once a process."""
+    return make_services(Settings.from_environment(os.environ), boto3.Session())
+
+
+def make_services(settings: Settings, session: boto3.Session) -> Services:
+    """Wire the services that ``settings`` name."""
+    dynamodb = session.client("dynamodb", config=client_config(settings.write_concurrency))
+    metrics = session.client(
+        "cloudwatch",
+        config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10),
+    )
+    return Services(
+        InventoryTable(dynamodb, settings.inventory_table),
+        JobTable(
+            dynamodb,
+            settings.jobs_table,
+            retention_days=settings.job_retention_days,
+            clock=lambda: datetime.now(UTC),
+        ),
+        metrics,
+        settings,
+    )
+
+
+def handle(event: Mapping[str, object], context: Context) -> dict[str, object]:
+    """One step of the state machine.
+
+    Raises:
+        BadRequestError: naming the field of the event that is missing or bad.
+    """
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    match event.get("action"):
+        case "open":
+            return dict(open_job(services(), _request(event)))
+        case "update":
+            segment = event.get("segment")
+            if not isinstance(segment, int) or isinstance(segment, bool):
+                raise BadRequestError("segment must be a whole number")
+            return {"done": update_segment(services(), _text(event, "job_id"), segment, seconds_left)}
+        case "close":
+            return {"status": close_job(services(), _request(event), _error(event), seconds_left).value}
+        case _:
+            raise BadRequestError('action must be "open", "update" or "close"')
+
+
+def _request(event: Mapping[str, object]) -> JobRequest:
+    wanted = event.get("input")
+    if not isinstance(wanted, Mapping):
+        raise BadRequestError("input must be an object")
+    return JobRequest.from_input(_text(event, "job_id"), _text(event, "started_at"), wanted)
+
+
+def _text(event: Mapping[str, object], name: str) -> str:
+    value = event.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequestError(f"{name} must be text")
+    return value
+
+
+def _error(event: Mapping[str, object]) -> str:
+    """What the state machine caught before it came to closing; empty where nothing went wrong."""
+    caught = event.get("error")
+    if not isinstance(caught, Mapping) or not caught.get("Error"):
+        return ""
+    return f"{caught['Error']}: {caught.get('Cause', '')}"[:1000]

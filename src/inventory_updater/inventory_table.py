@@ -1,0 +1,443 @@
+"""The inventory table: pages, items and batches of conditional writes. The only place that knows the table.
+
+The timeline of one write, with the places where it can break::
+
+    read ──▶ decide ──▶ send ──▶ condition ──▶ landed ──▶ answer
+               ▲          │         │                        │
+               │          │         └ false: the item comes back, decide again
+               │          └ refused (throttled, 5xx): send again, later
+               └───────────────────────────────── lost: sent again, the condition is false, the item that comes
+                                                  back carries this call's write id: it had landed
+
+HTTP 200 does not mean success: every statement of a batch has its own answer.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.planning import Update
+from inventory_updater.scheduling import Creation
+from inventory_updater.statements import statement
+from inventory_updater.stock import Attributes, ItemKey, read_key
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import (
+        BatchStatementErrorTypeDef,
+        ScanInputTypeDef,
+    )
+
+DUE_INDEX: Final = "due"
+BATCH_LIMIT: Final = 25
+"""How many statements AWS takes in one ``BatchExecuteStatement``."""
+
+Scope = Literal["due", "all"]
+Cursor = Mapping[str, object]
+"""Where a scan goes on, in Python values; the key of the last item read."""
+
+_RETRIED_STATEMENT_CODES: Final = frozenset(
+    {
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionConflict",
+    }
+)
+_RETRIED_REQUEST_CODES: Final = frozenset(
+    {
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "TransactionConflictException",
+    }
+)
+_BACKOFF_BASE_SECONDS: Final = 0.05
+_BACKOFF_LIMIT_SECONDS: Final = 5.0
+_ROUNDS_WITHOUT_BACKOFF: Final = 3
+_ROUND_LIMIT: Final = 200
+
+
+def client_config(write_concurrency: int) -> Config:
+    """How the product talks to DynamoDB: bounded retries, a read time-out far below a call's time, enough connections.
+
+    Parameter validation is off because it is half of what a batch costs in CPU; the parameters are made by code.
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
+    """
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=3,
+        read_timeout=10,
+        max_pool_connections=write_concurrency + 2,
+        parameter_validation=False,
+    )
+
+
+class OutOfTimeError(Exception):
+    """The time of this call ends before a write could be sent."""
+
+
+class Decision(Protocol):
+    """What was decided for an item; there is nothing to write where ``write`` is ``None``."""
+
+    @property
+    def write(self) -> Update | Creation | None: ...
+
+
+D = TypeVar("D", bound=Decision)
+Decide = Callable[[ItemKey, Attributes | None], D]
+"""Decides for an item from its attributes as they are now, ``None`` where there is no such item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a scan. ``cursor`` is ``None`` after the last one; a page may be empty and still have one."""
+
+    items: tuple[Attributes, ...]
+    cursor: Cursor | None
+    scanned: int
+    read_units: float
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult(Generic[D]):
+    """What became of one item: written, not needing a write any more, or failed with a code and a message."""
+
+    key: ItemKey
+    decision: D
+    written: bool
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(slots=True)
+class BatchReport(Generic[D]):
+    """What became of the items of a batch, and what it took."""
+
+    results: list[WriteResult[D]] = field(default_factory=list)
+    conflicts: int = 0
+    throttles: int = 0
+    write_units: float = 0.0
+
+
+class WritePace:
+    """Spreads writes so that no more than ``items_a_second`` are sent; 0 is no limit. Shared by threads."""
+
+    def __init__(
+        self,
+        items_a_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._items_a_second = items_a_second
+        self._clock = clock
+        self._sleep = sleep
+        self._next = clock()
+        self._lock = threading.Lock()
+
+    def wait(self, items: int, seconds_left: float) -> None:
+        """Return when ``items`` may be sent.
+
+        Raises:
+            OutOfTimeError: where that is not within ``seconds_left``.
+        """
+        if not self._items_a_second:
+            return
+        with self._lock:
+            now = self._clock()
+            start = max(self._next, now)
+            if start - now > seconds_left:
+                raise OutOfTimeError(f"the write rate leaves no room for {items} items")
+            self._next = start + items / self._items_a_second
+        if start > now:
+            self._sleep(start - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the work of one call.
+
+    ``seconds_left`` tells the time that remains for requests; ``check`` is asked before every batch and raises where
+    this worker may no longer write.
+    """
+
+    seconds_left: Callable[[], float] = lambda: 300.0
+    check: Callable[[], None] = lambda: None
+    pace: WritePace = field(default_factory=lambda: WritePace(0))
+    sleep: Callable[[float], None] = time.sleep
+
+    def may_retry_after(self, delay: float) -> bool:
+        return delay < self.seconds_left()
+
+
+def _never_landed(_decision: object, _attributes: Attributes) -> bool:
+    return False
+
+
+class InventoryTable:
+    """The inventory table of one environment."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def scan_page(
+        self,
+        scope: Scope,
+        as_of: str,
+        *,
+        segment: int,
+        segments: int,
+        limit: int,
+        cursor: Cursor | None,
+        limits: Limits,
+    ) -> Page:
+        """One page of a segment: of the sparse index (scope ``due``) or of the whole table, consistently (``all``).
+
+        Args:
+            scope: ``due`` reads the items with a change due at ``as_of``; ``all`` every item.
+            as_of: stored time.
+            segment: which slice, from 0; ``segments``: how many slices there are.
+            limit: how many items the page reads at most, before the filter.
+            cursor: where to go on; ``None`` for the first page.
+            limits: how long to go on while the table throttles.
+        """
+        request = scan_request(self.name, scope, as_of, segment=segment, segments=segments, limit=limit, cursor=cursor)
+        answer = _patiently(lambda: self._client.scan(**request), limits)
+        last_key = answer.get("LastEvaluatedKey")
+        return Page(
+            tuple(from_attribute_values(item) for item in answer["Items"]),
+            from_attribute_values(last_key) if last_key else None,
+            answer["ScannedCount"],
+            answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
+        )
+
+    def scan(self, scope: Scope, as_of: str = "9", limit: int = 1000) -> Iterator[Attributes]:
+        """Every item of a scope, page by page."""
+        cursor: Cursor | None = None
+        while True:
+            page = self.scan_page(scope, as_of, segment=0, segments=1, limit=limit, cursor=cursor, limits=Limits())
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def read(self, key: ItemKey) -> Attributes | None:
+        """One item as it is now; ``None`` where there is none."""
+        answer = self._client.get_item(TableName=self.name, Key=to_attribute_values(key._asdict()), ConsistentRead=True)
+        return from_attribute_values(answer["Item"]) if "Item" in answer else None
+
+    def read_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Attributes]:
+        """The items with these keys (at most 100) as they are now; those that are not there are left out."""
+        found: dict[ItemKey, Attributes] = {}
+        waiting = [to_attribute_values(key._asdict()) for key in keys]
+        for attempt in range(_ROUND_LIMIT):
+            if not waiting:
+                return found
+            if attempt:
+                time.sleep(_backoff(attempt))
+            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": waiting, "ConsistentRead": True}})
+            for item in answer["Responses"].get(self.name, []):
+                attributes = from_attribute_values(item)
+                found[read_key(attributes)] = attributes
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
+            waiting = list(unprocessed["Keys"]) if unprocessed else []
+        raise TimeoutError(f"table {self.name} did not answer for {len(waiting)} keys")
+
+    def decide_and_write(
+        self,
+        keys: Iterable[ItemKey],
+        decide: Decide[D],
+        *,
+        writers: int = 8,
+        limits: Limits | None = None,
+    ) -> Iterator[BatchReport[D]]:
+        """Read the items with these keys, decide for each and write what was decided, batch by batch."""
+        limits = limits or Limits()
+
+        def one_batch(batch: tuple[ItemKey, ...]) -> BatchReport[D]:
+            items = self.read_many(batch)
+            return self.write_batch({key: decide(key, items.get(key)) for key in batch}, decide, limits)
+
+        with ThreadPoolExecutor(writers) as executor:
+            for wave in batched(batched(keys, BATCH_LIMIT), writers * 4):
+                yield from executor.map(one_batch, wave)
+
+    def write_batch(
+        self,
+        batch: Mapping[ItemKey, D],
+        decide: Decide[D],
+        limits: Limits,
+        landed: Callable[[D, Attributes], bool] = _never_landed,
+    ) -> BatchReport[D]:
+        """Write what was decided for at most 25 items, each under its own condition.
+
+        A write whose condition fails is decided again from the item that came back, never sent again as it was. What
+        the table refuses for a while is sent again with full jitter until the time is up and then counted as failed.
+
+        Args:
+            batch: the decision for each item; those without a write are reported as they are.
+            decide: decides again after a conflict.
+            limits: time, pace and permission to write.
+            landed: whether a decision's write is the one that made the item what it is now.
+
+        Raises:
+            OutOfTimeError: where the first request could not be sent in time; nothing was written then.
+            botocore.exceptions.ClientError: where AWS refuses the request for good (access denied, no such table).
+        """
+        report = BatchReport[D]()
+        waiting: dict[ItemKey, D] = {}
+
+        def settle(key: ItemKey, decision: D) -> None:
+            if decision.write is None:
+                report.results.append(WriteResult(key, decision, written=False))
+            else:
+                waiting[key] = decision
+
+        for key, decision in batch.items():
+            settle(key, decision)
+        for round_number in range(_ROUND_LIMIT):
+            if not waiting:
+                return report
+            if limits.seconds_left() <= 0 and round_number == 0:
+                raise OutOfTimeError("no time is left for this batch")
+            limits.check()
+            limits.pace.wait(len(waiting), limits.seconds_left())
+            sent, waiting = waiting, {}
+            refused: dict[ItemKey, tuple[str, str]] = {}
+            for key, error in self._send(sent, report):
+                decision = sent[key]
+                code = error.get("Code", "")
+                if not error:
+                    report.results.append(WriteResult(key, decision, written=True))
+                elif code in ("ConditionalCheckFailed", "DuplicateItem"):
+                    report.conflicts += 1
+                    attributes = self.read(key) if code == "DuplicateItem" else _item_of(error)
+                    if attributes is not None and landed(decision, attributes):
+                        report.results.append(WriteResult(key, decision, written=True))
+                    else:
+                        refused[key] = (code, "other writers changed the item every time")
+                        settle(key, decide(key, attributes))
+                elif code in _RETRIED_STATEMENT_CODES:
+                    report.throttles += 1
+                    refused[key] = (code, error.get("Message", ""))
+                    waiting[key] = decision
+                else:
+                    report.results.append(WriteResult(key, decision, False, code, error.get("Message", "")))
+            only_conflicts = all(refused[key][0] not in _RETRIED_STATEMENT_CODES for key in waiting)
+            delay = 0.0 if only_conflicts and round_number < _ROUNDS_WITHOUT_BACKOFF else _backoff(round_number)
+            if waiting and not limits.may_retry_after(delay):
+                break
+            if waiting and delay:
+                limits.sleep(delay)
+        for key, decision in waiting.items():
+            report.results.append(WriteResult(key, decision, False, *refused[key]))
+        return report
+
+    def _send(
+        self, batch: Mapping[ItemKey, D], report: BatchReport[D]
+    ) -> "list[tuple[ItemKey, BatchStatementErrorTypeDef]]":
+        """Each item of ``batch`` with its error, ``{}`` for success."""
+        writes = {key: decision.write for key, decision in batch.items()}
+        try:
+            answer = self._client.batch_execute_statement(
+                Statements=[statement(self.name, write) for write in writes.values() if write is not None],
+                ReturnConsumedCapacity="TOTAL",
+            )
+        except (ClientError, HTTPClientError) as error:
+            code = _request_code(error)
+            if code in _RETRIED_REQUEST_CODES:
+                # Whether anything landed is unknown; a write that did fails its condition when it is sent again.
+                return [(key, {"Code": "ThrottlingError", "Message": str(error)}) for key in batch]
+            if code != "ValidationException":
+                raise
+            if len(batch) == 1:
+                return [(key, {"Code": "ValidationError", "Message": str(error)}) for key in batch]
+            # One item that AWS cannot take must not touch the others.
+            return [pair for key, decision in batch.items() for pair in self._send({key: decision}, report)]
+        report.write_units += sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", []))
+        return [(key, response.get("Error", {})) for key, response in zip(batch, answer["Responses"], strict=True)]
+
+
+def scan_request(
+    table_name: str, scope: Scope, as_of: str, *, segment: int, segments: int, limit: int, cursor: Cursor | None
+) -> "ScanInputTypeDef":
+    """The request for one page of a scan, as a value.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
+    """
+    request: ScanInputTypeDef = {
+        "TableName": table_name,
+        "Segment": segment,
+        "TotalSegments": segments,
+        "Limit": limit,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    if scope == "due":
+        request["IndexName"] = DUE_INDEX
+        request["FilterExpression"] = "next_change_at <= :as_of"
+        request["ExpressionAttributeValues"] = {":as_of": to_attribute_value(as_of)}
+    else:
+        request["ConsistentRead"] = True
+    if cursor:
+        request["ExclusiveStartKey"] = to_attribute_values(cursor)
+    return request
+
+
+T = TypeVar("T")
+
+
+def batched(elements: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """``elements`` in tuples of at most ``size`` (``itertools.batched`` came with Python 3.12)."""
+    iterator = iter(elements)
+    while batch := tuple(islice(iterator, size)):
+        yield batch
+
+
+def _backoff(attempt: int) -> float:
+    """Seconds to wait: full jitter under an exponential limit."""
+    limit = min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_BASE_SECONDS * 2 ** min(attempt, 16))
+    return random.uniform(0, limit)  # spreads load, guards nothing
+
+
+def _request_code(error: ClientError | HTTPClientError) -> str:
+    """The code of a request that failed as a whole; a broken connection counts as a server's error."""
+    if isinstance(error, HTTPClientError):
+        return "ServiceUnavailable"
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return "InternalServerError" if status >= 500 else code
+
+
+def _patiently(call: Callable[[], T], limits: Limits) -> T:
+    """The answer of ``call``, asked again with full jitter while the table refuses it for a while."""
+    attempt = 0
+    while True:
+        try:
+            return call()
+        except (ClientError, HTTPClientError) as error:
+            delay = _backoff(attempt)
+            if _request_code(error) not in _RETRIED_REQUEST_CODES or not limits.may_retry_after(delay):
+                raise
+            limits.sleep(delay)
+            attempt += 1
+
+
+def _item_of(error: "BatchStatementErrorTypeDef") -> Attributes | None:
+    """The item that a failed condition brought back; ``None`` where it was deleted."""
+    item = error.get("Item")
+    return from_attribute_values(item) if item else None

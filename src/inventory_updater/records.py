@@ -1,0 +1,172 @@
+"""What a job is and did: frozen values, no I/O."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from inventory_updater.stock import Attributes
+
+FAILURES_A_JOB: Final = 1_000
+"""How many failures a job records at most, shared out over its segments; the RUN counts them all."""
+
+
+class JobStatus(StrEnum):
+    """How a job stands or ended."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    COMPLETED_WITH_FAILURES = "COMPLETED_WITH_FAILURES"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    ABANDONED = "ABANDONED"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one page, segment or job; ``+`` adds them, the peak and the earliest time as such.
+
+    ``items_with_work`` are those that needed a write or could not be read; ``items_troubled`` those of them that
+    failed or had a change rejected. ``memory_used`` is in megabytes, ``oldest_overdue`` the earliest
+    ``effective_at`` among the due changes of items that failed.
+    """
+
+    items_scanned: int = 0
+    items_updated: int = 0
+    items_failed: int = 0
+    items_with_work: int = 0
+    items_troubled: int = 0
+    changes_applied: int = 0
+    changes_rejected: int = 0
+    changes_superseded: int = 0
+    conflicts: int = 0
+    throttles: int = 0
+    failures_recorded: int = 0
+    calls: int = 0
+    read_units: float = 0.0
+    write_units: float = 0.0
+    memory_used: float = 0.0
+    oldest_overdue: str | None = None
+
+    def __add__(self, other: "Tally") -> "Tally":
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
+        known = [time for time in (self.oldest_overdue, other.oldest_overdue) if time is not None]
+        return Tally(
+            **sums,
+            memory_used=max(self.memory_used, other.memory_used),
+            oldest_overdue=min(known, default=None),
+        )
+
+    @property
+    def failure_rate(self) -> float:
+        """The share, in percent, of the items with something to do that failed or had a change rejected."""
+        return 100.0 * self.items_troubled / self.items_with_work if self.items_with_work else 0.0
+
+    def to_map(self) -> dict[str, object]:
+        stored = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: Decimal(str(value)) if isinstance(value, float) else value
+            for name, value in stored.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_map(cls, stored: Mapping[str, object]) -> "Tally":
+        """The tally that was stored; figures that are not there are 0."""
+        values: dict[str, object] = {}
+        for figure in fields(cls):
+            value = stored.get(figure.name)
+            if isinstance(value, Decimal):
+                values[figure.name] = float(value) if isinstance(figure.default, float) else int(value)
+            elif value is not None:
+                values[figure.name] = value
+        return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
+
+
+_ADDED = tuple(field.name for field in fields(Tally) if field.name not in ("memory_used", "oldest_overdue"))
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease as it stands: who holds it until when, and which jobs lost it without closing."""
+
+    holder: str | None = None
+    held_until: str = ""
+    displaced: frozenset[str] = frozenset()
+
+    def is_open_to(self, job_id: str, now: str) -> bool:
+        """Whether ``job_id`` may take it: it is free, its own, or expired."""
+        return self.holder in (None, job_id) or self.held_until < now
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The RUN record of a job. Times are stored times, ``duration_seconds`` goes by the clock."""
+
+    job_id: str
+    status: JobStatus
+    scope: str
+    trigger: str
+    dry_run: bool
+    as_of: str
+    started_at: str
+    segments: int
+    finished_at: str | None = None
+    duration_seconds: float | None = None
+    tally: Tally = field(default_factory=Tally)
+    tally_is_exact: bool = True
+    failure_rate: float = 0.0
+    error: str | None = None
+    metrics_published_at: str | None = None
+    metrics_error: str | None = None
+    alerted_at: str | None = None
+    samples: Sequence[Attributes] = ()
+
+    @property
+    def is_settled(self) -> bool:
+        return self.status is not JobStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The SEGMENT record: how far one slice of the table has come.
+
+    ``call_is_open`` says that a call has begun and not ended: if another one finds it so, the first one died or is
+    being overtaken, and what it wrote since its last save is not in the tally.
+    """
+
+    job_id: str
+    number: int
+    cursor: Attributes | None = None
+    is_done: bool = False
+    tally: Tally = field(default_factory=Tally)
+    tally_is_exact: bool = True
+    call: int = 0
+    call_is_open: bool = False
+    call_token: str = ""
+    saves: int = 0
+    slowest_page_seconds: float = 0.0
+    was_cut_short: bool = False
+    error: str | None = None
+    updated_at: str = ""
+    samples: Sequence[Attributes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that failed, or one of its changes that was rejected (``change_id``)."""
+
+    sku: str
+    location_id: str
+    change_id: str | None
+    code: str
+    message: str
+
+    @property
+    def digest(self) -> str:
+        """Names what failed, so that a repeated page records it once."""
+        named = json.dumps([self.sku, self.location_id, self.change_id]).encode()
+        return hashlib.sha256(named).hexdigest()[:32]
