@@ -1,0 +1,315 @@
+"""Package the function, deploy the template through the AWS CLI, or delete a stack."""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from engine import CHECKOUT, EngineNotRunning, running_engine
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation.client import CloudFormationClient
+    from types_boto3_s3.client import S3Client
+
+ENVIRONMENTS: Final = ("dev", "staging", "prod", "local")
+TAG_NAMES: Final = ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
+TEMPLATE: Final = CHECKOUT / "template.yaml"
+SOURCES: Final = CHECKOUT / "src"
+BUILD_DIRECTORY: Final = CHECKOUT / "build"
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+
+_FIRST_TIME_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE_READABLE_BY_ALL: Final = 0o100644
+
+
+class BadInput(Exception):
+    """What was asked for cannot be done; the text says what is wrong."""
+
+
+class DeploymentFailed(Exception):
+    """CloudFormation did not do it; its own words have been printed already, or are the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The function's code, ready for Lambda."""
+
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What goes into one deployment."""
+
+    stack: str
+    parameters: Mapping[str, str]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The stack's tags: the parameters that are tags of its resources."""
+        return {name: self.parameters[name] for name in TAG_NAMES if name in self.parameters}
+
+
+def build_package(directory: Path = BUILD_DIRECTORY, sources: Path = SOURCES) -> Package:
+    """Zip the package `inventory_updater`; equal files make an equal archive, byte by byte, wherever and whenever.
+
+    The key holds the hash of the archive, so that new code is a new key and CloudFormation sees the difference.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "inventory-updater.zip"
+    unfinished = path.with_suffix(f".{os.getpid()}.zip")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(_package_files(sources), key=lambda file: file.relative_to(sources).as_posix()):
+            entry = zipfile.ZipInfo(file.relative_to(sources).as_posix(), _FIRST_TIME_OF_ZIP)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever this machine is: it decides how the mode is read
+            entry.external_attr = _REGULAR_FILE_READABLE_BY_ALL << 16
+            archive.writestr(entry, file.read_bytes())
+    unfinished.replace(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Package(path=path, key=f"inventory-updater/{digest}.zip")
+
+
+def _package_files(sources: Path) -> Iterable[Path]:
+    return (file for file in (sources / "inventory_updater").rglob("*") if file.suffix == ".py" or file.name == "py.typed")
+
+
+def read_parameters(file: Path) -> dict[str, str]:
+    """The parameters of a file in the form that `aws cloudformation deploy` reads: `{"Parameters": {name: value}}`."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in document["Parameters"].items()}
+    except FileNotFoundError:
+        raise BadInput(f"{file}: no such file") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
+
+
+def parse_override(text: str) -> tuple[str, str]:
+    """`Name=Value` as a pair; raises argparse.ArgumentTypeError where there is no `=` or no name."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not Name=Value")
+    return name, value
+
+
+def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
+    """The name of the bucket for code and templates of this account and region; made, closed to the public, if missing."""
+    bucket = f"inventory-updater-code-{account}-{region}"
+    try:
+        # With the owner named, since anybody could have made a bucket of this name.
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+        return bucket
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+    try:
+        if region == "us-east-1":  # the one region that must not be named
+            s3.create_bucket(Bucket=bucket)
+        else:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item]  # any region
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        pass  # another deployment was faster
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    return bucket
+
+
+def upload_package(s3: "S3Client", package: Package, bucket: str, account: str) -> None:
+    """Put the package under its key; one that lies there has the same content and stays."""
+    try:
+        s3.head_object(Bucket=bucket, Key=package.key, ExpectedBucketOwner=account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            raise
+        s3.put_object(Bucket=bucket, Key=package.key, Body=package.path.read_bytes(), ExpectedBucketOwner=account)
+
+
+def deploy_command(deployment: Deployment, bucket: str) -> list[str]:
+    """The call of the AWS CLI that deploys the template.
+
+    Always with a bucket: CloudFormation takes templates of at most 51,200 bytes without one.
+    """
+    return [
+        str(Path(sys.executable).with_name("aws")),
+        "cloudformation",
+        "deploy",
+        "--stack-name",
+        deployment.stack,
+        "--template-file",
+        str(TEMPLATE),
+        "--s3-bucket",
+        bucket,
+        "--s3-prefix",
+        "templates",
+        "--capabilities",
+        "CAPABILITY_NAMED_IAM",
+        "--no-fail-on-empty-changeset",
+        "--parameter-overrides",
+        *(f"{name}={value}" for name, value in sorted(deployment.parameters.items())),
+        "--tags",
+        *(f"{name}={value}" for name, value in sorted(deployment.tags.items())),
+    ]
+
+
+def failed_events(cloudformation: "CloudFormationClient", stack: str) -> list[str]:
+    """What failed in the stack's last deployment, the first failure first, as lines to print."""
+    try:
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    except ClientError:
+        return []  # it never came to a stack
+    lines = []
+    for event in events:  # the newest first
+        is_stack_itself = event.get("PhysicalResourceId") == event["StackId"]
+        status = event.get("ResourceStatus", "")
+        if is_stack_itself and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+            break
+        if status.endswith("_FAILED"):
+            reason = event.get("ResourceStatusReason", "no reason given")
+            lines.append(f"{event.get('LogicalResourceId')}: {status}: {reason}")
+    return lines[::-1]
+
+
+def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
+    """The outputs of a stack that exists."""
+    description = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
+
+
+def deploy(session: boto3.Session, deployment: Deployment, package: Package, environment: Mapping[str, str]) -> dict[str, str]:
+    """Deploy the template and return the stack's outputs. Raises DeploymentFailed after the CLI has said why."""
+    account = session.client("sts").get_caller_identity()["Account"]
+    s3 = session.client("s3")
+    bucket = ensure_code_bucket(s3, account, session.region_name)
+    upload_package(s3, package, bucket, account)
+    complete = Deployment(
+        stack=deployment.stack,
+        parameters=dict(deployment.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
+    )
+    cloudformation = session.client("cloudformation")
+    # Standard output is for our own answer; what the CLI says while it waits is for the reader.
+    result = subprocess.run(deploy_command(complete, bucket), env=dict(environment), stdout=sys.stderr, check=False)
+    if result.returncode != 0:
+        raise DeploymentFailed("\n  ".join(["the deployment failed", *failed_events(cloudformation, deployment.stack)]))
+    return stack_outputs(cloudformation, deployment.stack)
+
+
+def delete(session: boto3.Session, stack: str) -> bool:
+    """Delete a stack and wait until it is gone; False where there was none."""
+    cloudformation = session.client("cloudformation")
+    try:
+        # By its id: a deleted stack is no longer found by its name.
+        stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return False
+        raise
+    cloudformation.delete_stack(StackName=stack)
+    try:
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_id, WaiterConfig={"Delay": 2, "MaxAttempts": 900})
+    except WaiterError:
+        problems = failed_events(cloudformation, stack_id)
+        raise DeploymentFailed("\n  ".join([f"the stack {stack} could not be deleted", *problems])) from None
+    return True
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """The command line of this script."""
+    parser = argparse.ArgumentParser(
+        description="Package the function and deploy template.yaml with the AWS CLI; or delete a stack.",
+        epilog="AWS is found as the AWS CLI finds it: environment, profile, configuration. "
+        "Exit status: 0 done, 1 the deployment or the deletion failed, 2 bad usage or input.",
+    )
+    parser.add_argument("--environment", choices=ENVIRONMENTS, help="whose parameter file to use (default: dev, or local with --local)")
+    parser.add_argument("--stack", help="the stack's name (default: inventory-updater-ENVIRONMENT)")
+    parser.add_argument(
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=parse_override,
+        help="set a parameter of the template, whatever the parameter file says; may be repeated",
+    )
+    parser.add_argument("--local", action="store_true", help="use the embedded engine of this checkout")
+    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
+    action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
+    parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
+    return parser
+
+
+def run(options: argparse.Namespace) -> dict[str, object]:
+    """Do what the options ask for and return the answer."""
+    environment_name = options.environment or ("local" if options.local else "dev")
+    stack = options.stack or f"inventory-updater-{environment_name}"
+    if options.if_exists and not options.delete:
+        raise BadInput("--if-exists goes with --delete")
+    if options.build_only:
+        package = build_package()
+        return {"package": str(package.path.relative_to(CHECKOUT)), "key": package.key}
+    if options.local:
+        local = running_engine().environment()
+        os.environ.clear()
+        os.environ.update(local)
+    session = boto3.Session()
+    if session.region_name is None:
+        raise BadInput("no region: set AWS_REGION, or a region in the AWS profile, or use --local")
+    if options.delete:
+        if not delete(session, stack) and not options.if_exists:
+            raise BadInput(f"there is no stack {stack} in {session.region_name}")
+        return {"stack": stack, "deleted": True}
+    parameters = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
+    package = build_package()
+    outputs = deploy(session, Deployment(stack=stack, parameters=parameters), package, os.environ)
+    return {"stack": stack, "key": package.key, "outputs": outputs}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = argument_parser().parse_args(arguments)
+    try:
+        answer = run(options)
+    except DeploymentFailed as problem:
+        print(f"deploy.py: {problem}", file=sys.stderr)
+        return EXIT_FAILED
+    except (BadInput, EngineNotRunning, ClientError, BotoCoreError) as problem:
+        print(f"deploy.py: {problem}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    if options.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        for name, value in answer.items():
+            lines = [f"  {key}: {text}" for key, text in value.items()] if isinstance(value, dict) else []
+            print("\n".join([f"{name}:", *lines]) if lines else f"{name}: {value}")
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
