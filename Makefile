@@ -1,0 +1,127 @@
+# Scheduled inventory updates. `make` lists what there is to do.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# For `make run`: files of your own, for example make run STOCK=stock.csv CHANGES=changes.csv
+STOCK ?=
+CHANGES ?=
+# For `make deploy`: dev, staging or prod
+ENV ?= dev
+# For the tests: more arguments for pytest, and the marks that `make test-all` is limited to
+PYTEST_ARGS ?=
+MARKS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+DYNAMODB_LOCAL := .local/dynamodb-local
+LOCAL_STACK := inventory-updater-local
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+
+ifeq ($(STOCK)$(CHANGES),)
+  RUN_STOCK := build/sample/stock.csv
+  RUN_CHANGES := build/sample/changes.csv
+else
+  RUN_STOCK := $(STOCK)
+  RUN_CHANGES := $(CHANGES)
+endif
+
+.PHONY: help
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY)  ## Make .venv with everything the other targets need
+
+# The package is used from the checkout: a .pth file makes every Python of .venv find it.
+$(READY): requirements/dev.txt
+	@python=""; \
+	for candidate in python3 python3.13 python3.12 python3.11; do \
+	  if $$candidate -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "This needs Python 3.11 or later with its modules venv and ensurepip: no python3 here has them." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up .venv with $$($$python --version) ..."; \
+	$$python -m venv --clear .venv
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement requirements/dev.txt
+	@echo "$(CURDIR)/src" \
+	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
+	@touch $@
+
+.PHONY: run
+run: setup  ## Run a job on the embedded engine from start to finish (STOCK=... CHANGES=... for your own files)
+	@if [ -z "$(RUN_STOCK)" ] || [ -z "$(RUN_CHANGES)" ]; then \
+	  echo "STOCK and CHANGES go together: make run STOCK=stock.csv CHANGES=changes.csv" >&2; exit 2; \
+	fi
+ifeq ($(STOCK)$(CHANGES),)
+	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 build/sample
+endif
+	@$(BIN)/python scripts/local.py start
+	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK) --delete --if-exists
+	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK)
+	@$(BIN)/python scripts/stock.py --local load "$(RUN_STOCK)"
+	@$(BIN)/python scripts/changes.py --local schedule "$(RUN_CHANGES)"
+	@$(BIN)/python scripts/job.py --local run
+	@echo "The engine keeps running, so that you can look around: $(BIN)/python scripts/job.py --local list"
+	@echo "End it with: make stop"
+
+.PHONY: stop
+stop: setup  ## Stop the embedded engine; what it holds is gone
+	@$(BIN)/python scripts/local.py stop
+
+.PHONY: test
+test: setup dynamodb-local  ## Run the tests that fit into a few minutes
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: setup dynamodb-local  ## Run every test (MARKS=slow for those that `make test` leaves out)
+	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
+
+# AWS's own engine as a second opinion. Without Java 17 and Maven its tests are skipped, and say so.
+.PHONY: dynamodb-local
+dynamodb-local:
+	@if [ -e $(DYNAMODB_LOCAL)/.ready ]; then exit 0; fi; \
+	if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then \
+	  echo "No Java or no Maven: the tests on DynamoDB Local will be skipped."; exit 0; \
+	fi; \
+	echo "Fetching DynamoDB Local ..."; \
+	if mvn --batch-mode --quiet --file tests/dynamodb-local/pom.xml dependency:copy-dependencies \
+	    -DoutputDirectory="$(CURDIR)/$(DYNAMODB_LOCAL)"; then \
+	  touch $(DYNAMODB_LOCAL)/.ready; \
+	else \
+	  echo "Maven could not fetch it: the tests on DynamoDB Local will be skipped."; \
+	fi
+
+.PHONY: lint
+lint: setup  ## Check template, code, types, layers and YAML
+	@$(BIN)/cfn-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/yamllint --strict .
+
+.PHONY: format
+format: setup  ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: build
+build: setup  ## Make the function's package in build/
+	@$(BIN)/python scripts/deploy.py --build-only
+
+.PHONY: deploy
+deploy: setup  ## Deploy to AWS with parameters/$(ENV).json (ENV=dev, staging or prod)
+	@$(BIN)/python scripts/deploy.py --environment "$(ENV)"
+
+.PHONY: clean
+clean:  ## Stop the embedded engine and remove everything that make has made
+	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
+	@rm -rf .venv .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
