@@ -117,7 +117,7 @@ build: setup  ## Make the function's package in build/
 	@$(BIN)/python scripts/deploy.py --build-only
 
 .PHONY: deploy
-deploy: setup  ## Deploy to AWS with parameters/$(ENV).json (ENV=dev, staging or prod)
+deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or prod)
 	@$(BIN)/python scripts/deploy.py --environment "$(ENV)"
 
 .PHONY: clean

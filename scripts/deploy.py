@@ -13,8 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
-from engine import CHECKOUT, EngineNotRunning, running_engine
+import yaml
+from botocore.exceptions import ClientError, NoRegionError, WaiterError
+
+from command_line import (
+    EXIT_BAD_INPUT,
+    EXIT_DONE,
+    EXIT_FAILED,
+    InputError,
+    explain,
+    print_figures,
+    print_json,
+    stack_outputs,
+    use_embedded_engine,
+)
+from engine import CHECKOUT
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
@@ -26,16 +39,8 @@ TEMPLATE: Final = CHECKOUT / "template.yaml"
 SOURCES: Final = CHECKOUT / "src"
 BUILD_DIRECTORY: Final = CHECKOUT / "build"
 
-EXIT_DONE: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
-
 _FIRST_TIME_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE_READABLE_BY_ALL: Final = 0o100644
-
-
-class BadInput(Exception):
-    """What was asked for cannot be done; the text says what is wrong."""
 
 
 class DeploymentFailed(Exception):
@@ -51,7 +56,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class StackDefinition:
     """What goes into one deployment."""
 
     stack: str
@@ -84,7 +89,9 @@ def build_package(directory: Path = BUILD_DIRECTORY, sources: Path = SOURCES) ->
 
 
 def _package_files(sources: Path) -> Iterable[Path]:
-    return (file for file in (sources / "inventory_updater").rglob("*") if file.suffix == ".py" or file.name == "py.typed")
+    return (
+        file for file in (sources / "inventory_updater").rglob("*") if file.suffix == ".py" or file.name == "py.typed"
+    )
 
 
 def read_parameters(file: Path) -> dict[str, str]:
@@ -93,9 +100,19 @@ def read_parameters(file: Path) -> dict[str, str]:
         document = json.loads(file.read_text(encoding="utf-8"))
         return {str(name): str(value) for name, value in document["Parameters"].items()}
     except FileNotFoundError:
-        raise BadInput(f"{file}: no such file") from None
+        raise InputError(f"{file}: no such file") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadInput(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
+        raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
+
+
+def template_parameters(template: Path = TEMPLATE) -> frozenset[str]:
+    """The names of the template's parameters. The AWS CLI drops a name that the template does not have in silence."""
+
+    class Loader(yaml.SafeLoader):
+        """Passes over CloudFormation's own tags, such as !Ref."""
+
+    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+    return frozenset(yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"])
 
 
 def parse_override(text: str) -> tuple[str, str]:
@@ -107,7 +124,7 @@ def parse_override(text: str) -> tuple[str, str]:
 
 
 def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
-    """The name of the bucket for code and templates of this account and region; made, closed to the public, if missing."""
+    """The name of this account's bucket for code and templates; made in this region, closed to the public, if missing."""
     bucket = f"inventory-updater-code-{account}-{region}"
     try:
         # With the owner named, since anybody could have made a bucket of this name.
@@ -151,7 +168,7 @@ def upload_package(s3: "S3Client", package: Package, bucket: str, account: str) 
         s3.put_object(Bucket=bucket, Key=package.key, Body=package.path.read_bytes(), ExpectedBucketOwner=account)
 
 
-def deploy_command(deployment: Deployment, bucket: str) -> list[str]:
+def deploy_command(definition: StackDefinition, bucket: str) -> list[str]:
     """The call of the AWS CLI that deploys the template.
 
     Always with a bucket: CloudFormation takes templates of at most 51,200 bytes without one.
@@ -161,7 +178,7 @@ def deploy_command(deployment: Deployment, bucket: str) -> list[str]:
         "cloudformation",
         "deploy",
         "--stack-name",
-        deployment.stack,
+        definition.stack,
         "--template-file",
         str(TEMPLATE),
         "--s3-bucket",
@@ -172,9 +189,9 @@ def deploy_command(deployment: Deployment, bucket: str) -> list[str]:
         "CAPABILITY_NAMED_IAM",
         "--no-fail-on-empty-changeset",
         "--parameter-overrides",
-        *(f"{name}={value}" for name, value in sorted(deployment.parameters.items())),
+        *(f"{name}={value}" for name, value in sorted(definition.parameters.items())),
         "--tags",
-        *(f"{name}={value}" for name, value in sorted(deployment.tags.items())),
+        *(f"{name}={value}" for name, value in sorted(definition.tags.items())),
     ]
 
 
@@ -196,28 +213,24 @@ def failed_events(cloudformation: "CloudFormationClient", stack: str) -> list[st
     return lines[::-1]
 
 
-def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
-    """The outputs of a stack that exists."""
-    description = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
-
-
-def deploy(session: boto3.Session, deployment: Deployment, package: Package, environment: Mapping[str, str]) -> dict[str, str]:
+def deploy(
+    session: boto3.Session, definition: StackDefinition, package: Package, environment: Mapping[str, str]
+) -> dict[str, str]:
     """Deploy the template and return the stack's outputs. Raises DeploymentFailed after the CLI has said why."""
     account = session.client("sts").get_caller_identity()["Account"]
     s3 = session.client("s3")
     bucket = ensure_code_bucket(s3, account, session.region_name)
     upload_package(s3, package, bucket, account)
-    complete = Deployment(
-        stack=deployment.stack,
-        parameters=dict(deployment.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
+    complete = StackDefinition(
+        stack=definition.stack,
+        parameters=dict(definition.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
     )
     cloudformation = session.client("cloudformation")
     # Standard output is for our own answer; what the CLI says while it waits is for the reader.
     result = subprocess.run(deploy_command(complete, bucket), env=dict(environment), stdout=sys.stderr, check=False)
     if result.returncode != 0:
-        raise DeploymentFailed("\n  ".join(["the deployment failed", *failed_events(cloudformation, deployment.stack)]))
-    return stack_outputs(cloudformation, deployment.stack)
+        raise DeploymentFailed("\n  ".join(["the deployment failed", *failed_events(cloudformation, definition.stack)]))
+    return stack_outputs(cloudformation, definition.stack)
 
 
 def delete(session: boto3.Session, stack: str) -> bool:
@@ -232,7 +245,9 @@ def delete(session: boto3.Session, stack: str) -> bool:
         raise
     cloudformation.delete_stack(StackName=stack)
     try:
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_id, WaiterConfig={"Delay": 2, "MaxAttempts": 900})
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=stack_id, WaiterConfig={"Delay": 2, "MaxAttempts": 900}
+        )
     except WaiterError:
         problems = failed_events(cloudformation, stack_id)
         raise DeploymentFailed("\n  ".join([f"the stack {stack} could not be deleted", *problems])) from None
@@ -246,7 +261,9 @@ def argument_parser() -> argparse.ArgumentParser:
         epilog="AWS is found as the AWS CLI finds it: environment, profile, configuration. "
         "Exit status: 0 done, 1 the deployment or the deletion failed, 2 bad usage or input.",
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, help="whose parameter file to use (default: dev, or local with --local)")
+    parser.add_argument(
+        "--environment", choices=ENVIRONMENTS, help="whose parameter file to use (default: dev, or local with --local)"
+    )
     parser.add_argument("--stack", help="the stack's name (default: inventory-updater-ENVIRONMENT)")
     parser.add_argument(
         "--parameter",
@@ -270,24 +287,26 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     environment_name = options.environment or ("local" if options.local else "dev")
     stack = options.stack or f"inventory-updater-{environment_name}"
     if options.if_exists and not options.delete:
-        raise BadInput("--if-exists goes with --delete")
+        raise InputError("--if-exists goes with --delete")
     if options.build_only:
         package = build_package()
         return {"package": str(package.path.relative_to(CHECKOUT)), "key": package.key}
     if options.local:
-        local = running_engine().environment()
-        os.environ.clear()
-        os.environ.update(local)
+        use_embedded_engine()
     session = boto3.Session()
     if session.region_name is None:
-        raise BadInput("no region: set AWS_REGION, or a region in the AWS profile, or use --local")
+        raise NoRegionError
     if options.delete:
-        if not delete(session, stack) and not options.if_exists:
-            raise BadInput(f"there is no stack {stack} in {session.region_name}")
-        return {"stack": stack, "deleted": True}
+        deleted = delete(session, stack)
+        if not deleted and not options.if_exists:
+            raise InputError(f"there is no stack {stack} in {session.region_name}")
+        return {"stack": stack, "deleted": deleted}
     parameters = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
+    unknown = sorted(parameters.keys() - template_parameters())
+    if unknown:
+        raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
     package = build_package()
-    outputs = deploy(session, Deployment(stack=stack, parameters=parameters), package, os.environ)
+    outputs = deploy(session, StackDefinition(stack=stack, parameters=parameters), package, os.environ)
     return {"stack": stack, "key": package.key, "outputs": outputs}
 
 
@@ -296,18 +315,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = argument_parser().parse_args(arguments)
     try:
         answer = run(options)
-    except DeploymentFailed as problem:
-        print(f"deploy.py: {problem}", file=sys.stderr)
-        return EXIT_FAILED
-    except (BadInput, EngineNotRunning, ClientError, BotoCoreError) as problem:
-        print(f"deploy.py: {problem}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    except Exception as error:
+        sentence = str(error) if isinstance(error, DeploymentFailed) else explain(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return EXIT_FAILED if isinstance(error, DeploymentFailed) else EXIT_BAD_INPUT
     if options.json:
-        print(json.dumps(answer, indent=2))
+        print_json(answer)
     else:
-        for name, value in answer.items():
-            lines = [f"  {key}: {text}" for key, text in value.items()] if isinstance(value, dict) else []
-            print("\n".join([f"{name}:", *lines]) if lines else f"{name}: {value}")
+        outputs = answer.get("outputs")
+        print_figures([(name, value) for name, value in answer.items() if name != "outputs"])
+        if isinstance(outputs, dict):
+            print_figures(outputs.items(), title="Outputs")
     return EXIT_DONE
 
 

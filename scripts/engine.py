@@ -73,6 +73,9 @@ class Engine:
             AWS_SHARED_CREDENTIALS_FILE=os.devnull,
             AWS_EC2_METADATA_DISABLED="true",
             AWS_PAGER="",
+            # A proxy for the outside world knows nothing of this machine's ports.
+            NO_PROXY=HOST,
+            no_proxy=HOST,
         )
         return environment
 
@@ -84,10 +87,13 @@ def running_engine(directory: Path = LOCAL_DIRECTORY) -> Engine:
     """
     engine = _remembered_engine(directory)
     if engine is None:
-        raise EngineNotRunning("the embedded engine is not running: start it with `make run` or `scripts/local.py start`")
+        raise EngineNotRunning(
+            "the embedded engine is not running: start it with `make run` or `scripts/local.py start`"
+        )
     if not (_is_ministack(engine.pid) and _is_healthy(engine.port)):
         raise EngineNotRunning(
-            f"the embedded engine on port {engine.port} is gone: start it again with `make run` or `scripts/local.py start`"
+            f"the embedded engine on port {engine.port} is gone: "
+            "start it again with `make run` or `scripts/local.py start`"
         )
     return engine
 
@@ -167,7 +173,9 @@ def _server_environment(port: int, directory: Path) -> dict[str, str]:
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without what tells the AWS SDKs who and where they are; the certificates to trust stay."""
-    return {name: value for name, value in environment.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"}
+    return {
+        name: value for name, value in environment.items() if not name.startswith("AWS_") or name == "AWS_CA_BUNDLE"
+    }
 
 
 def _memory(directory: Path) -> Path:
@@ -206,7 +214,9 @@ def _is_ministack(pid: int) -> bool:
     except OSError:
         if Path("/proc/self").exists():
             return False
-        listing = subprocess.run(["ps", "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+        listing = subprocess.run(
+            ["ps", "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
+        )
         command = listing.stdout
     return "ministack" in command
 

@@ -3,9 +3,8 @@
 import argparse
 import sys
 
+from command_line import EXIT_BAD_INPUT, EXIT_DONE
 from engine import EngineFailed, EngineNotRunning, running_engine, start_engine, stop_engine
-
-EXIT_BAD_INPUT = 2
 
 
 def start() -> int:
@@ -16,20 +15,20 @@ def start() -> int:
     except EngineNotRunning:
         engine = start_engine()
         print(f"the embedded engine is running: {engine.endpoint_url}")
-    return 0
+    return EXIT_DONE
 
 
 def stop() -> int:
     """Stop the engine; that none runs is fine."""
     print("the embedded engine is stopped" if stop_engine() else "the embedded engine was not running")
-    return 0
+    return EXIT_DONE
 
 
 def status() -> int:
     """Say where the engine answers; status 2 when none runs."""
     engine = running_engine()
     print(f"the embedded engine is running: {engine.endpoint_url} (process {engine.pid}, region {engine.region})")
-    return 0
+    return EXIT_DONE
 
 
 VERBS = {"start": start, "stop": stop, "status": status}
@@ -39,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 2 not running or not to be started."""
     parser = argparse.ArgumentParser(
         description="The embedded engine: AWS's services on this machine, for this checkout, on 127.0.0.1 only.",
-        epilog="Its port is remembered in .local/engine.json, its log is .local/engine.log. It keeps nothing when stopped.",
+        epilog="Its port is remembered in .local/engine.json, its log is .local/engine.log. Stopped, it forgets all. "
+        "Exit codes: 0 done; 2 not running, or not to be started.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("start", help="start it on a free port, unless it is running")
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return VERBS[verb]()
     except (EngineNotRunning, EngineFailed) as problem:
-        print(f"local.py: {problem}", file=sys.stderr)
+        print(f"error: {problem}", file=sys.stderr)
         return EXIT_BAD_INPUT
 
 

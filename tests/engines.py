@@ -1,0 +1,172 @@
+"""The engines that the tests run on, and the tables on them."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from engine import CHECKOUT, HOST, REGION, Engine, start_engine, stop_engine
+from tests.cloudformation import load_template, parameter_values, resolve
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+
+DYNAMODB_LOCAL: Final = CHECKOUT / ".local" / "dynamodb-local"
+
+_START_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The names of the two tables of one test."""
+
+    inventory: str
+    jobs: str
+
+
+def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
+    """A boto3 client that talks to an engine on this machine, whatever the environment says.
+
+    `Any`, since the type depends on the service's name: annotate the variable that takes it.
+    """
+    session = boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
+    )
+    config = Config(retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=32)
+    return session.client(service, endpoint_url=endpoint_url, config=config.merge(Config(**settings)))  # type: ignore[call-overload]  # any service
+
+
+@contextlib.contextmanager
+def private_ministack(directory: Path, overrides: Mapping[str, str] | None = None) -> Iterator[Engine]:
+    """A ministack of one's own in `directory`; ended, with all it holds, when the context is left."""
+    engine = start_engine(directory, overrides)
+    try:
+        yield engine
+    finally:
+        stop_engine(directory)
+
+
+def reason_without_dynamodb_local() -> str | None:
+    """Why DynamoDB Local cannot run here, or None if it can."""
+    if not (DYNAMODB_LOCAL / ".ready").exists():
+        return "DynamoDB Local is not here: `make dynamodb-local` fetches it where there are Java 17 and Maven"
+    if shutil.which("java") is None:
+        return "DynamoDB Local needs Java 17, and there is no java here"
+    return None
+
+
+@contextlib.contextmanager
+def private_dynamodb_local(directory: Path) -> Iterator[str]:
+    """The endpoint of a DynamoDB Local of one's own that keeps its tables in memory; ended when the context is left."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port = int(listener.getsockname()[1])
+    # It listens on every interface unless told otherwise by the system's packet filter: it has no option for that. It
+    # holds nothing but what a test puts there.
+    command = [
+        "java",
+        f"-Djava.library.path={DYNAMODB_LOCAL}",
+        "-cp",
+        f"{DYNAMODB_LOCAL}/*",
+        "software.amazon.dynamodb.services.local.main.ServerRunner",
+        "-inMemory",
+        "-disableTelemetry",
+        "-port",
+        str(port),
+    ]
+    log = directory / "dynamodb-local.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        endpoint_url = f"http://{HOST}:{port}"
+        _wait_for_dynamodb(endpoint_url, lambda: process.poll() is None, log)
+        yield endpoint_url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _wait_for_dynamodb(endpoint_url: str, is_alive: Callable[[], bool], log: Path) -> None:
+    client: DynamoDBClient = make_client("dynamodb", endpoint_url, connect_timeout=1, read_timeout=5)
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            client.list_tables()
+            return
+        except (BotoCoreError, ClientError) as problem:
+            if not is_alive() or time.monotonic() > deadline:
+                raise RuntimeError(f"no answer from {endpoint_url}:\n{log.read_text(encoding='utf-8')}") from problem
+            time.sleep(0.1)
+
+
+def table_definition(logical_id: str, suffix: str) -> dict[str, Any]:
+    """What CreateTable takes for a table of template.yaml: its name, keys, indexes and billing.
+
+    Only that: backups, encryption, protection and tags are for CloudFormation, and TTL is a call of its own.
+    """
+    properties = resolve(
+        load_template()["Resources"][logical_id]["Properties"], parameter_values(EnvironmentSuffix=suffix)
+    )
+    wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    return {name: properties[name] for name in wanted}
+
+
+def create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
+    """Create the two tables as template.yaml defines them, with `suffix` as EnvironmentSuffix."""
+    inventory = table_definition("InventoryTable", suffix)
+    jobs = table_definition("JobsTable", suffix)
+    for definition in (inventory, jobs):
+        client.create_table(**definition)
+    for definition in (inventory, jobs):
+        client.get_waiter("table_exists").wait(
+            TableName=definition["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+    return Tables(inventory=inventory["TableName"], jobs=jobs["TableName"])
+
+
+def delete_tables(client: "DynamoDBClient", tables: Tables) -> None:
+    """Delete both tables."""
+    for name in (tables.inventory, tables.jobs):
+        client.delete_table(TableName=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How a script ended and what it said."""
+
+    status: int
+    output: str
+    errors: str
+
+    @property
+    def answer(self) -> Any:
+        """Standard output as the one JSON document that `--json` promises."""
+        return json.loads(self.output)
+
+
+def run_script(engine: Engine, name: str, *arguments: str, timeout_seconds: float = 300) -> Script:
+    """Run scripts/NAME.py against an engine, in an environment in which AWS is that engine."""
+    result = subprocess.run(
+        [sys.executable, str(CHECKOUT / "scripts" / f"{name}.py"), *arguments],
+        env=engine.environment(),
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+    return Script(status=result.returncode, output=result.stdout, errors=result.stderr)
