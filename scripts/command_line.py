@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine import HOST, EngineNotRunning, running_engine
+from engine import EngineNotRunning, running_engine
 from inventory_updater.csv_format import CsvError
 from inventory_updater.inventory_table import InventoryTable, client_config
 from inventory_updater.job_table import JobTable
@@ -235,8 +235,6 @@ def find_deployment(options: argparse.Namespace) -> Deployment:
 def use_embedded_engine() -> None:
     """Turn this process to the running engine, whatever its environment said."""
     environment = running_engine().environment()
-    # A proxy for the outside world knows nothing of this machine's ports.
-    environment |= {"no_proxy": HOST, "NO_PROXY": HOST}
     os.environ.clear()
     os.environ.update(environment)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import (
         BatchStatementErrorTypeDef,
+        QueryInputTypeDef,
         ScanInputTypeDef,
     )
 
@@ -235,6 +236,21 @@ class InventoryTable:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    def items_of_sku(self, sku: str) -> Iterator[Attributes]:
+        """The items of one sku, at whatever location, as they are now."""
+        request: QueryInputTypeDef = {
+            "TableName": self.name,
+            "KeyConditionExpression": "sku = :sku",
+            "ExpressionAttributeValues": {":sku": to_attribute_value(sku)},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._client.query(**request)
+            yield from map(from_attribute_values, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def read(self, key: ItemKey) -> Attributes | None:
         """One item as it is now; ``None`` where there is none."""

@@ -137,8 +137,8 @@ def test_what_the_verb_returns_is_the_exit_code() -> None:
         (
             UnauthorizedSSOTokenError(),
             (
-                "the sign-in to AWS has ended (The SSO session associated with this profile has expired or is otherwise "
-                "invalid. To refresh this SSO session run aws sso login with the corresponding profile.): "
+                "the sign-in to AWS has ended (The SSO session associated with this profile has expired or is "
+                "otherwise invalid. To refresh this SSO session run aws sso login with the corresponding profile.): "
                 "run `aws sso login`"
             ),
         ),
