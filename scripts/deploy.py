@@ -124,7 +124,7 @@ def parse_override(text: str) -> tuple[str, str]:
 
 
 def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
-    """The name of this account's bucket for code and templates; made in this region, closed to the public, if missing."""
+    """The name of this account's bucket for code and templates; made in the region if missing, closed to the public."""
     bucket = f"inventory-updater-code-{account}-{region}"
     try:
         # With the owner named, since anybody could have made a bucket of this name.
