@@ -1,0 +1,476 @@
+"""What the template promises and no linter checks; and what the embedded engine passes over in silence."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, Final
+
+import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from inventory_updater import settings
+from inventory_updater.settings import Settings
+from tests.cloudformation import (
+    PSEUDO_PARAMETERS,
+    TEMPLATE,
+    load_template,
+    parameter_values,
+    resolve,
+    resources_of_type,
+)
+
+LONGEST_SUFFIX: Final = "x" * 20
+# The longest names of regions have 14 characters, ap-southeast-1 for example.
+LONGEST_REGION: Final = "ap-southeast-1"
+
+# The property that names a resource, and how long AWS lets it be.
+NAMES: Final = {
+    "AWS::DynamoDB::Table": ("TableName", 255),
+    "AWS::Lambda::Function": ("FunctionName", 64),
+    "AWS::Logs::LogGroup": ("LogGroupName", 512),
+    "AWS::IAM::Role": ("RoleName", 64),
+    "AWS::StepFunctions::StateMachine": ("StateMachineName", 80),
+    "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+    "AWS::Scheduler::Schedule": ("Name", 64),
+    "AWS::SQS::Queue": ("QueueName", 80),
+}
+
+# Actions for which AWS knows no resource, or for which Step Functions documents no other than `*`.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+ACTIONS_WITHOUT_A_RESOURCE: Final = {
+    "cloudwatch:PutMetricData",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def all_resources() -> list[str]:
+    return sorted(load_template()["Resources"])
+
+
+def resource(name: str) -> Any:
+    return load_template()["Resources"][name]
+
+
+def properties(name: str) -> Any:
+    """A resource's properties with the parameters' defaults put in."""
+    return resolve(resource(name)["Properties"], parameter_values())
+
+
+def definition() -> Any:
+    """The state machine's definition, parsed as Step Functions would."""
+    return json.loads(properties("StateMachine")["DefinitionString"])
+
+
+def state_machines() -> list[Any]:
+    """The definition and the one inside its Map: each has StartAt and States."""
+    outer = definition()
+    return [outer, outer["States"]["Segments"]["ItemProcessor"]]
+
+
+def states() -> dict[str, Any]:
+    """Every state, inside the Map too, by its name."""
+    return {name: state for machine in state_machines() for name, state in machine["States"].items()}
+
+
+def tasks() -> dict[str, Any]:
+    return {name: state for name, state in states().items() if state["Type"] == "Task"}
+
+
+def next_states(state: Any) -> Iterator[str]:
+    for holder in (state, *state.get("Choices", []), *state.get("Catch", [])):
+        if "Next" in holder:
+            yield holder["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def statements(role: str) -> list[Any]:
+    return [statement for policy in properties(role)["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def granted(role: str) -> set[tuple[str, str]]:
+    """Every action of a role with a resource that it is granted on."""
+    return {
+        (action, granted_resource)
+        for statement in statements(role)
+        for action in as_list(statement["Action"])
+        for granted_resource in as_list(statement["Resource"])
+    }
+
+
+# Names, tags, outputs, parameters
+
+
+@pytest.mark.parametrize("name", all_resources())
+def test_a_name_ends_with_the_suffix_and_fits_however_long_suffix_and_region_are(name: str) -> None:
+    named_by, longest = NAMES[resource(name)["Type"]]
+    found = resolve(
+        resource(name)["Properties"][named_by],
+        parameter_values(EnvironmentSuffix=LONGEST_SUFFIX) | {"AWS::Region": LONGEST_REGION},
+    )
+
+    assert re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION})?$", found)
+    assert len(found) <= longest
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
+def test_a_role_has_the_region_in_its_name_because_iam_is_global(name: str) -> None:
+    assert properties(name)["RoleName"].endswith(f"-{PSEUDO_PARAMETERS['AWS::Region']}")
+
+
+def test_no_two_resources_of_a_type_share_a_name() -> None:
+    named = [
+        (found["Type"], resolve(found["Properties"][NAMES[found["Type"]][0]], parameter_values()))
+        for found in load_template()["Resources"].values()
+    ]
+
+    assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("name", all_resources())
+def test_everything_that_can_be_tagged_carries_the_five_tags(name: str) -> None:
+    found = resource(name)
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", found["Type"]).schema
+    expected = [
+        {"Key": tag, "Value": {"Ref": tag}} for tag in ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
+    ]
+
+    assert found["Properties"].get("Tags") == (expected if "Tags" in schema["properties"] else None)
+
+
+def test_every_parameter_is_used_described_and_shown_in_a_group() -> None:
+    parameters = load_template()["Parameters"]
+    text = TEMPLATE.read_text(encoding="utf-8")
+    used = set(re.findall(r"!Ref (\w+)|\$\{(\w+)\}", text))
+    shown = [
+        name
+        for group in load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+
+    assert set(parameters) <= {name for pair in used for name in pair}
+    assert sorted(parameters) == sorted(shown)
+    assert all(parameter["Description"] for parameter in parameters.values())
+
+
+def test_every_pattern_says_in_words_what_it_asks_for() -> None:
+    assert [] == [
+        name
+        for name, parameter in load_template()["Parameters"].items()
+        if "AllowedPattern" in parameter and "ConstraintDescription" not in parameter
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(load_template()["Outputs"]))
+def test_an_output_is_described_and_exported_under_the_name_of_its_stack(name: str) -> None:
+    output = load_template()["Outputs"][name]
+
+    assert output["Description"]
+    assert output["Export"] == {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_a_parameter_file_sets_only_what_the_template_has_and_allows(name: str) -> None:
+    file = TEMPLATE.parent / "parameters" / f"{name}.json"
+    given = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
+    parameters = load_template()["Parameters"]
+
+    assert set(given) <= set(parameters)
+    for parameter, value in given.items():
+        allowed = [str(choice) for choice in parameters[parameter].get("AllowedValues", [value])]
+        assert value in allowed, parameter
+        assert re.fullmatch(parameters[parameter].get("AllowedPattern", ".*"), value), parameter
+    assert given["EnvironmentSuffix"] == given["Environment"] == name
+
+
+def test_production_cannot_do_without_deletion_protection() -> None:
+    rule = load_template()["Rules"]["ProductionIsProtected"]
+
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "prod"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
+
+
+# Data
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
+def test_a_table_is_paid_by_request_backed_up_encrypted_and_protected_by_parameter(name: str) -> None:
+    table = resource(name)["Properties"]
+
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    # False is the key that DynamoDB owns; a table is never without encryption.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
+    assert table["SSESpecification"] == {"SSEEnabled": False}
+    assert table["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
+def test_a_table_that_is_replaced_stays_and_says_so_first(name: str) -> None:
+    assert list(resource(name))[:3] == ["Type", "DeletionPolicy", "UpdateReplacePolicy"]
+    assert (resource(name)["DeletionPolicy"], resource(name)["UpdateReplacePolicy"]) == ("Delete", "Retain")
+
+
+def test_records_of_jobs_expire_and_stock_does_not() -> None:
+    assert properties("JobsTable")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert "TimeToLiveSpecification" not in properties("InventoryTable")
+
+
+# Code
+
+
+def test_the_function_gets_a_variable_for_every_setting_and_no_other() -> None:
+    variables = properties("Function")["Environment"]["Variables"]
+
+    assert {field.name.upper() for field in fields(Settings)} == set(variables)
+
+
+def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -> None:
+    variables = properties("Function")["Environment"]["Variables"]
+
+    assert Settings.from_environment(variables) == Settings("dev", "InventoryTable", "JobsTable")
+
+
+@pytest.mark.parametrize("bound", [0, 1])
+def test_what_the_template_lets_through_the_function_accepts(bound: int) -> None:
+    limits = ("MinValue", "MaxValue")
+    extreme = {
+        name: str(parameter[limits[bound]])
+        for name, parameter in load_template()["Parameters"].items()
+        if limits[bound] in parameter
+    }
+    variables = resolve(resource("Function")["Properties"], parameter_values(**extreme))["Environment"]["Variables"]
+
+    assert Settings.from_environment(variables)
+
+
+def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
+    function = properties("Function")
+
+    assert function["LoggingConfig"] == {
+        "LogGroup": "FunctionLogGroup",
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": "INFO",
+        "SystemLogLevel": "INFO",
+    }
+    assert (function["TracingConfig"], function["Architectures"]) == ({"Mode": "Active"}, ["arm64"])
+    assert (function["Runtime"], function["Handler"]) == ("python3.13", "inventory_updater.handler.handle")
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::Logs::LogGroup"))
+def test_logs_are_kept_for_thirty_days(name: str) -> None:
+    assert properties(name)["RetentionInDays"] == "30"
+
+
+# Job
+
+
+def test_every_state_leads_somewhere_and_every_state_can_be_reached() -> None:
+    for machine in state_machines():
+        reached = {machine["StartAt"], *(step for state in machine["States"].values() for step in next_states(state))}
+
+        assert reached == set(machine["States"])
+        assert [] == [
+            name
+            for name, state in machine["States"].items()
+            if state["Type"] not in ("Succeed", "Fail") and not list(next_states(state))
+        ]
+
+
+def test_numbers_of_the_definition_are_numbers() -> None:
+    assert definition()["TimeoutSeconds"] == 21600
+    assert states()["Wait for the lease"]["Seconds"] == 60
+    assert states()["Segments"]["MaxConcurrency"] == 40
+    assert {960} == {task["TimeoutSeconds"] for task in tasks().values()}
+
+
+def test_a_task_calls_the_function_with_its_action() -> None:
+    called = {
+        name: (task["Resource"], task["Parameters"]["FunctionName"], task["Parameters"]["Payload"]["action"])
+        for name, task in tasks().items()
+    }
+    invoke = "arn:aws:states:::lambda:invoke"
+
+    assert called == {
+        "Open": (invoke, "Function.Arn", "open"),
+        "Update": (invoke, "Function.Arn", "update"),
+        "Close": (invoke, "Function.Arn", "close"),
+    }
+
+
+@pytest.mark.parametrize("name", ["Open", "Update", "Close"])
+def test_a_task_is_tried_again_for_what_passes_and_never_outwaits_the_lease(name: str) -> None:
+    retriers = tasks()[name]["Retry"]
+    named = [error for retrier in retriers for error in retrier["ErrorEquals"]]
+
+    assert {
+        # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+        # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+        "States.TaskFailed",
+        "States.Timeout",
+        "Lambda.Unknown",
+        "Sandbox.Timedout",
+    } == set(named)
+    assert len(named) == len(set(named))
+    assert {"FULL"} == {retrier["JitterStrategy"] for retrier in retriers}
+    assert all(retrier["MaxDelaySeconds"] <= 60 < settings.LEASE_EXTRA_SECONDS for retrier in retriers)
+
+
+def test_whatever_goes_wrong_before_close_leads_to_close() -> None:
+    everything = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Close"}]
+
+    assert (states()["Open"]["Catch"], states()["Segments"]["Catch"]) == (everything, everything)
+    assert "Catch" not in states()["Close"]
+
+
+def test_a_segment_that_fails_for_good_leaves_no_trace_in_the_state() -> None:
+    assert states()["Update"]["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Segment failed"}
+    ]
+    assert states()["Segment failed"]["Type"] == "Succeed"
+    assert states()["Segments"]["ResultPath"] is None
+
+
+def test_the_state_machine_is_logged_and_traced() -> None:
+    machine = properties("StateMachine")
+
+    assert machine["LoggingConfiguration"] == {
+        "Level": "ERROR",
+        "IncludeExecutionData": True,
+        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": "StateMachineLogGroup.Arn"}}],
+    }
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+
+
+# Schedule
+
+
+@pytest.mark.parametrize(("name", "scope"), [("DueSchedule", "due"), ("AllSchedule", "all")])
+def test_a_schedule_starts_a_job_of_its_scope_to_the_minute_and_keeps_what_it_could_not_deliver(
+    name: str, scope: str
+) -> None:
+    schedule = properties(name)
+    target = schedule["Target"]
+
+    assert json.loads(target["Input"]) == {"scope": scope, "trigger": "schedule"}
+    assert (target["Arn"], target["RoleArn"]) == ("StateMachine", "SchedulerRole.Arn")
+    assert target["DeadLetterConfig"] == {"Arn": "UndeliveredQueue.Arn"}
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert (schedule["GroupName"], schedule["ScheduleExpressionTimezone"]) == ("ScheduleGroup", "UTC")
+
+
+def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
+    queue = properties("UndeliveredQueue")
+
+    assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == (14 * 24 * 60 * 60, True)
+
+
+# Roles
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
+def test_a_role_is_granted_whole_actions_on_named_resources(name: str) -> None:
+    assert [] == [action for action, _ in granted(name) if "*" in action]
+    assert {action for action, on in granted(name) if on == "*"} <= ACTIONS_WITHOUT_A_RESOURCE
+    assert [] == [on for _, on in granted(name) if "*" in on and on != "*"]
+    assert {"Allow"} == {statement["Effect"] for statement in statements(name)}
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
+def test_a_policy_and_a_statement_say_what_they_allow(name: str) -> None:
+    names = [policy["PolicyName"] for policy in properties(name)["Policies"]]
+    sids = [statement["Sid"] for statement in statements(name)]
+
+    assert all(re.fullmatch(r"([A-Z][a-z]+){3,}", found) for found in [*names, *sids])
+    assert len(set(names)) == len(names)
+
+
+def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its_records() -> None:
+    assert granted("FunctionRole") == {
+        ("dynamodb:Scan", "InventoryTable.Arn"),
+        ("dynamodb:Scan", "InventoryTable.Arn/index/due"),
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
+        ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"),
+        ("dynamodb:BatchWriteItem", "JobsTable.Arn"),
+        ("dynamodb:GetItem", "JobsTable.Arn"),
+        ("dynamodb:PutItem", "JobsTable.Arn"),
+        ("dynamodb:Query", "JobsTable.Arn"),
+        ("dynamodb:UpdateItem", "JobsTable.Arn"),
+        ("cloudwatch:PutMetricData", "*"),
+        ("logs:CreateLogStream", "FunctionLogGroup.Arn"),
+        ("logs:PutLogEvents", "FunctionLogGroup.Arn"),
+        ("xray:PutTelemetryRecords", "*"),
+        ("xray:PutTraceSegments", "*"),
+    }
+
+
+def test_the_function_publishes_metrics_in_one_namespace_only() -> None:
+    [statement] = [one for one in statements("FunctionRole") if one["Action"] == "cloudwatch:PutMetricData"]
+
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "InventoryUpdater"}}
+
+
+def test_the_state_machine_may_call_what_its_definition_calls() -> None:
+    called = {("lambda:InvokeFunction", task["Parameters"]["FunctionName"]) for task in tasks().values()}
+
+    assert called == {(action, on) for action, on in granted("StateMachineRole") if on != "*"}
+
+
+def test_the_scheduler_may_start_what_its_schedules_start_and_keep_what_they_could_not_deliver() -> None:
+    targets = [properties(name)["Target"] for name in resources_of_type("AWS::Scheduler::Schedule")]
+
+    assert granted("SchedulerRole") == {
+        *(("states:StartExecution", target["Arn"]) for target in targets),
+        *(("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]) for target in targets),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "condition"),
+    [
+        ("FunctionRole", "lambda.amazonaws.com", None),
+        (
+            "StateMachineRole",
+            "states.amazonaws.com",
+            # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+            {
+                "StringEquals": {"aws:SourceAccount": "123456789012"},
+                "ArnEquals": {
+                    "aws:SourceArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:inventory-updater-dev"
+                },
+            },
+        ),
+        (
+            "SchedulerRole",
+            "scheduler.amazonaws.com",
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+            {"StringEquals": {"aws:SourceAccount": "123456789012", "aws:SourceArn": "ScheduleGroup.Arn"}},
+        ),
+    ],
+)
+def test_a_role_trusts_one_service_for_one_thing(name: str, service: str, condition: Any) -> None:
+    [statement] = properties(name)["AssumeRolePolicyDocument"]["Statement"]
+
+    assert (statement["Principal"], statement["Action"]) == ({"Service": service}, "sts:AssumeRole")
+    assert statement.get("Condition") == condition
