@@ -258,7 +258,7 @@ def test_what_the_template_lets_through_the_function_accepts(bound: int) -> None
     }
     variables = resolve(resource("Function")["Properties"], parameter_values(**extreme))["Environment"]["Variables"]
 
-    assert Settings.from_environment(variables)
+    assert Settings.from_environment(variables).segments in (1, 40)
 
 
 def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:

@@ -1,0 +1,113 @@
+"""scripts/deploy.py: what it packages, and what it hands to the AWS CLI."""
+
+import argparse
+import os
+import re
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import deploy
+from command_line import InputError
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    package = tmp_path / "src" / "inventory_updater"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "handler.py").write_text("def handle(): ...\n", encoding="utf-8")
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "__pycache__" / "handler.cpython-313.pyc").write_bytes(b"compiled")
+    return tmp_path / "src"
+
+
+def test_equal_files_make_equal_packages_whenever_and_however_they_were_written(sources: Path, tmp_path: Path) -> None:
+    first = deploy.build_package(tmp_path / "first", sources)
+    handler = sources / "inventory_updater" / "handler.py"
+    handler.chmod(0o600)
+    os.utime(handler, (time.time() + 86400, time.time() + 86400))
+    second = deploy.build_package(tmp_path / "second", sources)
+
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.key == second.key
+
+
+def test_new_code_is_a_new_key(sources: Path, tmp_path: Path) -> None:
+    before = deploy.build_package(tmp_path / "build", sources)
+    (sources / "inventory_updater" / "handler.py").write_text("def handle(): return 1\n", encoding="utf-8")
+    after = deploy.build_package(tmp_path / "build", sources)
+
+    assert before.key != after.key
+    assert re.fullmatch(r"inventory-updater/[0-9a-f]{64}\.zip", after.key)
+
+
+def test_a_package_holds_the_code_and_nothing_else_readable_by_lambda(sources: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(deploy.build_package(tmp_path / "build", sources).path) as archive:
+        entries = archive.infolist()
+
+    assert [entry.filename for entry in entries] == ["inventory_updater/__init__.py", "inventory_updater/handler.py"]
+    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+
+
+def test_the_template_always_goes_through_a_bucket_and_carries_tags() -> None:
+    definition = deploy.StackDefinition(
+        stack="inventory-updater-dev", parameters={"Owner": "stock team", "Segments": "4", "Project": "inventory"}
+    )
+    command = deploy.deploy_command(definition, "code-bucket")
+
+    assert command[1:5] == ["cloudformation", "deploy", "--stack-name", "inventory-updater-dev"]
+    assert command[command.index("--s3-bucket") + 1] == "code-bucket"
+    assert command[command.index("--parameter-overrides") + 1 :] == [
+        "Owner=stock team",
+        "Project=inventory",
+        "Segments=4",
+        "--tags",
+        "Owner=stock team",
+        "Project=inventory",
+    ]
+
+
+def test_a_parameter_may_hold_an_equals_sign_and_may_be_empty() -> None:
+    assert deploy.parse_override("Owner=a=b") == ("Owner", "a=b")
+    assert deploy.parse_override("Owner=") == ("Owner", "")
+
+
+@pytest.mark.parametrize("text", ["Owner", "=x", ""])
+def test_a_parameter_without_name_or_equals_sign_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not Name=Value"):
+        deploy.parse_override(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"Parameters": 1}', "no json"])
+def test_a_file_that_holds_no_parameters_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "dev.json"
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"dev\.json: not a parameter file"):
+        deploy.read_parameters(file)
+
+
+def test_if_exists_without_delete_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy.main(["--if-exists"]) == 2
+    assert capsys.readouterr().err == "error: --if-exists goes with --delete\n"
+
+
+def test_a_region_that_is_not_set_is_bad_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    assert deploy.main([]) == 2
+    assert "no AWS region is set" in capsys.readouterr().err
+
+
+def test_credentials_that_are_missing_are_bad_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    assert deploy.main(["--delete"]) == 2
+    assert "credentials" in capsys.readouterr().err
