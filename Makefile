@@ -87,8 +87,8 @@ test-all: setup dynamodb-local  ## Run every test (MARKS=slow for those that `ma
 .PHONY: dynamodb-local
 dynamodb-local:
 	@if [ -e $(DYNAMODB_LOCAL)/.ready ]; then exit 0; fi; \
-	if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then \
-	  echo "No Java or no Maven: the tests on DynamoDB Local will be skipped."; exit 0; \
+	if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then \
+	  echo "No JDK or no Maven: the tests on DynamoDB Local will be skipped."; exit 0; \
 	fi; \
 	echo "Fetching DynamoDB Local ..."; \
 	if mvn --batch-mode --quiet --file tests/dynamodb-local/pom.xml dependency:copy-dependencies \

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 DYNAMODB_LOCAL: Final = CHECKOUT / ".local" / "dynamodb-local"
+LOOPBACK_SERVER: Final = CHECKOUT / "tests" / "dynamodb-local" / "LoopbackServer.java"
 
 _START_SECONDS: Final = 60.0
 
@@ -61,8 +62,8 @@ def reason_without_dynamodb_local() -> str | None:
     """Why DynamoDB Local cannot run here, or None if it can."""
     if not (DYNAMODB_LOCAL / ".ready").exists():
         return "DynamoDB Local is not here: `make dynamodb-local` fetches it where there are Java 17 and Maven"
-    if shutil.which("java") is None:
-        return "DynamoDB Local needs Java 17, and there is no java here"
+    if shutil.which("javac") is None:
+        return "DynamoDB Local needs a JDK of Java 17 or later, and there is no javac here"
     return None
 
 
@@ -72,14 +73,12 @@ def private_dynamodb_local(directory: Path) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port = int(listener.getsockname()[1])
-    # It listens on every interface unless told otherwise by the system's packet filter: it has no option for that. It
-    # holds nothing but what a test puts there.
     command = [
         "java",
         f"-Djava.library.path={DYNAMODB_LOCAL}",
         "-cp",
         f"{DYNAMODB_LOCAL}/*",
-        "software.amazon.dynamodb.services.local.main.ServerRunner",
+        str(LOOPBACK_SERVER),
         "-inMemory",
         "-disableTelemetry",
         "-port",
