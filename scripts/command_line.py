@@ -276,7 +276,12 @@ def _as_json(value: object) -> object:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a table on standard output; numbers stand right, None is an empty cell."""
+    """Print a table on standard output."""
+    _console(is_error=False).print(table_of(columns, rows, title))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
+    """A table to be printed or shown; numbers stand right, None is an empty cell."""
     texts = [[cell_text(cell) for cell in row] for row in rows]
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
@@ -285,7 +290,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
         table.add_column(column, justify="right" if are_numbers else "left", overflow="fold")
     for row in texts:
         table.add_row(*row)
-    _console(is_error=False).print(table)
+    return table
 
 
 def print_figures(figures: Iterable[tuple[str, object]], title: str = "") -> None:
