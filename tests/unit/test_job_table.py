@@ -1,6 +1,6 @@
 """The jobs table: who may write now, how far a job has come, and what it leaves behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 from moto import mock_aws
-from tests.builders import moment
 
 from inventory_updater.attribute_values import from_attribute_values
 from inventory_updater.job_table import JobTable, LeaseLostError, SegmentTakenError
 from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
 from inventory_updater.stock import read_time
+from tests.builders import moment
+from tests.shop import just_before
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -41,23 +42,6 @@ class Clock:
 
     def goes_on(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-
-
-class Interposed:
-    """A client that does something of somebody else's just before one of its operations, once."""
-
-    def __init__(self, client: "DynamoDBClient", operation: str, interpose: Callable[[], object]) -> None:
-        self._client = client
-        self._operation = operation
-        self._waiting = [interpose]
-
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        def call(**request: object) -> object:
-            if name == self._operation and self._waiting:
-                self._waiting.pop()()
-            return getattr(self._client, name)(**request)
-
-        return call
 
 
 @pytest.fixture
@@ -164,7 +148,7 @@ def test_a_displaced_job_is_remembered_until_it_is_settled(table: JobTable, cloc
 def test_of_two_jobs_that_take_a_lease_at_once_one_holds_it(
     table: JobTable, client: "DynamoDBClient", clock: Clock
 ) -> None:
-    late = table_on(Interposed(client, "update_item", lambda: table.take_lease("job-a", MINUTE)), clock)
+    late = table_on(just_before(client, "update_item", lambda: table.take_lease("job-a", MINUTE)), clock)
 
     assert late.take_lease("job-b", MINUTE).holder == "job-a"
     assert table.lease().holder == "job-a"
@@ -175,7 +159,7 @@ def test_of_two_jobs_that_take_over_an_expired_lease_at_once_one_holds_it(
 ) -> None:
     table.take_lease("job-0", MINUTE)
     clock.goes_on(2 * MINUTE)
-    late = table_on(Interposed(client, "update_item", lambda: table.take_lease("job-a", MINUTE)), clock)
+    late = table_on(just_before(client, "update_item", lambda: table.take_lease("job-a", MINUTE)), clock)
 
     assert late.take_lease("job-b", MINUTE).holder == "job-a"
     assert table.lease().displaced == {"job-0"}
@@ -186,7 +170,7 @@ def test_a_lease_renewed_while_it_is_being_taken_over_stays_where_it_is(
 ) -> None:
     table.take_lease("job-a", MINUTE)
     clock.goes_on(2 * MINUTE)
-    late = table_on(Interposed(client, "update_item", lambda: table.renew_lease("job-a", MINUTE)), clock)
+    late = table_on(just_before(client, "update_item", lambda: table.renew_lease("job-a", MINUTE)), clock)
 
     assert late.take_lease("job-b", MINUTE).holder == "job-a"
 
@@ -368,7 +352,7 @@ def test_of_two_saves_of_one_call_the_one_that_knows_less_loses(table: JobTable)
 def test_of_two_calls_that_begin_at_once_one_has_the_segment(
     table: JobTable, client: "DynamoDBClient", clock: Clock
 ) -> None:
-    late = table_on(Interposed(client, "put_item", lambda: table.begin_call("job-a", 0)), clock)
+    late = table_on(just_before(client, "put_item", lambda: table.begin_call("job-a", 0)), clock)
 
     with pytest.raises(SegmentTakenError):
         late.begin_call("job-a", 0)
@@ -380,7 +364,7 @@ def test_a_save_whose_answer_was_lost_counts_when_it_is_sent_again(
 ) -> None:
     begun = table.begin_call("job-a", 0)
     saving = replace(begun, tally=begun.tally + Tally(items_scanned=3))
-    retried = table_on(Interposed(client, "put_item", lambda: table.save_segment(saving)), clock)
+    retried = table_on(just_before(client, "put_item", lambda: table.save_segment(saving)), clock)
 
     assert retried.save_segment(saving).saves == 1
     assert table.segment("job-a", 0).tally.items_scanned == 3

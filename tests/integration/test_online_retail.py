@@ -1,0 +1,216 @@
+"""The job on real trade: a day and a week of a gift wholesaler, whose closing stock was worked out apart from this.
+
+The files come with the data set *Online Retail* (Chen, D., 2015, UCI Machine Learning Repository); they lie beside the
+checkout, not in it.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from engine import CHECKOUT
+from inventory_updater.csv_format import read_changes, read_stock, write_levels
+from inventory_updater.operations import ScheduleReport, load_stock, schedule_changes, stock_items
+from inventory_updater.records import JobStatus
+from inventory_updater.stock import Attributes, Figures
+from tests.shop import Shop
+
+DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"
+DAY: Final = "day-2011-09-20"
+WEEK: Final = "week-2011-09-19"
+APPLIED: Final = {DAY: 1_940, WEEK: 17_189}
+REJECTED: Final = {DAY: 92, WEEK: 330}
+
+NUMBERS: Final = ("on_hand", "available", "unit_price", "stock_value")
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the Online Retail files are not beside this checkout")
+
+Stocked = Callable[[Shop, str], None]
+
+
+def load(shop: Shop, folder: str) -> int:
+    rows = (
+        (
+            row.key,
+            Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price),
+            {"currency": row.currency, "description": row.description},
+        )
+        for row in read_stock(DATA / folder / "opening_stock.csv")
+    )
+    return load_stock(shop.services.inventory, rows, shop.services.now)
+
+
+def schedule(shop: Shop, folder: str) -> ScheduleReport:
+    changes = ((row.key, row.change) for row in read_changes(DATA / folder / "changes.csv"))
+    return schedule_changes(shop.services.inventory, changes, shop.services.now)
+
+
+@pytest.fixture(scope="module")
+def stocked() -> Stocked:
+    """Fills a shop with a folder's opening stock and changes: by the product once, from then on as it left them."""
+    filled: dict[str, list[Attributes]] = {}
+
+    def fill(shop: Shop, folder: str) -> None:
+        if folder not in filled:
+            load(shop, folder)
+            schedule(shop, folder)
+            filled[folder] = list(shop.items().values())
+        else:
+            shop.put(*filled[folder])
+
+    return fill
+
+
+def levels(shop: Shop) -> list[dict[str, object]]:
+    """What an export holds, numbers as numbers."""
+    file = io.StringIO()
+    write_levels(file, stock_items(shop.services.inventory))
+    file.seek(0)
+    return [with_numbers(row) for row in csv.DictReader(file)]
+
+
+def expected_levels(folder: str) -> list[dict[str, object]]:
+    with (DATA / folder / "closing_stock.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            with_numbers({name: text for name, text in row.items() if name not in ("applied", "rejected")})
+            for row in csv.DictReader(file)
+        ]
+
+
+def with_numbers(row: dict[str, str]) -> dict[str, object]:
+    return {name: Decimal(text) if name in NUMBERS and text else text for name, text in row.items()}
+
+
+def expected_counts(folder: str) -> dict[str, tuple[int, int]]:
+    with (DATA / folder / "closing_stock.csv").open(encoding="utf-8", newline="") as file:
+        return {row["sku"]: (int(row["applied"]), int(row["rejected"])) for row in csv.DictReader(file)}
+
+
+def counts(shop: Shop) -> dict[str, tuple[int, int]]:
+    return {
+        sku: (_size(item, "settled_changes"), _size(item, "rejected_changes"))
+        for (sku, _location_id), item in shop.items().items()
+    }
+
+
+def _size(item: Attributes, name: str) -> int:
+    entries = item.get(name, {})
+    assert isinstance(entries, dict)
+    return len(entries)
+
+
+def assert_closing_stock(shop: Shop, folder: str) -> None:
+    assert levels(shop) == expected_levels(folder)
+    assert counts(shop) == expected_counts(folder)
+
+
+@pytest.mark.parametrize("folder", [DAY, WEEK])
+def test_the_closing_stock_of_real_trade_is_right(shop: Shop, stocked: Stocked, folder: str) -> None:
+    stocked(shop, folder)
+
+    run = shop.run()
+
+    assert_closing_stock(shop, folder)
+    assert (run.status, run.tally_is_exact) == (JobStatus.COMPLETED_WITH_FAILURES, True)
+    assert (run.tally.changes_applied, run.tally.changes_rejected, run.tally.changes_superseded) == (
+        APPLIED[folder],
+        REJECTED[folder],
+        0,
+    )
+    assert (run.tally.items_failed, run.tally.conflicts, run.tally.throttles) == (0, 0, 0)
+    assert run.tally.items_updated == run.tally.items_scanned == len(expected_levels(folder))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"segments": 1},
+        {"segments": 8},
+        {"batch_size": 1},
+        {"batch_size": 7},
+        {"page_size": 1},
+        {"page_size": 1000},
+    ],
+    ids=lambda settings: "-".join(f"{name}={value}" for name, value in settings.items()),
+)
+def test_the_closing_stock_of_the_day_is_the_same_however_the_work_is_divided(
+    shop: Shop, stocked: Stocked, settings: dict[str, Any]
+) -> None:
+    shop = shop.set_up_with(**settings)
+    stocked(shop, DAY)
+
+    run = shop.run()
+
+    assert_closing_stock(shop, DAY)
+    assert (run.tally.changes_applied, run.tally.changes_rejected) == (APPLIED[DAY], REJECTED[DAY])
+    assert run.tally.calls == run.segments == shop.services.settings.segments
+
+
+def test_the_closing_stock_of_the_week_is_the_same_with_odd_settings(shop: Shop, stocked: Stocked) -> None:
+    shop = shop.set_up_with(segments=3, batch_size=7, page_size=50)
+    stocked(shop, WEEK)
+
+    run = shop.run()
+
+    assert_closing_stock(shop, WEEK)
+    assert (run.tally.changes_applied, run.tally.changes_rejected) == (APPLIED[WEEK], REJECTED[WEEK])
+
+
+def replay(shop: Shop, days: range) -> tuple[int, int]:
+    """Run one job for each day of September 2011, as of its last moment; how much was applied and rejected."""
+    runs = [shop.run(as_of=f"2011-09-{day}T23:59:59.999999Z") for day in days]
+    return sum(run.tally.changes_applied for run in runs), sum(run.tally.changes_rejected for run in runs)
+
+
+def test_the_closing_stock_of_the_week_is_the_same_replayed_day_by_day(shop: Shop, stocked: Stocked) -> None:
+    stocked(shop, WEEK)
+
+    assert replay(shop, range(19, 26)) == (APPLIED[WEEK], REJECTED[WEEK])
+    assert_closing_stock(shop, WEEK)
+    assert shop.run().tally.items_scanned == 0
+
+
+def test_a_second_run_applies_nothing_and_writes_nothing(shop: Shop, stocked: Stocked) -> None:
+    stocked(shop, DAY)
+    shop.run()
+    before = shop.items()
+
+    for scope in ("due", "all"):
+        again = shop.run(scope=scope)
+
+        assert again.status == JobStatus.SUCCEEDED
+        assert (again.tally.items_updated, again.tally.changes_applied, again.tally.changes_rejected) == (0, 0, 0)
+        assert again.tally.items_scanned == (0 if scope == "due" else len(before))
+    assert shop.items() == before
+
+
+@pytest.mark.parametrize("when", ["before the run", "after the run"])
+def test_scheduling_the_same_file_again_finds_only_duplicates(shop: Shop, stocked: Stocked, when: str) -> None:
+    stocked(shop, WEEK)
+    if when == "after the run":
+        shop.run()
+    before = shop.items()
+
+    report = schedule(shop, WEEK)
+
+    assert (report.scheduled, report.duplicates) == (0, 17_519)
+    assert shop.items() == before
+
+
+def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop, stocked: Stocked) -> None:
+    shop = shop.set_up_with(segments=2, page_size=20)
+    stocked(shop, DAY)
+
+    run = shop.run(call_seconds=0.4)
+
+    assert_closing_stock(shop, DAY)
+    assert (run.tally.changes_applied, run.tally.changes_rejected, run.tally_is_exact) == (
+        APPLIED[DAY],
+        REJECTED[DAY],
+        True,
+    )
+    assert run.tally.calls > 2 * run.segments

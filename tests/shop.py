@@ -1,0 +1,162 @@
+"""One environment of the product on an engine: what a test puts into it, runs in it and finds there."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+
+from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
+from inventory_updater.inventory_table import InventoryTable, batched, client_config
+from inventory_updater.job import JobRequest, Services, run_job
+from inventory_updater.job_table import JobTable
+from inventory_updater.records import Run
+from inventory_updater.settings import Settings
+from inventory_updater.stock import Attributes, format_time
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_dynamodb import DynamoDBClient
+
+    from tests.engines import Tables
+
+
+class Clock:
+    """The time of day, which a test can move on."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def goes_on(self, seconds: float) -> None:
+        self._ahead += timedelta(seconds=seconds)
+
+
+class Interposed:
+    """A client of which one operation is done in another way: ``instead`` gets the real one and the request.
+
+    It is done so ``times`` times, then really; ``None`` is always.
+    """
+
+    def __init__(self, client: object, operation: str, instead: Callable[..., Any], times: int | None = 1) -> None:
+        self._client = client
+        self._operation = operation
+        self._instead = instead
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:  # any operation of any client
+        real = getattr(self._client, name)
+        if name != self._operation or self._times == 0:
+            return real
+        if self._times is not None:
+            self._times -= 1
+        return lambda **request: self._instead(real, **request)
+
+
+def just_before(client: object, operation: str, happens: Callable[[], object]) -> Interposed:
+    """A client before whose next ``operation`` something else happens."""
+
+    def instead(real: Callable[..., Any], **request: Any) -> Any:
+        happens()
+        return real(**request)
+
+    return Interposed(client, operation, instead)
+
+
+class Metrics:
+    """Stands for CloudWatch: keeps what was published; ``fails`` is raised instead, as often as it says."""
+
+    def __init__(self) -> None:
+        self.published: list[Mapping[str, Any]] = []
+        self.fails: list[Exception] = []
+
+    def put_metric_data(self, **request: Any) -> None:  # the request of any release of boto3
+        if self.fails:
+            raise self.fails.pop()
+        self.published.append(request)
+
+    def figures(self) -> dict[str, float]:
+        """The metrics of the one request that was made."""
+        (request,) = self.published
+        return {datum["MetricName"]: datum["Value"] for datum in request["MetricData"]}
+
+
+@dataclass
+class Shop:
+    """The services of one environment, and shorthands for what every test does with them."""
+
+    services: Services
+    client: "DynamoDBClient"
+    clock: Clock
+    metrics: Metrics
+
+    def set_up_with(self, client: object = None, **settings: Any) -> "Shop":
+        """The same shop with other settings, or seen through another client."""
+        services = self.services
+        inventory = InventoryTable(cast("DynamoDBClient", client or self.client), services.inventory.name)
+        return replace(
+            self,
+            services=replace(services, inventory=inventory, settings=replace(services.settings, **settings)),
+        )
+
+    def put(self, *items: Attributes) -> None:
+        """Put items into the inventory table, as a writer would that knows nothing of this product."""
+        for batch in batched(items, 25):
+            requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(item)}} for item in batch]
+            while requests:
+                answer = self.client.batch_write_item(RequestItems={self.services.inventory.name: requests})
+                requests = list(answer.get("UnprocessedItems", {}).get(self.services.inventory.name, []))
+
+    def items(self) -> dict[tuple[str, str], Attributes]:
+        """Every item of the inventory table, with every attribute, by its key."""
+        found: dict[tuple[str, str], Attributes] = {}
+        for page in self.client.get_paginator("scan").paginate(
+            TableName=self.services.inventory.name, ConsistentRead=True
+        ):
+            for stored in page["Items"]:
+                attributes = from_attribute_values(stored)
+                found[str(attributes["sku"]), str(attributes["location_id"])] = attributes
+        return found
+
+    def item(self, sku: str = "mug", location_id: str = "DC1") -> Attributes:
+        return self.items()[sku, location_id]
+
+    def update(self, expression: str, sku: str = "mug", location_id: str = "DC1", **values: object) -> None:
+        """What another writer does to an item: an update expression in which ``:name`` is a value."""
+        self.client.update_item(
+            TableName=self.services.inventory.name,
+            Key=to_attribute_values({"sku": sku, "location_id": location_id}),
+            UpdateExpression=expression,
+            ExpressionAttributeValues=to_attribute_values({f":{name}": value for name, value in values.items()}),
+        )
+
+    def request(self, job_id: str | None = None, **wanted: object) -> JobRequest:
+        """A job that starts now; scope ``due`` unless ``wanted`` says otherwise."""
+        started_at = format_time(self.clock())
+        return JobRequest.from_input(job_id or f"job-{uuid.uuid4()}", started_at, {"scope": "due"} | wanted)
+
+    def run(self, job_id: str | None = None, *, call_seconds: float | None = None, **wanted: object) -> Run:
+        """Run a whole job."""
+        return run_job(self.services, self.request(job_id, **wanted), call_seconds=call_seconds)
+
+
+def open_shop(endpoint_url: str, tables: "Tables", **settings: Any) -> Shop:
+    """A shop on the tables of one test, with the client that the function would make."""
+    wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
+    # `make_client` of the engines has settings of its own: here the product's matter.
+    client = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1").client(
+        "dynamodb", endpoint_url=endpoint_url, config=client_config(wanted.write_concurrency)
+    )
+    clock, metrics = Clock(), Metrics()
+    services = Services(
+        InventoryTable(client, tables.inventory),
+        JobTable(client, tables.jobs, retention_days=wanted.job_retention_days, clock=clock),
+        cast("CloudWatchClient", metrics),
+        wanted,
+        clock=clock,
+    )
+    return Shop(services, client, clock, metrics)
