@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -13,8 +14,23 @@ from inventory_updater.stock import Attributes
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
+
+class _ExactSerializer(TypeSerializer):
+    """boto3's serializer for every number that DynamoDB holds: boto3's own refuses some close to 1E-130."""
+
+    def _serialize_n(self, value: Decimal | int) -> str:
+        return str(value)
+
+
+class _ExactDeserializer(TypeDeserializer):
+    """boto3's deserializer for every number that DynamoDB holds: one odd number must not spoil a whole page."""
+
+    def _deserialize_n(self, value: str) -> Decimal:
+        return Decimal(value)
+
+
+_serializer = _ExactSerializer()
+_deserializer = _ExactDeserializer()
 
 
 def to_attribute_value(value: object) -> "AttributeValueTypeDef":

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import (
     Context,
     Decimal,
+    DecimalException,
     DivisionByZero,
     Inexact,
     InvalidOperation,
@@ -176,8 +177,8 @@ class Figures:
             status = StockStatus.LOW_STOCK
         else:
             status = StockStatus.IN_STOCK
-        # plus() turns the -0 of a product into 0.
-        value = None if self.unit_price is None else NUMBERS.plus(NUMBERS.multiply(self.on_hand, self.unit_price))
+        # The zero of a product may have a sign, and an exponent that DynamoDB has no room for.
+        value = None if self.unit_price is None else NUMBERS.multiply(self.on_hand, self.unit_price) or ZERO
         return DerivedFigures(available, status, value)
 
 
@@ -280,7 +281,7 @@ def read_changes(attributes: Attributes) -> ItemChanges:
         },
         next_change_at=_text(attributes, "next_change_at"),
         settled_before=_text(attributes, "settled_before"),
-        version=_number(attributes, "version"),
+        version=_version(attributes),
     )
 
 
@@ -297,7 +298,7 @@ def parse_time(text: str) -> str:
         raise ValueError("has no time zone: add Z or an offset like +01:00")
     try:
         # Python 3.11 reads every form that the pattern lets through, decimals of any length included.
-        moment = datetime.fromisoformat(match["date"] + "T" + match["time"] + match["zone"].replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(match["date"] + "T" + match["time"] + match["zone"].upper())
         return format_time(moment)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"is not a time that exists ({error})") from None
@@ -328,8 +329,8 @@ def parse_number(text: str) -> Decimal:
     if not _PLAIN_NUMBER.fullmatch(text):
         raise ValueError("is not a number in plain notation")
     try:
-        # Not NUMBERS.create_decimal: trailing zeros beyond 38 digits are no loss, and plus() drops a minus before 0.
-        return NUMBERS.plus(Decimal(text))
+        # Not NUMBERS.create_decimal: trailing zeros beyond 38 digits are no loss. A zero has neither sign nor exponent.
+        return NUMBERS.plus(Decimal(text)) or ZERO
     except (Inexact, Overflow, Subnormal):
         raise ValueError("needs more than 38 digits, or is too large or too small for DynamoDB") from None
 
@@ -340,7 +341,8 @@ def plain(number: Decimal) -> str:
 
 
 _INCOMING_TIME = re.compile(
-    r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2}(\.\d{1,6})?)(?P<zone>Z|z|[+-]\d{2}:?\d{2})?", re.ASCII
+    r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2}(\.\d{1,6})?)(?P<zone>Z|z|[+-]\d{2}:?[0-5]\d)?",
+    re.ASCII,
 )
 _STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
@@ -358,6 +360,15 @@ def _number(attributes: Attributes, name: str) -> Decimal | None:
     if not isinstance(value, Decimal):
         raise _wrong_type(name, "a number")
     return value
+
+
+def _version(attributes: Attributes) -> Decimal | None:
+    version = _number(attributes, "version")
+    try:
+        NUMBERS.add(version or ZERO, Decimal(1))
+    except DecimalException:
+        raise UnreadableAttributeError("TOO_PRECISE", "version cannot be raised by one within 38 digits") from None
+    return version
 
 
 def _text(attributes: Attributes, name: str) -> str | None:
