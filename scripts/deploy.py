@@ -293,6 +293,9 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         return {"package": str(package.path.relative_to(CHECKOUT)), "key": package.key}
     if options.local:
         use_embedded_engine()
+    elif "AWS_REGION" in os.environ:
+        # Lambda and version 2 of the AWS CLI go by it; boto3 and version 1 know only the other name.
+        os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
     session = boto3.Session()
     if session.region_name is None:
         raise NoRegionError

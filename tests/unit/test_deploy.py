@@ -111,3 +111,16 @@ def test_credentials_that_are_missing_are_bad_input(
 
     assert deploy.main(["--delete"]) == 2
     assert "credentials" in capsys.readouterr().err
+
+
+def test_a_stack_that_cannot_be_reached_is_told_in_one_line_and_either_name_of_the_region_will_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    assert deploy.main(["--delete"]) == 2
+    assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-3"
+    assert capsys.readouterr().err.startswith("error: AWS does not answer: ")
