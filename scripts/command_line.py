@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 import threading
@@ -97,6 +98,8 @@ class CommandLine:
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Run one verb and return its exit code; an error that can be told in a sentence is told in one line."""
         options = self.parse(arguments)
+        # What the package logs is for the function's log; here the script's own words say it.
+        logging.getLogger("inventory_updater").addHandler(logging.NullHandler())
         run: Callable[[argparse.Namespace], int] = options.run
         try:
             code = run(options)

@@ -256,9 +256,10 @@ def run(options: argparse.Namespace) -> int:
     executions = executions_of(deployment)
     try:
         executions.start(job_id, job_input)
-        seen = _watched(deployment, job_id)
+        seen = _watched(deployment, job_id, options)
     except KeyboardInterrupt:
-        return _leave(job_id, options)
+        _say_how_to_follow(job_id, options)
+        return EXIT_INTERRUPTED
     return _report(seen, options)
 
 
@@ -275,12 +276,15 @@ def _as_of(text: str, *, is_meant: bool) -> str:
     return as_of
 
 
-def _watched(deployment: Deployment, job_id: str) -> Observation:
+def _watched(deployment: Deployment, job_id: str, options: argparse.Namespace) -> Observation:
     """Show the job's progress until it has ended, and return how it ended."""
-    console = error_console()
-    with _display(console) as show_progress:
-        for seen in Observer(deployment).watch(job_id):
-            show_progress(seen)
+    try:
+        with _display(error_console()) as show_progress:
+            for seen in Observer(deployment).watch(job_id):
+                show_progress(seen)
+    except Exception:
+        _say_how_to_follow(job_id, options)
+        raise
     return seen
 
 
@@ -331,14 +335,13 @@ def _state(segment: Segment) -> str:
     return "working" if segment.call else "to begin"
 
 
-def _leave(job_id: str, options: argparse.Namespace) -> int:
+def _say_how_to_follow(job_id: str, options: argparse.Namespace) -> None:
     command = ["scripts/job.py", "show", job_id, "--follow"]
     if options.local:
         command.append("--local")
     if options.stack:
         command += ["--stack", options.stack]
     print(f"job {job_id} goes on; follow it with: {shlex.join(command)}", file=sys.stderr)
-    return EXIT_INTERRUPTED
 
 
 def _report(seen: Observation, options: argparse.Namespace) -> int:
@@ -384,7 +387,8 @@ def _print_samples(job: Run) -> None:
         before, after = sample.get("before"), sample.get("after")
         if isinstance(before, dict) and isinstance(after, dict):
             item = (sample.get("sku"), sample.get("location_id"))
-            rows += [(*item, name, before.get(name), after.get(name)) for name in sorted({*before, *after})]
+            names = sorted({*before, *after} - {"version"})  # every write raises it
+            rows += [(*item, name, before.get(name), after.get(name)) for name in names]
     print_table(("sku", "location_id", "figure", "before", "after"), rows, title="What the job would change (samples)")
 
 
@@ -435,9 +439,10 @@ def show(options: argparse.Namespace) -> int:
     seen = _existing(deployment, options.job_id)
     if seen.is_running and options.follow:
         try:
-            seen = _watched(deployment, options.job_id)
+            seen = _watched(deployment, options.job_id, options)
         except KeyboardInterrupt:
-            return _leave(options.job_id, options)
+            _say_how_to_follow(options.job_id, options)
+            return EXIT_INTERRUPTED
     failures = list(deployment.jobs().failures(options.job_id))
     if options.json:
         print_json({**seen.as_document(), "failures": [_failure_document(failure) for failure in failures]})
