@@ -33,10 +33,7 @@ def services() -> Services:
 def make_services(settings: Settings, session: boto3.Session) -> Services:
     """Wire the services that ``settings`` name."""
     dynamodb = session.client("dynamodb", config=client_config(settings.write_concurrency))
-    metrics = session.client(
-        "cloudwatch",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10),
-    )
+    config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
     return Services(
         InventoryTable(dynamodb, settings.inventory_table),
         JobTable(
@@ -45,8 +42,9 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
             retention_days=settings.job_retention_days,
             clock=lambda: datetime.now(UTC),
         ),
-        metrics,
+        session.client("cloudwatch", config=config),
         settings,
+        session.client("sns", config=config),
     )
 
 

@@ -30,7 +30,7 @@ from inventory_updater.attribute_values import from_attribute_values, to_attribu
 from inventory_updater.planning import Update
 from inventory_updater.scheduling import Creation
 from inventory_updater.statements import statement
-from inventory_updater.stock import Attributes, ItemKey, read_key
+from inventory_updater.stock import LAST_MOMENT, Attributes, ItemKey, read_key
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -227,7 +227,7 @@ class InventoryTable:
             answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
         )
 
-    def scan(self, scope: Scope, as_of: str = "9", limit: int = 1000) -> Iterator[Attributes]:
+    def scan(self, scope: Scope, as_of: str = LAST_MOMENT, limit: int = 1000) -> Iterator[Attributes]:
         """Every item of a scope, page by page."""
         cursor: Cursor | None = None
         while True:
@@ -260,7 +260,8 @@ class InventoryTable:
     def read_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Attributes]:
         """The items with these keys (at most 100) as they are now; those that are not there are left out."""
         found: dict[ItemKey, Attributes] = {}
-        waiting = [to_attribute_values(key._asdict()) for key in keys]
+        # AWS refuses a request that names a key twice.
+        waiting = [to_attribute_values(key._asdict()) for key in dict.fromkeys(keys)]
         for attempt in range(_ROUND_LIMIT):
             if not waiting:
                 return found
@@ -332,7 +333,12 @@ class InventoryTable:
             if limits.seconds_left() <= 0 and round_number == 0:
                 raise OutOfTimeError("no time is left for this batch")
             limits.check()
-            limits.pace.wait(len(waiting), limits.seconds_left())
+            try:
+                limits.pace.wait(len(waiting), limits.seconds_left())
+            except OutOfTimeError:
+                if round_number == 0:
+                    raise
+                break
             sent, waiting = waiting, {}
             refused: dict[ItemKey, tuple[str, str]] = {}
             for key, error in self._send(sent, report):
@@ -447,7 +453,8 @@ def _patiently(call: Callable[[], T], limits: Limits) -> T:
             return call()
         except (ClientError, HTTPClientError) as error:
             delay = _backoff(attempt)
-            if _request_code(error) not in _RETRIED_REQUEST_CODES or not limits.may_retry_after(delay):
+            may_pass = _request_code(error) in _RETRIED_REQUEST_CODES
+            if not may_pass or attempt == _ROUND_LIMIT or not limits.may_retry_after(delay):
                 raise
             limits.sleep(delay)
             attempt += 1

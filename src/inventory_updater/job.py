@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from inventory_updater import telemetry
@@ -35,7 +36,7 @@ from inventory_updater.inventory_table import (
 )
 from inventory_updater.job_table import JobTable, LeaseLostError, SegmentTakenError
 from inventory_updater.planning import GUARDED, Plan, Unchanged, plan
-from inventory_updater.records import FAILURES_A_JOB, Failure, JobStatus, Run, Segment, Tally
+from inventory_updater.records import FAILURES_A_JOB, Failure, JobStatus, LastAlert, Run, Segment, Tally, failure_sum
 from inventory_updater.settings import Settings
 from inventory_updater.stock import (
     Attributes,
@@ -50,6 +51,7 @@ from inventory_updater.stock import (
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_sns import SNSClient
 
 CALLS_A_JOB: Final = 2_500
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.
@@ -75,6 +77,10 @@ class NoProgressError(Exception):
 
 class UnknownJobError(LookupError):
     """There is no such job."""
+
+
+class AlertError(Exception):
+    """People could not be told; the RUN record says why."""
 
 
 class BadRequestError(ValueError):
@@ -125,12 +131,13 @@ class Opened(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a job works with."""
+    """What a job works with; without a client for alerts nobody is told."""
 
     inventory: InventoryTable
     jobs: JobTable
     metrics: "CloudWatchClient"
     settings: Settings
+    alerts: "SNSClient | None" = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     monotonic: Callable[[], float] = time.monotonic
 
@@ -162,8 +169,7 @@ def open_job(services: Services, request: JobRequest) -> Opened:
             telemetry.log_run(jobs.start_run(skipped))
             return {"outcome": "SKIPPED"}
         for job_id in sorted(lease.displaced):
-            abandon_job(services, job_id, f"found without a live lease by {request.job_id}")
-            jobs.forget_displaced(job_id)
+            _settle_displaced(services, job_id, f"found without a live lease by {request.job_id}")
     run = jobs.start_run(_new_run(services, request))
     return {"outcome": "OPENED", "segments": list(range(run.segments))}
 
@@ -217,13 +223,18 @@ def close_job(
     error: str = "",
     seconds_left: Callable[[], float] = lambda: 60.0,
 ) -> JobStatus:
-    """Settle the run, publish its metrics, free the lease; each step is marked, a repeated close skips what is done.
+    """Settle the run, publish its metrics, alert people, free the lease.
+
+    Each step is marked, so that a repeated close skips what is done.
 
     Args:
         services: what to work with.
         request: the job, as it was opened.
         error: what made the job end early; empty where nothing did.
         seconds_left: the time that remains for this call, in seconds.
+
+    Raises:
+        AlertError: where people could not be told, once everything else is done.
     """
     jobs = services.jobs
     run = jobs.run(request.job_id)
@@ -234,8 +245,11 @@ def close_job(
         telemetry.log_run(run)
     if telemetry.has_metrics(run) and run.metrics_published_at is None:
         run = _publish_metrics(services, run)
+    run = _alert(services, run)
     if not run.dry_run:
         jobs.free_lease(run.job_id)
+    if run.alert_error and run.alerted_at is None:
+        raise AlertError(run.alert_error)
     return run.status
 
 
@@ -445,6 +459,7 @@ class _Call:
             read_units=page.read_units,
             memory_used=_peak_memory_megabytes(),
             failures_recorded=len(recorded),
+            failure_sum=failure_sum(failures),
         )
         for result in results:
             tally += _tally_of(result, next_changes.get(result.key), self._run.as_of)
@@ -597,6 +612,41 @@ def _publish_metrics(services: Services, run: Run) -> Run:
         _log.exception("publishing metrics failed", extra={"job_id": run.job_id})
         return services.jobs.mark_run(run, metrics_error=f"{type(error).__name__}: {error}"[:1000])
     return services.jobs.mark_run(run, metrics_published_at=services.now())
+
+
+def _alert(services: Services, run: Run) -> Run:
+    """Tell people about a run that did not end clean, unless the last job of its scope failed with just the same.
+
+    What is not news is sent again only after ``alert_repeat_hours``.
+    """
+    settings, jobs = services.settings, services.jobs
+    if services.alerts is None or run.dry_run or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
+        return run
+    signature = telemetry.failure_signature(run)
+    last = jobs.last_alert(run.scope)
+    repeat_before = format_time(services.clock() - timedelta(hours=settings.alert_repeat_hours))
+    is_news = bool(signature) and (signature != last.signature or last.sent_at < repeat_before)
+    try:
+        if is_news:
+            failures = islice(jobs.failures(run.job_id), telemetry.FAILURES_AN_ALERT)
+            alert = telemetry.alert_of(run, failures, settings.environment)
+            telemetry.send_alert(services.alerts, settings.alert_topic_arn, alert)
+    except Exception as error:  # noqa: BLE001  # the rest of closing comes first; close_job raises then
+        _log.exception("alerting failed", extra={"job_id": run.job_id})
+        return jobs.mark_run(run, alert_error=f"{type(error).__name__}: {error}"[:1000])
+    if is_news or signature != last.signature:
+        jobs.save_alert(run.scope, LastAlert(signature, services.now() if is_news else ""))
+    return jobs.mark_run(run, alerted_at=services.now())
+
+
+def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
+    """Settle a job that lost its lease without closing and tell people; it stays on the lease until both are done."""
+    run = abandon_job(services, job_id, reason)
+    if run is not None and run.status is JobStatus.ABANDONED:
+        run = _alert(services, run)
+        if run.alert_error and run.alerted_at is None:
+            return
+    services.jobs.forget_displaced(job_id)
 
 
 def _countdown(services: Services, seconds: float | None) -> Callable[[], float]:

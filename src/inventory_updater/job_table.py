@@ -21,7 +21,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.records import Failure, JobStatus, Lease, Run, Segment, Tally
+from inventory_updater.records import Failure, JobStatus, LastAlert, Lease, Run, Segment, Tally
 from inventory_updater.stock import Attributes, format_time
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RUNS_INDEX: Final = "jobs-by-start"
 LEASE: Final = "LEASE"
 RUN: Final = "RUN"
+ALERT: Final = "ALERT"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
 _UNPROCESSED_TRIES: Final = 12
@@ -313,6 +314,18 @@ class JobTable:
                 str(stored["message"]),
             )
 
+    # Alerts
+
+    def last_alert(self, scope: str) -> LastAlert:
+        """What the last job of this scope had failed with."""
+        stored = self._get(ALERT, scope) or {}
+        return LastAlert(str(stored.get("signature", "")), str(stored.get("sent_at", "")))
+
+    def save_alert(self, scope: str, alert: LastAlert) -> None:
+        """Remember what a job of this scope failed with, for the next one to compare; kept without TTL, one a scope."""
+        stored = {"job_id": ALERT, "record": scope, "signature": alert.signature, "sent_at": alert.sent_at}
+        self._client.put_item(TableName=self.name, Item=to_attribute_values(stored))
+
     # Requests
 
     def _expiry(self) -> int:
@@ -400,6 +413,7 @@ def _run_attributes(run: Run) -> dict[str, object]:
         "metrics_published_at": run.metrics_published_at,
         "metrics_error": run.metrics_error,
         "alerted_at": run.alerted_at,
+        "alert_error": run.alert_error,
         "samples": list(run.samples) or None,
     }
     return {name: value for name, value in attributes.items() if value is not None}
@@ -425,6 +439,7 @@ def _to_run(stored: Attributes) -> Run:
         metrics_published_at=_optional_text(stored, "metrics_published_at"),
         metrics_error=_optional_text(stored, "metrics_error"),
         alerted_at=_optional_text(stored, "alerted_at"),
+        alert_error=_optional_text(stored, "alert_error"),
         samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
     )
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -25,13 +25,18 @@ class JobStatus(StrEnum):
     ABANDONED = "ABANDONED"
 
 
+# The largest power of two whose numbers DynamoDB holds exactly.
+_FAILURE_SUM_LIMIT: Final = 2**126
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of one page, segment or job; ``+`` adds them, the peak and the earliest time as such.
 
     ``items_with_work`` are those that needed a write or could not be read; ``items_troubled`` those of them that
     failed or had a change rejected. ``memory_used`` is in megabytes, ``oldest_overdue`` the earliest
-    ``effective_at`` among the due changes of items that failed.
+    ``effective_at`` among the due changes of items that failed. ``failure_sum`` stands for the set of what failed: it
+    adds up a number for each item and code, so that the order does not matter and two jobs can be compared.
     """
 
     items_scanned: int = 0
@@ -46,6 +51,7 @@ class Tally:
     throttles: int = 0
     failures_recorded: int = 0
     calls: int = 0
+    failure_sum: int = 0
     read_units: float = 0.0
     write_units: float = 0.0
     memory_used: float = 0.0
@@ -56,6 +62,7 @@ class Tally:
         known = [time for time in (self.oldest_overdue, other.oldest_overdue) if time is not None]
         return Tally(
             **sums,
+            failure_sum=(self.failure_sum + other.failure_sum) % _FAILURE_SUM_LIMIT,
             memory_used=max(self.memory_used, other.memory_used),
             oldest_overdue=min(known, default=None),
         )
@@ -86,7 +93,8 @@ class Tally:
         return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
 
 
-_ADDED = tuple(field.name for field in fields(Tally) if field.name not in ("memory_used", "oldest_overdue"))
+_NOT_ADDED = ("failure_sum", "memory_used", "oldest_overdue")
+_ADDED = tuple(field.name for field in fields(Tally) if field.name not in _NOT_ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,7 @@ class Run:
     metrics_published_at: str | None = None
     metrics_error: str | None = None
     alerted_at: str | None = None
+    alert_error: str | None = None
     samples: Sequence[Attributes] = ()
 
     @property
@@ -168,5 +177,22 @@ class Failure:
     @property
     def digest(self) -> str:
         """Names what failed, so that a repeated page records it once."""
-        named = json.dumps([self.sku, self.location_id, self.change_id]).encode()
-        return hashlib.sha256(named).hexdigest()[:32]
+        return _sha256([self.sku, self.location_id, self.change_id]).hex()[:32]
+
+
+def failure_sum(failures: Iterable[Failure]) -> int:
+    """The set of these failures' items and codes as one number; see ``Tally``."""
+    named = {(failure.sku, failure.location_id, failure.code) for failure in failures}
+    return sum(int.from_bytes(_sha256(list(names))) for names in named) % _FAILURE_SUM_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class LastAlert:
+    """What the last job of a scope had failed with, and when that was last sent to people (a stored time)."""
+
+    signature: str = ""
+    sent_at: str = ""
+
+
+def _sha256(names: Sequence[str | None]) -> bytes:
+    return hashlib.sha256(json.dumps(names).encode()).digest()

@@ -34,6 +34,8 @@ class Settings:
     job_retention_days: int = 30
     all_wait_minutes: int = 60
     function_timeout_seconds: int = 300
+    alert_topic_arn: str = ""
+    alert_repeat_hours: int = 24
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -98,4 +100,5 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "job_retention_days": (1, 3650),
     "all_wait_minutes": (0, 720),
     "function_timeout_seconds": (3, 900),
+    "alert_repeat_hours": (1, 168),
 }

@@ -27,6 +27,9 @@ NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[DivisionByZero, Inexact, 
 
 ZERO = Decimal(0)
 
+LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
+"""The latest stored time."""
+
 Attributes = Mapping[str, object]
 """An item as DynamoDB holds it, in Python values: text as ``str``, numbers as ``Decimal``, maps as ``dict``."""
 

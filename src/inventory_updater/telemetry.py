@@ -1,21 +1,28 @@
-"""A finished run as metrics and log lines; decides nothing.
+"""A finished run as metrics, log lines and the alert; decides nothing.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from inventory_updater.records import JobStatus, Run
+from inventory_updater.records import Failure, JobStatus, Run
 from inventory_updater.stock import read_time
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+    from types_boto3_sns import SNSClient
 
 NAMESPACE: Final = "InventoryUpdater"
+FAILURES_AN_ALERT: Final = 10
+"""How many failures an alert names."""
+
+_SUBJECT_LIMIT: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +84,62 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
 def publish_metrics(client: "CloudWatchClient", data: "Sequence[MetricDatumTypeDef]") -> None:
     """Send the metrics of one run."""
     client.put_metric_data(Namespace=NAMESPACE, MetricData=data)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A message to people; the subject is one line of ASCII, as SNS wants it."""
+
+    subject: str
+    message: str
+
+
+def failure_signature(run: Run) -> str:
+    """What a run failed with, to compare with other runs: its status and the set of items and codes; empty if clean."""
+    if run.status not in (JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED):
+        return ""
+    return f"{run.status.value}:{run.tally.failure_sum:x}"
+
+
+def alert_of(run: Run, failures: Iterable[Failure], environment: str) -> Alert:
+    """The message about a run that did not end clean: what happened, the first failures, how to look further."""
+    tally = run.tally
+    subject = (
+        f"[{environment}] inventory job {run.status.value}: {tally.items_failed} items failed, "
+        f"{tally.changes_rejected} changes rejected"
+    )
+    lines = [
+        f"Job {run.job_id} (scope {run.scope}, as of {run.as_of}) in environment {environment} is {run.status.value}.",
+        *([f"Error: {run.error}"] if run.error else []),
+        "",
+        f"Items scanned:      {tally.items_scanned}",
+        f"Items updated:      {tally.items_updated}",
+        f"Items failed:       {tally.items_failed}",
+        f"Changes applied:    {tally.changes_applied}",
+        f"Changes rejected:   {tally.changes_rejected}",
+        f"Changes superseded: {tally.changes_superseded}",
+        *([] if run.tally_is_exact else ["A worker died: these counts are lower bounds. The stock itself is right."]),
+        "",
+    ]
+    named = [
+        f"  {failure.sku} at {failure.location_id}"
+        + (f", change {failure.change_id}" if failure.change_id is not None else "")
+        + f": {failure.code}: {failure.message}"
+        for failure in failures
+    ]
+    if named:
+        lines += ["First failures:", *named, ""]
+    lines += [
+        f"All of them: scripts/job.py show {run.job_id}",
+        f"Put rejected changes back, once the cause is mended: scripts/changes.py retry {run.job_id}",
+        "What it means and what to do: docs/operations.md",
+    ]
+    return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
+
+
+def send_alert(client: "SNSClient", topic_arn: str, alert: Alert) -> None:
+    """Send an alert to everyone who subscribed to the topic."""
+    client.publish(TopicArn=topic_arn, Subject=alert.subject, Message=alert.message)
 
 
 def log_run(run: Run) -> None:

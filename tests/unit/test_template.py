@@ -33,8 +33,12 @@ NAMES: Final = {
     "AWS::StepFunctions::StateMachine": ("StateMachineName", 80),
     "AWS::Scheduler::ScheduleGroup": ("Name", 64),
     "AWS::Scheduler::Schedule": ("Name", 64),
+    "AWS::SNS::Topic": ("TopicName", 256),
     "AWS::SQS::Queue": ("QueueName", 80),
 }
+
+# What AWS gives no name of ours.
+NAMELESS: Final = {"AWS::SNS::Subscription"}
 
 # Actions for which AWS knows no resource, or for which Step Functions documents no other than `*`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -58,6 +62,10 @@ ACTIONS_WITHOUT_A_RESOURCE: Final = {
 
 def all_resources() -> list[str]:
     return sorted(load_template()["Resources"])
+
+
+def named_resources() -> list[str]:
+    return [name for name in all_resources() if resource(name)["Type"] not in NAMELESS]
 
 
 def resource(name: str) -> Any:
@@ -118,7 +126,7 @@ def granted(role: str) -> set[tuple[str, str]]:
 # Names, tags, outputs, parameters
 
 
-@pytest.mark.parametrize("name", all_resources())
+@pytest.mark.parametrize("name", named_resources())
 def test_a_name_ends_with_the_suffix_and_fits_however_long_suffix_and_region_are(name: str) -> None:
     named_by, longest = NAMES[resource(name)["Type"]]
     found = resolve(
@@ -138,7 +146,7 @@ def test_a_role_has_the_region_in_its_name_because_iam_is_global(name: str) -> N
 def test_no_two_resources_of_a_type_share_a_name() -> None:
     named = [
         (found["Type"], resolve(found["Properties"][NAMES[found["Type"]][0]], parameter_values()))
-        for found in load_template()["Resources"].values()
+        for found in map(resource, named_resources())
     ]
 
     assert len(set(named)) == len(named)
@@ -245,7 +253,9 @@ def test_the_function_gets_a_variable_for_every_setting_and_no_other() -> None:
 def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -> None:
     variables = properties("Function")["Environment"]["Variables"]
 
-    assert Settings.from_environment(variables) == Settings("dev", "InventoryTable", "JobsTable")
+    assert Settings.from_environment(variables) == Settings(
+        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic"
+    )
 
 
 @pytest.mark.parametrize("bound", [0, 1])
@@ -418,6 +428,7 @@ def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its
         ("dynamodb:Query", "JobsTable.Arn"),
         ("dynamodb:UpdateItem", "JobsTable.Arn"),
         ("cloudwatch:PutMetricData", "*"),
+        ("sns:Publish", "AlertTopic"),
         ("logs:CreateLogStream", "FunctionLogGroup.Arn"),
         ("logs:PutLogEvents", "FunctionLogGroup.Arn"),
         ("xray:PutTelemetryRecords", "*"),
