@@ -38,7 +38,9 @@ ROWS_SHOWN: Final = 100
 
 
 def schedule(options: argparse.Namespace) -> int:
-    rows = read_changes(options.file)
+    with progress() as tell:
+        tell("reading the file", 0)
+        rows = read_changes(options.file)
     inventory = find_deployment(options).inventory()
     with progress(len({row.key for row in rows})) as tell:
         try:

@@ -63,6 +63,7 @@ LONGEST_PAUSE_SECONDS: Final = 2.0
 SECONDS_BETWEEN_LINES: Final = 10.0
 PATIENCE_SECONDS: Final = 300.0
 SETTLING_SECONDS: Final = 3.0
+APPEARING_SECONDS: Final = 30.0
 
 TRANSIENT_CODES: Final = frozenset(
     {
@@ -105,6 +106,11 @@ class Observation:
     @property
     def is_running(self) -> bool:
         return self.status == JobStatus.RUNNING
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether no RUN record says how the job ended."""
+        return self.run is None or not self.run.is_settled
 
     @property
     def tally(self) -> Tally:
@@ -207,19 +213,24 @@ class Observer:
     def watch(self, job_id: str) -> Iterator[Observation]:
         """Yield the job as it stands, again and again until it has ended."""
         pause = FIRST_PAUSE_SECONDS
+        waited = 0.0
         while True:
             seen = self.observe(job_id)
-            if seen.execution_status != "RUNNING":
+            # An execution that has just been started may not be there for DescribeExecution yet:
+            # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+            may_yet_appear = seen.execution_status is None and seen.is_unsettled and waited < APPEARING_SECONDS
+            if seen.execution_status != "RUNNING" and not may_yet_appear:
                 yield self._settled(seen)
                 return
             yield seen
             self._sleep(pause)
+            waited += pause
             pause = min(LONGEST_PAUSE_SECONDS, pause * 1.2)
 
     def _settled(self, seen: Observation) -> Observation:
         """Who stopped the execution may be about to settle the record."""
         waited = 0.0
-        while seen.run is not None and not seen.run.is_settled and waited < SETTLING_SECONDS:
+        while seen.run is not None and seen.is_unsettled and waited < SETTLING_SECONDS:
             self._sleep(FIRST_PAUSE_SECONDS)
             waited += FIRST_PAUSE_SECONDS
             seen = self.observe(seen.job_id)
@@ -336,7 +347,7 @@ def _state(segment: Segment) -> str:
 
 
 def _say_how_to_follow(job_id: str, options: argparse.Namespace) -> None:
-    command = ["scripts/job.py", "show", job_id, "--follow"]
+    command = [".venv/bin/python", "scripts/job.py", "show", job_id, "--follow"]
     if options.local:
         command.append("--local")
     if options.stack:
@@ -486,7 +497,7 @@ def _print_failures(failures: Sequence[Failure], *, is_complete: bool) -> None:
 def stop(options: argparse.Namespace) -> int:
     deployment = find_deployment(options)
     seen = _existing(deployment, options.job_id)
-    if seen.execution_status != "RUNNING" and (seen.run is None or seen.run.is_settled):
+    if seen.execution_status != "RUNNING" and (seen.run is None or not seen.is_unsettled):
         raise InputError(f"job {options.job_id} has ended already: {seen.status}")
     reason = f"stopped by {_who(deployment)}"
     if seen.execution_status == "RUNNING":

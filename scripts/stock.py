@@ -89,7 +89,9 @@ def make_sample(options: argparse.Namespace) -> int:
 
 
 def load(options: argparse.Namespace) -> int:
-    rows = read_stock(options.file)
+    with progress() as tell:
+        tell("reading the file", 0)
+        rows = read_stock(options.file)
     inventory = find_deployment(options).inventory()
     items = (
         (

@@ -686,7 +686,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_follow_it(
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (130, "")
     assert errors == (
-        f"job {job_id} goes on; follow it with: scripts/job.py show {job_id} --follow --stack {stack.name}\n"
+        f"job {job_id} goes on; follow it with: "
+        f".venv/bin/python scripts/job.py show {job_id} --follow --stack {stack.name}\n"
     )
     assert run("job", "show", job_id, "--json").answer["status"] == "RUNNING"
     followed = run("job", "show", job_id, "--follow", "--json")
