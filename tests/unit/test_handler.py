@@ -1,0 +1,196 @@
+"""The Lambda entry: which event leads to which step, and what is said of a bad one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import boto3
+import pytest
+
+from inventory_updater import handler
+from inventory_updater.job import BadRequestError, JobRequest, NoProgressError, Opened, Services
+from inventory_updater.records import JobStatus
+from inventory_updater.settings import Settings, SettingsError
+from tests.builders import moment
+
+BEGIN = {"job_id": "job-1", "started_at": "2026-03-02T08:00:00.5Z", "input": {"scope": "due"}}
+OPEN = {"action": "open", **BEGIN}
+UPDATE = {"action": "update", "job_id": "job-1", "segment": 3}
+CLOSE = {"action": "close", **BEGIN, "error": {"Error": "", "Cause": ""}}
+
+REQUEST = JobRequest("job-1", moment("08:00:00.500000"), "due", moment("08:00:00.500000"))
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 12_500
+
+
+@dataclass
+class Job:
+    """Stands in for the three steps; records what they were called with."""
+
+    opened: Opened = field(default_factory=lambda: Opened(outcome="OPENED", segments=[0, 1]))
+    is_done: bool = True
+    error: Exception | None = None
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+
+    def open_job(self, _services: Services, request: JobRequest) -> Opened:
+        self.calls.append(("open", request))
+        return self.opened
+
+    def update_segment(self, _services: Services, job_id: str, number: int, seconds_left: Callable[[], float]) -> bool:
+        if self.error is not None:
+            raise self.error
+        self.calls.append(("update", job_id, number, seconds_left()))
+        return self.is_done
+
+    def close_job(
+        self, _services: Services, request: JobRequest, error: str, seconds_left: Callable[[], float]
+    ) -> JobStatus:
+        self.calls.append(("close", request, error, seconds_left()))
+        return JobStatus.SUCCEEDED
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch) -> Job:
+    job = Job()
+    for name in ("open_job", "update_segment", "close_job"):
+        monkeypatch.setattr(handler, name, getattr(job, name))
+    monkeypatch.setattr(handler, "services", lambda: None)
+    return job
+
+
+# Dispatch
+
+
+def test_open_answers_with_the_segments(job: Job) -> None:
+    assert handler.handle(OPEN, Context()) == {"outcome": "OPENED", "segments": [0, 1]}
+    assert job.calls == [("open", REQUEST)]
+
+
+@pytest.mark.parametrize("outcome", ["WAIT", "SKIPPED"])
+def test_open_passes_on_that_the_job_waits_or_is_skipped(job: Job, outcome: str) -> None:
+    job.opened = Opened(outcome=outcome)  # type: ignore[typeddict-item]  # one of the outcomes
+
+    assert handler.handle(OPEN, Context()) == {"outcome": outcome}
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_update_says_whether_the_segment_is_done(job: Job, is_done: bool) -> None:
+    job.is_done = is_done
+
+    assert handler.handle(UPDATE, Context()) == {"done": is_done}
+    assert job.calls == [("update", "job-1", 3, 12.5)]
+
+
+def test_close_answers_with_the_status(job: Job) -> None:
+    assert handler.handle(CLOSE, Context()) == {"status": "SUCCEEDED"}
+    assert job.calls == [("close", REQUEST, "", 12.5)]
+
+
+@pytest.mark.parametrize(
+    ("caught", "error"),
+    [
+        ({"Error": "States.Timeout", "Cause": "too slow"}, "States.Timeout: too slow"),
+        ({"Error": "States.Timeout"}, "States.Timeout: "),
+        ({"Error": "E", "Cause": "x" * 5000}, "E: " + "x" * 997),
+        ({}, ""),
+        (None, ""),
+        ("broken", ""),
+    ],
+)
+def test_close_is_told_what_the_state_machine_caught(job: Job, caught: object, error: str) -> None:
+    handler.handle({**CLOSE, "error": caught}, Context())
+
+    assert job.calls[0][2] == error
+
+
+def test_close_does_without_an_error(job: Job) -> None:
+    handler.handle({"action": "close", **BEGIN}, Context())
+
+    assert job.calls[0][2] == ""
+
+
+def test_a_failure_goes_up_as_it_is(job: Job) -> None:
+    job.error = NoProgressError("a page did not fit")
+
+    with pytest.raises(NoProgressError, match="a page did not fit"):
+        handler.handle(UPDATE, Context())
+
+
+def test_the_input_says_what_is_to_be_done(job: Job) -> None:
+    wanted = {"scope": "all", "as_of": "2026-03-02T09:00:00+01:00", "dry_run": True, "trigger": "schedule"}
+
+    handler.handle({**OPEN, "input": wanted}, Context())
+
+    assert job.calls == [
+        ("open", JobRequest("job-1", moment("08:00:00.500000"), "all", moment("08:00"), True, "schedule"))
+    ]
+
+
+# Bad events
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({}, 'action must be "open", "update" or "close"'),
+        ({"action": "begin"}, 'action must be "open", "update" or "close"'),
+        ({"action": ["open"]}, 'action must be "open", "update" or "close"'),
+        ({**OPEN, "input": None}, "input must be an object"),
+        ({**OPEN, "input": "due"}, "input must be an object"),
+        ({**OPEN, "job_id": ""}, "job_id must be text"),
+        ({**OPEN, "job_id": 7}, "job_id must be text"),
+        ({**OPEN, "started_at": None}, "started_at must be text"),
+        ({**OPEN, "started_at": "now"}, "started_at is not a time like 2026-01-31T08:00:00Z"),
+        ({**OPEN, "started_at": "2026-03-02T08:00:00"}, "started_at has no time zone: add Z or an offset like +01:00"),
+        ({**OPEN, "input": {}}, 'input: scope must be "due" or "all"'),
+        ({**OPEN, "input": {"scope": "some"}}, 'input: scope must be "due" or "all"'),
+        ({**OPEN, "input": {"scope": ["due"]}}, 'input: scope must be "due" or "all"'),
+        ({**OPEN, "input": {"scope": "due", "asof": "x", "zone": 1}}, "input: unknown field 'asof'"),
+        ({**OPEN, "input": {"scope": "due", "dry_run": "true"}}, "input: dry_run must be true or false"),
+        ({**OPEN, "input": {"scope": "due", "trigger": "cron"}}, 'input: trigger must be "manual" or "schedule"'),
+        ({**OPEN, "input": {"scope": "due", "as_of": 5}}, "input: as_of must be a time like 2026-01-31T08:00:00Z"),
+        (
+            {**OPEN, "input": {"scope": "due", "as_of": "2026-02-30T00:00:00Z"}},
+            "input: as_of is not a time that exists (day is out of range for month)",
+        ),
+        ({**CLOSE, "input": None}, "input must be an object"),
+        ({**UPDATE, "segment": None}, "segment must be a whole number"),
+        ({**UPDATE, "segment": "3"}, "segment must be a whole number"),
+        ({**UPDATE, "segment": True}, "segment must be a whole number"),
+        ({**UPDATE, "segment": 1.5}, "segment must be a whole number"),
+        ({**UPDATE, "job_id": None}, "job_id must be text"),
+    ],
+)
+def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job, event: Mapping[str, object], message: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        handler.handle(event, Context())
+
+    assert str(refused.value) == message
+    assert job.calls == []
+
+
+# Wiring
+
+
+def test_the_services_are_those_that_the_settings_name() -> None:
+    settings = Settings("test", "inventory-test", "inventory-jobs-test", write_concurrency=6)
+
+    services = handler.make_services(settings, boto3.Session(region_name="eu-central-1"))
+
+    assert services.inventory.name == "inventory-test"
+    assert services.jobs.name == "inventory-jobs-test"
+    assert services.settings == settings
+    assert services.metrics.meta.service_model.service_name == "cloudwatch"
+
+
+def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENVIRONMENT", "INVENTORY_TABLE", "JOBS_TABLE"):
+        monkeypatch.delenv(name, raising=False)
+    handler.services.cache_clear()
+
+    with pytest.raises(
+        SettingsError, match="ENVIRONMENT is missing; INVENTORY_TABLE is missing; JOBS_TABLE is missing"
+    ):
+        handler.handle(UPDATE, Context())
