@@ -38,6 +38,15 @@ def no_way_to_aws() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """A script that runs within a test turns the whole process to its engine: the next test does not see it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The embedded engine, one for each worker of pytest: what a test leaves there, the next one sees."""
