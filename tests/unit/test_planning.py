@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
-from tests.builders import NOW, change, item, item_attributes, moment
 
 from inventory_updater.planning import Plan, Policy, Unchanged, plan
 from inventory_updater.stock import Change, InvalidItem, StockItem, read_item
+from tests.builders import NOW, change, item, item_attributes, moment
 
 NOON = moment("12:00")
 NEGATIVE_ALLOWED = Policy(allow_negative_stock=True)

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.builders import NOW, change, item_attributes, moment
 
 from inventory_updater.planning import Plan, Policy, Unchanged, plan
 from inventory_updater.stock import Change, InvalidItem, StockItem, read_item
+from tests.builders import NOW, change, item_attributes, moment
 
 ATTRIBUTE_OF = {
     "count": "on_hand",

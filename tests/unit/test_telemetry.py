@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.builders import moment
 
 from inventory_updater.records import JobStatus, Run, Tally
 from inventory_updater.stock import read_time
 from inventory_updater.telemetry import has_metrics, log_run, metric_data, publish_metrics
+from tests.builders import moment
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
