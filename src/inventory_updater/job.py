@@ -43,6 +43,7 @@ from inventory_updater.stock import (
     InvalidItem,
     ItemKey,
     format_time,
+    is_stored_time,
     parse_time,
     read_item,
     read_key,
@@ -404,7 +405,7 @@ class _Call:
         """Whether the item that a failed condition brought back is what this very decision made of it."""
         if not isinstance(decision, Plan) or attributes.get("last_write_id") != self._write_id:
             return False
-        pending = attributes.get("pending_changes")
+        pending = attributes.get("pending_changes", {})
         settled = {
             *(change.change_id for change in (*decision.applied, *decision.superseded)),
             *(rejection.change.change_id for rejection in decision.rejected),
@@ -522,12 +523,12 @@ def _failures_of(result: WriteResult[Planned]) -> list[Failure]:
 
 def _tally_of(result: WriteResult[Planned], next_change: object, as_of: str) -> Tally:
     if result.code is not None or isinstance(result.decision, InvalidItem):
-        is_overdue = isinstance(next_change, str) and next_change <= as_of
+        is_overdue = is_stored_time(next_change) and next_change <= as_of
         return Tally(
             items_failed=1,
             items_with_work=1,
             items_troubled=1,
-            oldest_overdue=next_change if is_overdue and isinstance(next_change, str) else None,
+            oldest_overdue=str(next_change) if is_overdue else None,
         )
     if not isinstance(result.decision, Plan):
         return Tally()
@@ -577,7 +578,8 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     run = _added_up(services, run)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
-    if any(segment.was_cut_short for segment in segments):
+    was_cut_short = any(segment.was_cut_short for segment in segments)
+    if was_cut_short:
         problems.append(f"stopped after {CALLS_A_JOB:,} calls; the next job takes up what is left")
     if len(failed) == run.segments:
         status, run = JobStatus.FAILED, replace(run, failure_rate=100.0)
@@ -585,7 +587,7 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
         status = JobStatus.COMPLETED_WITH_FAILURES
     else:
         status = JobStatus.SUCCEEDED
-    if failed and not run.dry_run:
+    if (failed or was_cut_short) and not run.dry_run:
         unread = _oldest_overdue(services, run.as_of, seconds_left)
         run = replace(run, tally=run.tally + Tally(oldest_overdue=unread))
     return replace(run, status=status, error="; ".join(problems)[:4000] or None)
@@ -597,7 +599,7 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
     oldest: str | None = None
     for attributes in services.inventory.scan("due", as_of):
         next_change = attributes.get("next_change_at")
-        if isinstance(next_change, str):
+        if is_stored_time(next_change):
             oldest = next_change if oldest is None else min(oldest, next_change)
         if seconds_left() < enough:
             break

@@ -199,13 +199,13 @@ class JobTable:
         return [begun.get(number, Segment(job_id, number)) for number in range(count)]
 
     def begin_call(self, job_id: str, number: int) -> Segment:
-        """Claim a segment for one call.
+        """Claim a segment for one call; one that needs no further call is left as it is.
 
         Raises:
             SegmentTakenError: where another call claimed it at the same moment.
         """
         before = self.segment(job_id, number)
-        if before.is_done:
+        if before.is_done or before.was_cut_short:
             return before
         claimed = replace(
             before,

@@ -20,7 +20,7 @@ from decimal import (
     Subnormal,
 )
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal])
 """The one context for quantities and money: what needs more than 38 digits raises instead of being rounded."""
@@ -316,6 +316,14 @@ def format_time(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a moment needs a time zone")
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26].rjust(26, "0") + "Z"
+
+
+def is_stored_time(value: object) -> TypeGuard[str]:
+    """Whether ``value`` is a stored time of a moment that exists; another writer may have left anything."""
+    try:
+        return isinstance(value, str) and parse_time(value) == value
+    except ValueError:
+        return False
 
 
 def read_time(stored: str) -> datetime:
