@@ -102,7 +102,7 @@ class InMemoryInventory:
         self.writes: Counter[ItemKey] = Counter()
         self.before: Callable[[str, Request], None] = lambda _operation, _request: None
         self.after: Callable[[str, Request], None] = lambda _operation, _request: None
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     @property
     def client(self) -> "DynamoDBClient":
@@ -122,12 +122,12 @@ class InMemoryInventory:
         return self._call("batch_execute_statement", request, self._batch_execute_statement)
 
     def _call(self, operation: str, request: Request, work: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
+        self.before(operation, request)
         with self._lock:
-            self.before(operation, request)
             self.calls[operation] += 1
             answer = work(request)
-            self.after(operation, request)
-            return answer
+        self.after(operation, request)
+        return answer
 
     def _scan(self, request: Request) -> dict[str, Any]:
         is_due = request.get("IndexName") == "due"

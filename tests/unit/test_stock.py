@@ -20,6 +20,7 @@ from inventory_updater.stock import (
     StockItem,
     StockStatus,
     format_time,
+    is_stored_time,
     parse_number,
     parse_time,
     plain,
@@ -151,6 +152,12 @@ def test_stored_times_compare_as_text_like_the_instants_they_stand_for(one: date
 
 def test_a_stored_time_is_left_as_it_is() -> None:
     assert parse_time(moment("08:30:15.25")) == "2026-03-02T08:30:15.250000Z" == moment("08:30:15.25")
+
+
+def test_a_stored_time_is_told_from_whatever_else_another_writer_left() -> None:
+    assert is_stored_time("2026-03-02T08:30:00.000000Z")
+    for other in ("2026", "", None, Decimal(1), "2026-03-02T08:30:00Z", "2026-02-30T08:30:00.000000Z"):
+        assert not is_stored_time(other)
 
 
 def test_a_moment_without_zone_is_never_stored() -> None:
