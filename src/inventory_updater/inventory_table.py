@@ -282,13 +282,14 @@ class InventoryTable:
         *,
         writers: int = 8,
         limits: Limits | None = None,
+        landed: Callable[[D, Attributes], bool] = _never_landed,
     ) -> Iterator[BatchReport[D]]:
         """Read the items with these keys, decide for each and write what was decided, batch by batch."""
         limits = limits or Limits()
 
         def one_batch(batch: tuple[ItemKey, ...]) -> BatchReport[D]:
             items = self.read_many(batch)
-            return self.write_batch({key: decide(key, items.get(key)) for key in batch}, decide, limits)
+            return self.write_batch({key: decide(key, items.get(key)) for key in batch}, decide, limits, landed)
 
         with ThreadPoolExecutor(writers) as executor:
             for wave in batched(batched(keys, BATCH_LIMIT), writers * 4):

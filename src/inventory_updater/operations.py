@@ -12,7 +12,17 @@ from typing import Final, TypeVar
 from inventory_updater.inventory_table import Decide, Decision, InventoryTable, WriteResult, batched
 from inventory_updater.job_table import JobTable
 from inventory_updater.records import Run
-from inventory_updater.scheduling import Loading, Refusal, Scheduling, Withdrawal, cancel, load, retry, schedule
+from inventory_updater.scheduling import (
+    Creation,
+    Loading,
+    Refusal,
+    Scheduling,
+    Withdrawal,
+    cancel,
+    load,
+    retry,
+    schedule,
+)
 from inventory_updater.stock import (
     Attributes,
     Change,
@@ -169,14 +179,15 @@ def retry_changes(
 ) -> RetryReport:
     """Put the changes that a job rejected back to the pending ones of their items.
 
-    The items are known from the failures that the job recorded; where it recorded only some, the table is scanned.
+    The items are known from the failures that the job recorded; where it recorded only some, or a worker died before
+    it recorded its own, the table is scanned.
 
     Raises:
         RefusedError: where an item cannot take its changes back; nothing was written then.
         UnfinishedError: where the table did not take every write.
     """
     recorded = [failure for failure in jobs.failures(run.job_id) if failure.change_id is not None]
-    if len(recorded) >= run.tally.changes_rejected:
+    if run.tally_is_exact and len(recorded) >= run.tally.changes_rejected:
         keys = sorted({ItemKey(failure.sku, failure.location_id) for failure in recorded})
     else:
         keys = sorted(
@@ -222,7 +233,7 @@ def _check_and_write(
         progress("checking", done)
     done = 0
     unwritten: list[WriteResult[DecisionT | Refusal]] = []
-    for report in inventory.decide_and_write(keys, decide):
+    for report in inventory.decide_and_write(keys, decide, landed=_has_landed):
         for result in report.results:
             if result.code is not None or isinstance(result.decision, Refusal):
                 unwritten.append(result)
@@ -232,6 +243,14 @@ def _check_and_write(
         progress("writing", done)
     if unwritten:
         raise UnfinishedError(_unwritten_message(unwritten, len(keys)))
+
+
+def _has_landed(decision: Decision, attributes: Attributes) -> bool:
+    """Whether an item is what this very write made of it; the version and the moment in it are its own."""
+    if decision.write is None:
+        return False
+    wanted = decision.write.attributes if isinstance(decision.write, Creation) else decision.write.sets
+    return all(attributes.get(name) == value for name, value in wanted.items())
 
 
 def _unwritten_message(unwritten: "Sequence[WriteResult[DecisionT | Refusal]]", total: int) -> str:

@@ -1,7 +1,7 @@
 """What an operator does to many items at once: everything is checked before the first write."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -170,8 +170,7 @@ def test_an_item_that_the_table_does_not_take_is_reported_with_the_tables_reason
         schedule_changes(table(inventory), [(MUG, change("c1"))], now)
 
 
-def test_a_change_whose_answer_was_lost_is_there_once() -> None:
-    inventory = stock(item_attributes())
+def lose_one_answer(inventory: InMemoryInventory) -> None:
     losses = iter([lost_answer()])
 
     def lose(operation: str, _request: object) -> None:
@@ -180,9 +179,14 @@ def test_a_change_whose_answer_was_lost_is_there_once() -> None:
 
     inventory.after = lose
 
+
+def test_a_change_whose_answer_was_lost_is_there_once_and_counted_once() -> None:
+    inventory = stock(item_attributes())
+    lose_one_answer(inventory)
+
     report = schedule_changes(table(inventory), [(MUG, change("c1"))], now)
 
-    assert report.scheduled + report.duplicates == 1
+    assert report == ScheduleReport(scheduled=1, duplicates=0, items=1)
     assert pending(inventory, MUG) == ["c1"]
     assert inventory.writes == {MUG: 1}
 
@@ -246,6 +250,27 @@ def test_replacing_leaves_the_changes_of_an_item_alone() -> None:
     assert inventory.items[MUG]["on_hand"] == 7
     assert pending(inventory, MUG) == ["c1"]
     assert "c0" in cast("dict[str, object]", inventory.items[MUG]["settled_changes"])
+
+
+def test_an_item_whose_answer_was_lost_is_loaded() -> None:
+    inventory = stock()
+    lose_one_answer(inventory)
+
+    assert load_stock(table(inventory), [(MUG, Figures(Decimal(7)), {})], now) == 1
+    assert inventory.writes == {MUG: 1}
+
+
+def test_an_item_that_somebody_else_made_meanwhile_is_not_taken_for_a_loaded_one() -> None:
+    inventory = stock()
+
+    def somebody_else_makes_it(operation: str, _request: object) -> None:
+        if operation == "batch_execute_statement":
+            inventory.items[MUG] = item_attributes(7, version=1)
+
+    inventory.before = somebody_else_makes_it
+
+    with pytest.raises(UnfinishedError, match="item mug at DC1 is already there"):
+        load_stock(table(inventory), [(MUG, Figures(Decimal(7)), {})], now)
 
 
 # Cancel
@@ -376,6 +401,13 @@ def test_where_only_some_failures_were_recorded_the_table_is_searched() -> None:
 
     assert report == RetryReport(retried=2, items=2, no_longer_remembered=0)
     assert pending(inventory, CUP) == ["c2"]
+
+
+def test_where_a_worker_died_before_recording_its_failures_the_table_is_searched() -> None:
+    inventory = stock(rejected("c1"), rejected("c2", sku="cup"))
+    run = replace(finished(1), tally_is_exact=False)
+
+    assert retry_changes(table(inventory), failures((MUG, "c1")), run, now) == RetryReport(2, 2, 0)
 
 
 def test_what_the_items_no_longer_remember_is_counted() -> None:
