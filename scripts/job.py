@@ -35,8 +35,9 @@ from command_line import (
     print_table,
     table_of,
 )
-from inventory_updater.job import Services, abandon_job
+from inventory_updater.job import abandon_job
 from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
+from inventory_updater.services import Services
 from inventory_updater.settings import Settings
 from inventory_updater.stock import parse_time
 

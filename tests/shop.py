@@ -10,9 +10,10 @@ import boto3
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
 from inventory_updater.inventory_table import InventoryTable, batched, client_config
-from inventory_updater.job import JobRequest, Services, run_job
+from inventory_updater.job import JobRequest, run_job
 from inventory_updater.job_table import JobTable
 from inventory_updater.records import Run
+from inventory_updater.services import Services
 from inventory_updater.settings import Settings
 from inventory_updater.stock import Attributes, format_time
 

@@ -10,9 +10,11 @@ import boto3
 from botocore.config import Config
 
 from inventory_updater.inventory_table import InventoryTable, client_config
-from inventory_updater.job import BadRequestError, JobRequest, Services, close_job, open_job, update_segment
+from inventory_updater.job import BadRequestError, JobRequest, close_job, open_job
 from inventory_updater.job_table import JobTable
+from inventory_updater.services import Services
 from inventory_updater.settings import Settings
+from inventory_updater.worker import update_segment
 
 
 class Context(Protocol):

@@ -29,11 +29,7 @@ _log = logging.getLogger(__name__)
 
 def has_metrics(run: Run) -> bool:
     """Whether a run is one that metrics speak of: neither a rehearsal nor one that never began."""
-    return not run.dry_run and run.status in (
-        JobStatus.SUCCEEDED,
-        JobStatus.COMPLETED_WITH_FAILURES,
-        JobStatus.FAILED,
-    )
+    return not run.dry_run and run.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
 
 
 def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
@@ -63,7 +59,7 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
         ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
         ("JobsFinished", float(has_finished), "Count"),
         ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),
-        ("JobsFailed", float(run.status is JobStatus.FAILED), "Count"),
+        ("JobsFailed", float(run.status in (JobStatus.FAILED, JobStatus.ABANDONED)), "Count"),
         ("OldestOverdueSeconds", overdue, "Seconds"),
         ("MemoryUsed", tally.memory_used, "Megabytes"),
         ("ReadUnits", tally.read_units, "Count"),

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from inventory_updater import job
-from inventory_updater.job import NoProgressError, close_job, open_job, run_job, update_segment
+from inventory_updater import worker
+from inventory_updater.job import close_job, open_job, run_job
 from inventory_updater.records import Failure, JobStatus, Lease, Tally
 from inventory_updater.stock import Attributes, Change
+from inventory_updater.worker import NoProgressError, update_segment
 from tests.builders import change, item_attributes, moment
 from tests.shop import Interposed, Shop, just_before
 
@@ -211,7 +212,7 @@ def test_an_item_whose_version_cannot_be_raised_fails_alone(shop: Shop) -> None:
 def test_a_job_records_a_bounded_number_of_failures_and_counts_them_all(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "FAILURES_A_JOB", 10)
+    monkeypatch.setattr(worker, "FAILURES_A_JOB", 10)
     shop = shop.set_up_with(segments=1, page_size=7)
     shop.put(*mugs(25, pending=[change("sale", "adjustment", -11)]))
 
@@ -505,7 +506,7 @@ def test_a_call_that_cannot_finish_one_page_says_so(shop: Shop) -> None:
 def test_a_job_that_has_used_up_its_calls_leaves_the_rest_to_the_next_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "CALLS_A_JOB", 2)
+    monkeypatch.setattr(worker, "CALLS_A_JOB", 2)
     shop.put(*mugs(40))
     slow = timed(shop.set_up_with(segments=1, page_size=1), Stopwatch())
 

@@ -13,20 +13,13 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import (
-    JobRequest,
-    NoProgressError,
-    Services,
-    UnknownJobError,
-    close_job,
-    open_job,
-    run_job,
-    update_segment,
-)
+from inventory_updater.job import JobRequest, close_job, open_job, run_job
 from inventory_updater.job_table import JobTable
 from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
+from inventory_updater.services import Services
 from inventory_updater.settings import Settings
 from inventory_updater.stock import Change, ItemKey, read_time
+from inventory_updater.worker import NoProgressError, UnknownJobError, update_segment
 from tests.builders import change, item_attributes, moment
 from tests.engines import table_definition
 from tests.fakes.cloudwatch import RecordingCloudWatch
@@ -198,7 +191,9 @@ def test_opening_again_gives_the_same_answer_with_the_segments_of_the_first_time
 def test_a_job_that_has_ended_is_not_opened_again(warehouse: Warehouse) -> None:
     run_job(warehouse.services, warehouse.request())
 
-    assert open_job(warehouse.services, warehouse.request()) == {"outcome": "SKIPPED"}
+    # Without segments the state machine goes on to close, which says how the job ended.
+    assert open_job(warehouse.services, warehouse.request()) == {"outcome": "OPENED", "segments": []}
+    assert close_job(warehouse.services, warehouse.request()) is JobStatus.SUCCEEDED
     assert warehouse.run().status is JobStatus.SUCCEEDED
     assert warehouse.jobs.lease().holder is None
 
@@ -263,7 +258,7 @@ def test_a_job_found_without_a_live_lease_is_abandoned_with_what_it_had_done(war
     assert run.duration_seconds == 531
     assert warehouse.jobs.lease().holder == "job-2"
     assert warehouse.jobs.lease().displaced == frozenset()
-    assert warehouse.metrics.published == []
+    assert [metrics["JobsFailed"] for metrics in warehouse.metrics.published] == [1.0]
 
 
 def test_an_abandoned_job_whose_worker_died_in_a_call_has_no_exact_tally(warehouse: Warehouse) -> None:
@@ -550,7 +545,7 @@ def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) 
 def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inventory_updater.job.FAILURES_A_JOB", 7)
+    monkeypatch.setattr("inventory_updater.worker.FAILURES_A_JOB", 7)
     warehouse.configure(segments=2)
     warehouse.put(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)))
     warehouse.open()
@@ -565,7 +560,7 @@ def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
 
 
 def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.job.FAILURES_A_JOB", 3)
+    monkeypatch.setattr("inventory_updater.worker.FAILURES_A_JOB", 3)
     warehouse.configure(page_size=1, batch_size=1)
     warehouse.put(*(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)))
     warehouse.open()
@@ -687,7 +682,7 @@ def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bou
 def test_a_job_ends_before_its_execution_runs_out_of_history(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inventory_updater.job.CALLS_A_JOB", 4)
+    monkeypatch.setattr("inventory_updater.worker.CALLS_A_JOB", 4)
     warehouse.configure(page_size=1, segments=2)
     warehouse.put(*items_with_work(40))
     warehouse.open()
