@@ -1,0 +1,142 @@
+"""Everything that a job works with: an inventory in memory, a jobs table, and a clock that only the test moves."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from inventory_updater.inventory_table import InventoryTable
+from inventory_updater.job import JobRequest, close_job, open_job
+from inventory_updater.job_table import JobTable
+from inventory_updater.records import Run, Segment, Tally
+from inventory_updater.services import Services
+from inventory_updater.settings import Settings
+from inventory_updater.stock import Change, ItemKey, read_time
+from inventory_updater.worker import update_segment
+from tests.builders import change, item_attributes, moment
+from tests.fakes.cloudwatch import RecordingCloudWatch
+from tests.fakes.dynamodb import InMemoryInventory, Request, lost_answer
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+MUG = ItemKey("mug", "DC1")
+WRITE = "batch_execute_statement"
+
+
+@dataclass
+class Clock:
+    """A clock that only the test moves; the monotonic one goes along."""
+
+    moment: datetime = field(default_factory=lambda: read_time(moment("12:00")))
+    seconds: float = 0.0
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def goes_on(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+        self.seconds += seconds
+
+    def countdown(self, seconds: float) -> Callable[[], float]:
+        end = self.seconds + seconds
+        return lambda: end - self.seconds
+
+
+class Warehouse:
+    """Everything that a job works with, and the job of the tests, ``job-1``."""
+
+    def __init__(self, client: "DynamoDBClient", jobs_table: str) -> None:
+        self.clock = Clock()
+        self.inventory = InMemoryInventory()
+        self.metrics = RecordingCloudWatch()
+        self.jobs = JobTable(client, jobs_table, retention_days=30, clock=self.clock)
+        self.settings = Settings("test", "inventory", "jobs", segments=1, page_size=2, batch_size=2)
+
+    def configure(self, **settings: int) -> None:
+        self.settings = replace(self.settings, **settings)  # type: ignore[arg-type]  # none of them is text
+
+    def put(self, *items: Mapping[str, object]) -> None:
+        self.inventory.items |= InMemoryInventory(items).items
+
+    @property
+    def services(self) -> Services:
+        return Services(
+            InventoryTable(self.inventory.client, "inventory"),
+            self.jobs,
+            self.metrics.client,
+            self.settings,
+            clock=self.clock,
+            monotonic=self.clock.monotonic,
+        )
+
+    def request(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> JobRequest:
+        now = self.services.now()
+        return JobRequest(job_id, now, scope, now, dry_run)  # type: ignore[arg-type]  # one of the two scopes
+
+    def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
+        assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
+
+    def update(self, segment: int = 0, seconds: float = 900.0) -> bool:
+        return update_segment(self.services, "job-1", segment, self.clock.countdown(seconds))
+
+    def close(self, error: str = "") -> Run:
+        close_job(self.services, self.request(), error)
+        return self.run()
+
+    def run(self, job_id: str = "job-1") -> Run:
+        run = self.jobs.run(job_id)
+        assert run is not None
+        return run
+
+    def segment(self, number: int = 0) -> Segment:
+        return self.jobs.segment("job-1", number)
+
+    def on_hand(self, key: ItemKey = MUG) -> object:
+        return self.inventory.items[key]["on_hand"]
+
+    def before_write(self, *hooks: Callable[[], object]) -> None:
+        """Let these happen just before the first, the second, ... batch."""
+        waiting = iter(hooks)
+
+        def before(operation: str, _request: Request) -> None:
+            if operation == WRITE and (hook := next(waiting, None)):
+                hook()
+
+        self.inventory.before = before
+
+    def every_write_takes(self, *seconds: float) -> None:
+        """Let the first batches take these seconds and the rest the last of them."""
+        durations = itertools.chain(seconds, itertools.repeat(seconds[-1]))
+        self.inventory.before = lambda operation, _request: (
+            self.clock.goes_on(next(durations)) if operation == WRITE else None
+        )
+
+    def lose_next_answer(self) -> None:
+        losses = iter([lost_answer()])
+
+        def after(operation: str, _request: Request) -> None:
+            if operation == WRITE and (loss := next(losses, None)):
+                raise loss
+
+        self.inventory.after = after
+
+
+def mug(*pending: Change, **rest: Any) -> dict[str, object]:
+    return item_attributes(10, pending=pending, **rest)
+
+
+def items_with_work(count: int) -> list[dict[str, object]]:
+    return [item_attributes(10, sku=f"sku-{n:03}", pending=[change(f"c{n}", "adjustment", 5)]) for n in range(count)]
+
+
+def unreadable(sku: str, *pending: Change) -> dict[str, object]:
+    return item_attributes(sku=sku, pending=pending) | {"on_hand": "many"}
+
+
+def counted(tally: Tally, *names: str) -> dict[str, object]:
+    return {name: getattr(tally, name) for name in names}

@@ -1,0 +1,29 @@
+"""What the tests of the job's steps share."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.engines import table_definition
+from tests.fakes.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+@pytest.fixture(scope="module")
+def moto_client() -> "Iterator[DynamoDBClient]":
+    with mock_aws():
+        yield boto3.client("dynamodb", region_name="eu-central-1")
+
+
+@pytest.fixture
+def warehouse(moto_client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    monkeypatch.setattr("inventory_updater.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    definition = table_definition("JobsTable", "test")
+    moto_client.create_table(**definition)
+    yield Warehouse(moto_client, definition["TableName"])
+    moto_client.delete_table(TableName=definition["TableName"])
