@@ -15,6 +15,7 @@ PSEUDO_PARAMETERS: Final[Mapping[str, str]] = {
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",
     "AWS::StackName": "inventory-updater-test",
+    "AWS::URLSuffix": "amazonaws.com",
 }
 
 # A template is JSON-like without a fixed shape: `Any` is what it is.
@@ -65,21 +66,69 @@ def parameter_values(**overrides: str) -> dict[str, str]:
 
 
 def resolve(value: Any, parameters: Mapping[str, str]) -> Any:
-    """`value` with Ref, Fn::GetAtt and Fn::Sub put in.
+    """`value` with the functions of CloudFormation put in, as far as the template uses them.
 
     A parameter gives its value; a resource gives its logical id, or `Id.Attribute`, where AWS would give name or ARN.
+    What is `AWS::NoValue` is left out.
     """
     known = dict(PSEUDO_PARAMETERS) | dict(parameters)
     match value:
         case {"Ref": name}:
-            return known.get(name, name)
+            return _NO_VALUE if name == "AWS::NoValue" else known.get(name, name)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
         case {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{([^}!]+)\}", lambda found: known.get(found[1], found[1]), text)
+            return _substitute(text, known)
+        case {"Fn::Sub": [text, variables]}:
+            return _substitute(text, known | {name: resolve(given, known) for name, given in variables.items()})
+        case {"Fn::If": [condition, then, otherwise]}:
+            return resolve(then if is_true(condition, known) else otherwise, known)
+        case {"Fn::FindInMap": [mapping, *keys]}:
+            first, second = (resolve(key, known) for key in keys)
+            return load_template()["Mappings"][mapping][first][second]
         case dict():
-            return {key: resolve(inner, parameters) for key, inner in value.items()}
+            resolved = {key: resolve(inner, known) for key, inner in value.items()}
+            return {key: inner for key, inner in resolved.items() if inner is not _NO_VALUE}
         case list():
-            return [resolve(inner, parameters) for inner in value]
+            return [found for found in (resolve(inner, known) for inner in value) if found is not _NO_VALUE]
         case _:
             return value
+
+
+def is_true(condition: str, parameters: Mapping[str, str]) -> bool:
+    """Whether a condition of the template holds with these parameters."""
+    return _holds(load_template()["Conditions"][condition], parameters)
+
+
+def _holds(expression: Any, parameters: Mapping[str, str]) -> bool:
+    match expression:
+        case {"Condition": name}:
+            return is_true(name, parameters)
+        case {"Fn::Equals": [left, right]}:
+            return bool(resolve(left, parameters) == resolve(right, parameters))
+        case {"Fn::Not": [inner]}:
+            return not _holds(inner, parameters)
+        case {"Fn::And": list(inner)}:
+            return all(_holds(one, parameters) for one in inner)
+        case {"Fn::Or": list(inner)}:
+            return any(_holds(one, parameters) for one in inner)
+        case {"Fn::Contains": [choices, value]}:
+            return resolve(value, parameters) in resolve(choices, parameters)
+    raise AssertionError(f"no condition: {expression}")
+
+
+def violated_rules(parameters: Mapping[str, str]) -> list[str]:
+    """The rules of the template that refuse these parameters."""
+    return [
+        name
+        for name, rule in load_template()["Rules"].items()
+        if ("RuleCondition" not in rule or _holds(rule["RuleCondition"], parameters))
+        and not all(_holds(assertion["Assert"], parameters) for assertion in rule["Assertions"])
+    ]
+
+
+def _substitute(text: str, known: Mapping[str, str]) -> str:
+    return re.sub(r"\$\{([^}!]+)\}", lambda found: known.get(found[1], found[1]), text)
+
+
+_NO_VALUE: Final = object()

@@ -35,10 +35,13 @@ NAMES: Final = {
     "AWS::Scheduler::Schedule": ("Name", 64),
     "AWS::SNS::Topic": ("TopicName", 256),
     "AWS::SQS::Queue": ("QueueName", 80),
+    "AWS::CloudWatch::Alarm": ("AlarmName", 255),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
+    "AWS::KMS::Alias": ("AliasName", 256),
 }
 
 # What AWS gives no name of ours.
-NAMELESS: Final = {"AWS::SNS::Subscription"}
+NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
 
 # Actions for which AWS knows no resource, or for which Step Functions documents no other than `*`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
