@@ -1,0 +1,88 @@
+"""Real trade through everything a user touches: the scripts, the deployed template and its state machine."""
+
+import csv
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from engine import CHECKOUT
+from tests.engines import private_ministack
+from tests.stacks import Stack, deploy_stack
+
+DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"
+NUMBERS: Final = ("on_hand", "available", "unit_price", "stock_value")
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the Online Retail files are not beside this checkout")
+
+
+@pytest.fixture
+def fresh_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with private_ministack(tmp_path_factory.mktemp("server")) as server:
+        yield deploy_stack(server, "inventory-updater-test")
+
+
+def levels(text: str, *, without: tuple[str, ...] = ()) -> list[dict[str, object]]:
+    return [
+        {name: Decimal(cell) if name in NUMBERS else cell for name, cell in row.items() if name not in without}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "applied", "rejected"),
+    [
+        ("day-2011-09-20", 1_940, 92),
+        pytest.param("week-2011-09-19", 17_189, 330, marks=pytest.mark.slow),
+    ],
+)
+def test_real_trade_leads_to_its_closing_stock_once(
+    fresh_stack: Stack, folder: str, applied: int, rejected: int, tmp_path: Path
+) -> None:
+    trade = DATA / folder
+    assert fresh_stack.script("stock", "load", str(trade / "opening_stock.csv")).status == 0
+    scheduled = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
+    assert (scheduled["scheduled"], scheduled["duplicates"]) == (applied + rejected, 0)
+
+    first = fresh_stack.script("job", "run", "--json").answer
+
+    assert (first["status"], first["tally_is_exact"]) == ("COMPLETED_WITH_FAILURES", True)
+    assert (first["changes_applied"], first["changes_rejected"]) == (applied, rejected)
+    exported = tmp_path / "levels.csv"
+    assert fresh_stack.script("stock", "export", str(exported)).status == 0
+    closing = exported.read_text(encoding="utf-8")
+    expected = (trade / "closing_stock.csv").read_text(encoding="utf-8")
+    assert levels(closing) == levels(expected, without=("applied", "rejected"))
+
+    again = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
+    second = fresh_stack.script("job", "run", "--json").answer
+
+    assert (again["scheduled"], again["duplicates"]) == (0, applied + rejected)
+    assert (second["status"], second["changes_applied"], second["items_updated"]) == ("SUCCEEDED", 0, 0)
+    assert fresh_stack.script("stock", "export").output == closing
+
+
+def test_rejected_changes_can_be_put_back_once_there_is_stock(fresh_stack: Stack, tmp_path: Path) -> None:
+    stock, changes = tmp_path / "stock.csv", tmp_path / "changes.csv"
+    header = "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description\n"
+    stock.write_text(f"{header}MUG,GB-DC1,1,,,,,,\n", encoding="utf-8")
+    changes.write_text(
+        "change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
+        "c1,MUG,GB-DC1,adjustment,-3,2026-03-02T09:00:00Z,sale,\n",
+        encoding="utf-8",
+    )
+    fresh_stack.script("stock", "load", str(stock))
+    fresh_stack.script("changes", "schedule", str(changes))
+    job_id = fresh_stack.script("job", "run", "--json").answer["job_id"]
+
+    stock.write_text(f"{header}MUG,GB-DC1,5,,,,,,\n", encoding="utf-8")
+    fresh_stack.script("stock", "load", "--replace", str(stock))
+    retried = fresh_stack.script("changes", "--json", "retry", job_id).answer
+    run = fresh_stack.script("job", "run", "--json").answer
+
+    assert retried["retried"] == 1
+    assert (run["status"], run["changes_applied"], run["changes_rejected"]) == ("SUCCEEDED", 1, 0)
+    assert fresh_stack.script("stock", "export").output.splitlines()[1] == "MUG,GB-DC1,2,2,IN_STOCK,,"
