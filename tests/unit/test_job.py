@@ -176,6 +176,19 @@ def test_a_dry_run_keeps_twenty_samples_whatever_the_pages_and_segments(warehous
     assert run.tally.items_updated == 60
 
 
+def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=12)
+    warehouse.put(*items_with_work(60))
+    warehouse.open(dry_run=True)
+    warehouse.inventory.before = lambda _operation, _request: warehouse.clock.goes_on(10)
+
+    while not warehouse.update(seconds=15):
+        pass
+
+    assert warehouse.segment().call == 5
+    assert len(warehouse.segment().samples) == 20
+
+
 # Close
 
 
