@@ -18,6 +18,7 @@ from tests.cloudformation import (
     parameter_values,
     resolve,
     resources_of_type,
+    violated_rules,
 )
 
 LONGEST_SUFFIX: Final = "x" * 20
@@ -75,9 +76,9 @@ def resource(name: str) -> Any:
     return load_template()["Resources"][name]
 
 
-def properties(name: str) -> Any:
-    """A resource's properties with the parameters' defaults put in."""
-    return resolve(resource(name)["Properties"], parameter_values())
+def properties(name: str, **parameters: str) -> Any:
+    """A resource's properties with these parameters, and the defaults of the others, put in."""
+    return resolve(resource(name)["Properties"], parameter_values(**parameters))
 
 
 def definition() -> Any:
@@ -108,19 +109,23 @@ def next_states(state: Any) -> Iterator[str]:
         yield state["Default"]
 
 
-def statements(role: str) -> list[Any]:
-    return [statement for policy in properties(role)["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+def statements(role: str, **parameters: str) -> list[Any]:
+    return [
+        statement
+        for policy in properties(role, **parameters)["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
 
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def granted(role: str) -> set[tuple[str, str]]:
+def granted(role: str, **parameters: str) -> set[tuple[str, str]]:
     """Every action of a role with a resource that it is granted on."""
     return {
         (action, granted_resource)
-        for statement in statements(role)
+        for statement in statements(role, **parameters)
         for action in as_list(statement["Action"])
         for granted_resource in as_list(statement["Resource"])
     }
@@ -211,11 +216,44 @@ def test_a_parameter_file_sets_only_what_the_template_has_and_allows(name: str) 
     assert given["EnvironmentSuffix"] == given["Environment"] == name
 
 
-def test_production_cannot_do_without_deletion_protection() -> None:
-    rule = load_template()["Rules"]["ProductionIsProtected"]
+@pytest.mark.parametrize(
+    ("given", "refused_by"),
+    [
+        ({}, []),
+        ({"Environment": "prod"}, ["StagingAndProductionAreProtected"]),
+        ({"Environment": "staging"}, ["StagingAndProductionAreProtected"]),
+        ({"Environment": "prod", "DeletionProtection": "true"}, []),
+        ({"EnvironmentSuffix": "prod"}, ["TheNameProdIsForProduction"]),
+        ({"EnvironmentSuffix": "staging"}, ["TheNameStagingIsForStaging"]),
+        ({"EnvironmentSuffix": "prod", "Environment": "prod", "DeletionProtection": "true"}, []),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_made(given: dict[str, str], refused_by: list[str]) -> None:
+    assert violated_rules(parameter_values(**given)) == refused_by
 
-    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Environment"}, "prod"]}
-    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]}
+
+def test_every_rule_says_what_to_do() -> None:
+    assert all(
+        assertion["AssertDescription"].endswith(".")
+        for rule in load_template()["Rules"].values()
+        for assertion in rule["Assertions"]
+    )
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
+def test_a_parameter_file_breaks_no_rule(name: str) -> None:
+    file = TEMPLATE.parent / "parameters" / f"{name}.json"
+    given = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
+
+    assert violated_rules(parameter_values(**given)) == []
+
+
+def test_every_parameter_says_what_it_takes_unless_its_values_are_listed() -> None:
+    assert [] == [
+        name
+        for name, parameter in load_template()["Parameters"].items()
+        if not {"AllowedValues", "ConstraintDescription"} & set(parameter)
+    ]
 
 
 # Data
@@ -223,14 +261,14 @@ def test_production_cannot_do_without_deletion_protection() -> None:
 
 @pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
 def test_a_table_is_paid_by_request_backed_up_encrypted_and_protected_by_parameter(name: str) -> None:
-    table = resource(name)["Properties"]
+    table = properties(name)
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     # False is the key that DynamoDB owns; a table is never without encryption.
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
     assert table["SSESpecification"] == {"SSEEnabled": False}
-    assert table["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert resource(name)["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
 
 
 @pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
