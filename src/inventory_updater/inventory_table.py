@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as ConnectingError
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
 from inventory_updater.planning import Update
@@ -70,6 +71,9 @@ _RETRIED_REQUEST_CODES: Final = frozenset(
 _BACKOFF_BASE_SECONDS: Final = 0.05
 _BACKOFF_LIMIT_SECONDS: Final = 5.0
 _ROUNDS_WITHOUT_BACKOFF: Final = 3
+_PATIENCE_SECONDS: Final = 60.0
+# Both stand for a connection that broke or never was: botocore has two families of them.
+_BROKEN_CONNECTIONS: Final = (ConnectingError, HTTPClientError)
 _ROUND_LIMIT: Final = 200
 
 
@@ -176,10 +180,16 @@ class Limits:
     this worker may no longer write.
     """
 
-    seconds_left: Callable[[], float] = lambda: 300.0
+    seconds_left: Callable[[], float]
     check: Callable[[], None] = lambda: None
     pace: WritePace = field(default_factory=lambda: WritePace(0))
     sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def for_seconds(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> "Limits":
+        """Bounds of time alone, from now on."""
+        end = clock() + seconds
+        return cls(lambda: end - clock())
 
     def may_retry_after(self, delay: float) -> bool:
         return delay < self.seconds_left()
@@ -227,11 +237,12 @@ class InventoryTable:
             answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0),
         )
 
-    def scan(self, scope: Scope, as_of: str = LAST_MOMENT, limit: int = 1000) -> Iterator[Attributes]:
-        """Every item of a scope, page by page."""
+    def scan(self, scope: Scope, as_of: str = LAST_MOMENT, *, limits: Limits | None = None) -> Iterator[Attributes]:
+        """Every item of a scope, page by page; without ``limits`` each page may take a minute."""
         cursor: Cursor | None = None
         while True:
-            page = self.scan_page(scope, as_of, segment=0, segments=1, limit=limit, cursor=cursor, limits=Limits())
+            bounds = limits or Limits.for_seconds(_PATIENCE_SECONDS)
+            page = self.scan_page(scope, as_of, segment=0, segments=1, limit=1000, cursor=cursor, limits=bounds)
             yield from page.items
             cursor = page.cursor
             if cursor is None:
@@ -281,14 +292,13 @@ class InventoryTable:
         decide: Decide[D],
         *,
         writers: int = 8,
-        limits: Limits | None = None,
         landed: Callable[[D, Attributes], bool] = _never_landed,
     ) -> Iterator[BatchReport[D]]:
         """Read the items with these keys, decide for each and write what was decided, batch by batch."""
-        limits = limits or Limits()
 
         def one_batch(batch: tuple[ItemKey, ...]) -> BatchReport[D]:
             items = self.read_many(batch)
+            limits = Limits.for_seconds(_PATIENCE_SECONDS)
             return self.write_batch({key: decide(key, items.get(key)) for key in batch}, decide, limits, landed)
 
         with ThreadPoolExecutor(writers) as executor:
@@ -381,7 +391,7 @@ class InventoryTable:
                 Statements=[statement(self.name, write) for write in writes.values() if write is not None],
                 ReturnConsumedCapacity="TOTAL",
             )
-        except (ClientError, HTTPClientError) as error:
+        except (ClientError, *_BROKEN_CONNECTIONS) as error:
             code = _request_code(error)
             if code in _RETRIED_REQUEST_CODES:
                 # Whether anything landed is unknown; a write that did fails its condition when it is sent again.
@@ -437,9 +447,9 @@ def _backoff(attempt: int) -> float:
     return random.uniform(0, limit)  # spreads load, guards nothing
 
 
-def _request_code(error: ClientError | HTTPClientError) -> str:
+def _request_code(error: ClientError | ConnectingError | HTTPClientError) -> str:
     """The code of a request that failed as a whole; a broken connection counts as a server's error."""
-    if isinstance(error, HTTPClientError):
+    if not isinstance(error, ClientError):
         return "ServiceUnavailable"
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -452,7 +462,7 @@ def _patiently(call: Callable[[], T], limits: Limits) -> T:
     while True:
         try:
             return call()
-        except (ClientError, HTTPClientError) as error:
+        except (ClientError, *_BROKEN_CONNECTIONS) as error:
             delay = _backoff(attempt)
             may_pass = _request_code(error) in _RETRIED_REQUEST_CODES
             if not may_pass or attempt == _ROUND_LIMIT or not limits.may_retry_after(delay):

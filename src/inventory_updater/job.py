@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Literal, TypedDict
 
 from inventory_updater import telemetry
-from inventory_updater.inventory_table import Scope
+from inventory_updater.inventory_table import Limits, Scope
 from inventory_updater.records import JobStatus, LastAlert, Run, Tally
 from inventory_updater.services import Services
 from inventory_updater.stock import format_time, is_stored_time, parse_time, read_time
@@ -95,7 +95,7 @@ def open_job(services: Services, request: JobRequest) -> Opened:
             )
             telemetry.log_run(jobs.start_run(skipped))
             return {"outcome": "SKIPPED"}
-        for job_id in sorted(lease.displaced):
+        for job_id in sorted(lease.displaced - {request.job_id}):
             _settle_displaced(services, job_id, f"found without a live lease by {request.job_id}")
     run = jobs.start_run(_new_run(services, request))
     return {"outcome": "OPENED", "segments": list(range(run.segments))}
@@ -235,13 +235,17 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
 def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], float]) -> str | None:
     """The earliest change that is pending and due, as far as the index can be read in half of the time left."""
     enough = seconds_left() / 2
+    limits = Limits(lambda: seconds_left() - enough)
     oldest: str | None = None
-    for attributes in services.inventory.scan("due", as_of):
-        next_change = attributes.get("next_change_at")
-        if is_stored_time(next_change):
-            oldest = next_change if oldest is None else min(oldest, next_change)
-        if seconds_left() < enough:
-            break
+    try:
+        for attributes in services.inventory.scan("due", as_of, limits=limits):
+            next_change = attributes.get("next_change_at")
+            if is_stored_time(next_change):
+                oldest = next_change if oldest is None else min(oldest, next_change)
+            if limits.seconds_left() <= 0:
+                break
+    except Exception:  # noqa: BLE001  # what made the segments fail may fail here too, and the job must close
+        _log.exception("looking for overdue changes failed")
     return oldest
 
 

@@ -27,6 +27,7 @@ class Services:
     alerts: "SNSClient | None" = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def now(self) -> str:
         return format_time(self.clock())

@@ -147,7 +147,8 @@ class _Call:
         self._limits = Limits(
             seconds_left=self._seconds_left,
             check=(lambda: None) if run.dry_run else _HeldLease(services, run.job_id).check,
-            pace=WritePace(settings.write_rate_of_one_worker),
+            pace=WritePace(settings.write_rate_of_one_worker, services.monotonic, services.sleep),
+            sleep=services.sleep,
         )
 
     def work(self) -> bool:
@@ -170,13 +171,15 @@ class _Call:
                     if isinstance(error, OutOfTimeError):
                         # Nothing of this page was written. Of one that was cut something is not counted: then the call
                         # stays open, and the next one will say that the tally is not exact.
-                        self._segment = self._services.jobs.save_segment(replace(self._segment, call_is_open=False))
+                        self._segment = self._services.jobs.save_segment(
+                            replace(self._segment, call_is_open=False, was_cut_short=self._was_last_call())
+                        )
                     if pages == 0:
                         raise NoProgressError(
                             f"a page of {len(page.items)} items did not fit into one call: lower PageSize or raise "
                             f"FunctionTimeoutSeconds ({error})"
                         ) from error
-                    return False
+                    return self._segment.was_cut_short
                 self._segment = self._after(page, results, tally, self._services.monotonic() - started)
                 pages += 1
                 if not self._segment.call_is_open:
@@ -193,6 +196,10 @@ class _Call:
             cursor=cursor,
             limits=self._limits,
         )
+
+    def _was_last_call(self) -> bool:
+        """Whether this segment has used up its share of the job's calls."""
+        return self._segment.call >= max(1, CALLS_A_JOB // self._run.segments)
 
     @staticmethod
     def _reserve(slowest_page_seconds: float) -> float:
@@ -288,7 +295,6 @@ class _Call:
         slowest = max(self._segment.slowest_page_seconds, seconds)
         is_done = page.cursor is None
         has_time = self._seconds_left() > self._reserve(slowest)
-        calls_are_used_up = self._segment.call >= max(1, CALLS_A_JOB // self._run.segments)
         return self._services.jobs.save_segment(
             replace(
                 self._segment,
@@ -297,7 +303,7 @@ class _Call:
                 tally=self._segment.tally + tally,
                 call_is_open=not is_done and has_time,
                 slowest_page_seconds=slowest,
-                was_cut_short=not is_done and not has_time and calls_are_used_up,
+                was_cut_short=not is_done and not has_time and self._was_last_call(),
                 samples=(*self._segment.samples, *samples),
             )
         )
