@@ -14,6 +14,7 @@ from inventory_updater.settings import Settings
 from tests.cloudformation import (
     PSEUDO_PARAMETERS,
     TEMPLATE,
+    is_true,
     load_template,
     parameter_values,
     resolve,
@@ -526,3 +527,235 @@ def test_a_role_trusts_one_service_for_one_thing(name: str, service: str, condit
 
     assert (statement["Principal"], statement["Action"]) == ({"Service": service}, "sts:AssumeRole")
     assert statement.get("Condition") == condition
+
+
+def test_the_boundary_of_permissions_holds_for_every_role_where_there_is_one() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+
+    for name in resources_of_type("AWS::IAM::Role"):
+        assert properties(name, PermissionsBoundary=boundary)["PermissionsBoundary"] == boundary
+        assert "PermissionsBoundary" not in properties(name)
+
+
+def test_concurrency_is_reserved_only_where_a_number_is_given() -> None:
+    assert properties("Function", ReservedConcurrency="8")["ReservedConcurrentExecutions"] == "8"
+    assert "ReservedConcurrentExecutions" not in properties("Function")
+
+
+# Encryption
+
+GIVEN_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEYS: Final = [("create", "Key.Arn"), (GIVEN_KEY, GIVEN_KEY)]
+
+# What everything that stores something looks like with a key, and without one.
+ENCRYPTED: Final = {
+    "InventoryTable": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": "KEY"}),
+    "JobsTable": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": "KEY"}),
+    "Function": ("KmsKeyArn", "KEY"),
+    "FunctionLogGroup": ("KmsKeyId", "KEY"),
+    "StateMachineLogGroup": ("KmsKeyId", "KEY"),
+    "StateMachine": (
+        "EncryptionConfiguration",
+        {"Type": "CUSTOMER_MANAGED_KMS_KEY", "KmsKeyId": "KEY", "KmsDataKeyReusePeriodSeconds": 300},
+    ),
+    "DueSchedule": ("KmsKeyArn", "KEY"),
+    "AllSchedule": ("KmsKeyArn", "KEY"),
+    "UndeliveredQueue": ("KmsMasterKeyId", "KEY"),
+    "AlertTopic": ("KmsMasterKeyId", "KEY"),
+}
+
+
+def key_statements() -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in properties("Key")["KeyPolicy"]["Statement"]}
+
+
+@pytest.mark.parametrize(("customer_key", "key"), KEYS)
+@pytest.mark.parametrize("name", sorted(ENCRYPTED))
+def test_whatever_stores_something_is_encrypted_with_the_customers_key(name: str, customer_key: str, key: str) -> None:
+    named, expected = ENCRYPTED[name]
+    found = properties(name, CustomerKey=customer_key)[named]
+
+    assert json.loads(json.dumps(expected).replace('"KEY"', json.dumps(key))) == found
+
+
+def test_without_a_key_the_services_use_their_own() -> None:
+    assert {name: properties(name)[named] for name, (named, _) in ENCRYPTED.items() if named in properties(name)} == {
+        "InventoryTable": {"SSEEnabled": False},
+        "JobsTable": {"SSEEnabled": False},
+        "StateMachine": {"Type": "AWS_OWNED_KEY"},
+    }
+    assert properties("UndeliveredQueue")["SqsManagedSseEnabled"] is True
+    # SQS knows one or the other.
+    assert properties("UndeliveredQueue", CustomerKey="create")["SqsManagedSseEnabled"] is False
+
+
+@pytest.mark.parametrize("name", ["Key", "KeyAlias"])
+def test_a_key_is_made_only_when_asked_for(name: str) -> None:
+    assert resource(name)["Condition"] == "CreatesKey"
+    assert [is_true("CreatesKey", parameter_values(CustomerKey=given)) for given in ("none", GIVEN_KEY, "create")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_the_key_is_turned_over_every_year_and_can_be_kept_for_thirty_days() -> None:
+    key = properties("Key")
+
+    assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
+    assert (resource("Key")["DeletionPolicy"], resource("Key")["UpdateReplacePolicy"]) == ("Delete", "Retain")
+
+
+def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_stack() -> None:
+    account = {"AWS": "arn:aws:iam::123456789012:root"}
+
+    assert {sid: statement["Principal"] for sid, statement in key_statements().items()} == {
+        "TheAccountAdministersTheKey": account,
+        "TheAccountUsesTheKeyThroughServices": account,
+        "ServicesAreGivenGrants": account,
+        "AlarmsPublishToTheEncryptedTopic": {"Service": "cloudwatch.amazonaws.com"},
+        "LogsEncryptTheLogGroups": {"Service": "logs.eu-west-1.amazonaws.com"},
+        "TheStateMachinesLogIsDelivered": {"Service": "delivery.logs.amazonaws.com"},
+    }
+    assert "Role" not in json.dumps(properties("Key"))
+    assert {"Allow"} == {statement["Effect"] for statement in key_statements().values()}
+    assert not any("*" in action for one in key_statements().values() for action in as_list(one["Action"]))
+
+
+def test_whoever_administers_the_key_cannot_read_with_it() -> None:
+    administers = set(key_statements()["TheAccountAdministersTheKey"]["Action"])
+
+    assert not administers & {
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:ReEncryptFrom",
+        "kms:CreateGrant",
+    }
+    assert administers >= {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"}
+
+
+def test_every_use_of_the_key_is_bound_to_this_account() -> None:
+    conditions = {sid: statement.get("Condition") for sid, statement in key_statements().items()}
+
+    assert [sid for sid, condition in conditions.items() if condition is None] == ["TheAccountAdministersTheKey"]
+    assert all("123456789012" in json.dumps(condition) for condition in conditions.values() if condition)
+    # Through the services that hold something encrypted with it, and no others.
+    assert conditions["TheAccountUsesTheKeyThroughServices"]["StringEquals"]["kms:ViaService"] == [
+        f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "lambda", "scheduler", "sns", "sqs", "states")
+    ]
+
+
+def test_the_key_encrypts_the_two_log_groups_and_no_other() -> None:
+    condition = key_statements()["LogsEncryptTheLogGroups"]["Condition"]
+    groups = [properties(name)["LogGroupName"] for name in resources_of_type("AWS::Logs::LogGroup")]
+
+    assert condition["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"] == [
+        f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}" for group in groups
+    ]
+
+
+@pytest.mark.parametrize(("customer_key", "key"), KEYS)
+def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: str, key: str) -> None:
+    added = {
+        role: {
+            statement["Sid"]: (as_list(statement["Action"]), statement["Resource"])
+            for statement in statements(role, CustomerKey=customer_key)
+            if statement not in statements(role)
+        }
+        for role in resources_of_type("AWS::IAM::Role")
+    }
+    read_and_make = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+    assert added == {
+        "FunctionRole": {
+            "ReadAndWriteEncryptedTables": (
+                [
+                    "kms:Decrypt",
+                    "kms:DescribeKey",
+                    "kms:Encrypt",
+                    "kms:GenerateDataKey",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                ],
+                key,
+            ),
+            "ReadItsEncryptedVariables": (["kms:Decrypt"], key),
+            "PublishToAnEncryptedTopic": (read_and_make, key),
+        },
+        "StateMachineRole": {
+            "EncryptItsExecutions": (read_and_make, key),
+            "EncryptWhatIsDeliveredToItsLog": (["kms:GenerateDataKey"], key),
+        },
+        "SchedulerRole": {
+            "ReadItsEncryptedSchedules": (["kms:Decrypt"], key),
+            "SendToTheEncryptedQueue": (read_and_make, key),
+        },
+    }
+
+
+@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
+def test_a_roles_use_of_the_key_is_always_bound_to_a_service_or_a_resource(name: str) -> None:
+    for statement in statements(name, CustomerKey="create"):
+        if any(action.startswith("kms:") for action in as_list(statement["Action"])):
+            [(_, keys)] = statement["Condition"].items()
+            [bound_by] = keys
+            assert bound_by == "kms:ViaService" or bound_by.startswith("kms:EncryptionContext:")
+
+
+def test_without_a_key_no_role_speaks_of_one() -> None:
+    for name in resources_of_type("AWS::IAM::Role"):
+        assert "kms:" not in json.dumps(properties(name))
+
+
+# Who may speak through the topic, and reach the queue
+
+
+def test_only_this_stacks_alarms_and_the_function_publish_to_the_topic() -> None:
+    policy = properties("AlertTopicPolicy")
+    allowed, denied = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Topics"] == ["AlertTopic"]
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "cloudwatch.amazonaws.com"})
+    assert (allowed["Action"], allowed["Resource"]) == ("sns:Publish", "AlertTopic")
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:inventory-updater-*-dev"},
+    }
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sns:Publish")
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": "FunctionRole.Arn"},
+        "Bool": {"aws:PrincipalIsAWSService": "false"},
+    }
+
+
+def test_nobody_reaches_the_queue_without_encryption_on_the_way() -> None:
+    policy = properties("UndeliveredQueuePolicy")
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Queues"] == ["UndeliveredQueue"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+    assert (statement["Resource"], statement["Condition"]) == (
+        "UndeliveredQueue.Arn",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
+# Suppressions
+
+
+def test_every_suppression_of_the_security_check_gives_its_reason_beside_the_resource() -> None:
+    skipped = {
+        name: [(skip["id"], skip["comment"]) for skip in found["Metadata"]["checkov"]["skip"]]
+        for name, found in load_template()["Resources"].items()
+        if "checkov" in found.get("Metadata", {})
+    }
+
+    assert {name: [check for check, _ in skips] for name, skips in skipped.items()} == {
+        "InventoryTable": ["CKV_AWS_119"],
+        "JobsTable": ["CKV_AWS_119"],
+        "Function": ["CKV_AWS_116", "CKV_AWS_117"],
+        "AlertTopic": ["CKV_AWS_26"],
+    }
+    assert all(len(reason.split()) > 5 for skips in skipped.values() for _, reason in skips)

@@ -1,0 +1,170 @@
+"""The dashboard of the template: no linter reads it."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from inventory_updater import telemetry
+from inventory_updater.records import JobStatus, Run
+from tests.cloudformation import load_template, parameter_values, resolve, resources_of_type
+from tests.unit.test_alarms import exists, published
+
+COLUMNS: Final = 24
+BOTH_ON: Final = {"DueScheduleState": "ENABLED", "AllScheduleState": "ENABLED"}
+QUESTIONS: Final = (
+    "Is it running?",
+    "Is it right?",
+    "How much?",
+    "How fast, and how close to its limits?",
+    "What does it cost?",
+    "What is waiting?",
+    "Which alarms are on?",
+    "What failed last?",
+    "Where to look further",
+)
+
+
+def widgets(**parameters: str) -> list[Any]:
+    properties = resolve(load_template()["Resources"]["Dashboard"]["Properties"], parameter_values(**parameters))
+    return list(json.loads(properties["DashboardBody"])["widgets"])
+
+
+def of_type(kind: str, **parameters: str) -> list[Any]:
+    return [widget["properties"] for widget in widgets(**parameters) if widget["type"] == kind]
+
+
+def metrics(properties: Any) -> Iterator[list[Any]]:
+    """The metrics of a widget with CloudWatch's short form "..." written out.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+    """
+    before: list[Any] = []
+    for row in properties["metrics"]:
+        plain = [part for part in row if isinstance(part, str)]
+        if plain[0] == "...":
+            plain = [*before[: len(before) - len(plain) + 1], *plain[1:]]
+        before = plain
+        yield plain
+
+
+ALL_METRICS: Final = [metric for properties in of_type("metric") for metric in metrics(properties)]
+
+
+@pytest.mark.parametrize("state", list(itertools.product(["ENABLED", "DISABLED"], repeat=2)))
+def test_the_dashboard_is_json_whichever_schedules_are_on(state: tuple[str, str]) -> None:
+    due, every = state
+
+    assert widgets(DueScheduleState=due, AllScheduleState=every)
+
+
+def test_no_two_widgets_overlap_and_none_is_wider_than_the_grid() -> None:
+    cells = [
+        (x, y)
+        for widget in widgets()
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert {x for x, _ in cells} == set(range(COLUMNS))
+    # No holes: every row that is begun is full.
+    assert len(cells) == COLUMNS * (max(y for _, y in cells) + 1)
+
+
+def test_it_answers_the_questions_from_top_to_bottom() -> None:
+    headings = [
+        (widget["y"], heading)
+        for widget in widgets()
+        if widget["type"] == "text"
+        for heading in re.findall(r"(?m)^## (.+)$", widget["properties"]["markdown"])
+    ]
+
+    assert tuple(heading for _, heading in sorted(headings)) == QUESTIONS
+
+
+@pytest.mark.parametrize("metric", ALL_METRICS, ids="-".join)
+def test_it_shows_only_metrics_that_somebody_publishes(metric: list[str]) -> None:
+    namespace, name, *dimensions = metric
+
+    assert exists(namespace, name, frozenset(dimensions[::2]))
+
+
+def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
+    shown = {(metric[1], metric[-1]) for metric in ALL_METRICS if metric[0] == telemetry.NAMESPACE}
+    names = {name for name, _ in shown}
+
+    assert shown == {(name, scope) for name in names for scope in ("due", "all")}
+    assert names == set(published())
+
+
+def test_every_metric_widget_names_region_statistic_and_period() -> None:
+    for properties in of_type("metric"):
+        assert properties["region"] == "eu-west-1"
+        assert properties["stat"] in ("Sum", "Maximum", "Minimum")
+        assert properties["period"] % 60 == 0
+        assert properties["title"]
+
+
+@pytest.mark.parametrize(
+    ("state", "missing"),
+    [
+        (BOTH_ON, set()),
+        (BOTH_ON | {"DueScheduleState": "DISABLED"}, {"DueSilenceAlarm"}),
+        (BOTH_ON | {"AllScheduleState": "DISABLED"}, {"AllSilenceAlarm"}),
+    ],
+)
+def test_it_lists_every_alarm_that_there_is(state: dict[str, str], missing: set[str]) -> None:
+    [properties] = of_type("alarm", **state)
+    expected = set(resources_of_type("AWS::CloudWatch::Alarm")) - missing
+
+    assert sorted(properties["alarms"]) == sorted(f"{name}.Arn" for name in expected)
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+    assert len(properties["alarms"]) <= 100
+
+
+def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
+    lines = {
+        properties["title"]: [(line["label"], line["value"]) for line in properties["annotations"]["horizontal"]]
+        for properties in of_type("metric", AlarmFailureRatePercent="7", AlarmOverdueSeconds="60")
+        if "annotations" in properties
+    }
+
+    assert lines == {
+        "Failure rate of the jobs": [("alarm above", 7)],
+        "Duration of a job": [("alarm", 17280), ("time limit", 21600)],
+        "Memory used": [("limit", 1024)],
+        "How long the oldest change is overdue": [("alarm", 60)],
+    }
+
+
+def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [properties] = of_type("log")
+    query = properties["query"]
+    telemetry.log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
+    [record] = caplog.records
+    named = set(re.findall(r"fields @timestamp, (.+?) \|", query)[0].split(", "))
+
+    assert query.startswith("SOURCE 'FunctionLogGroup' | ")
+    assert named | {"status"} <= set(vars(record))
+    assert re.findall(r"'([A-Z_]+)'", query) == ["FAILED", "COMPLETED_WITH_FAILURES", "ABANDONED"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "host"),
+    [
+        ("aws", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "eu-west-1.console.amazonaws.cn"),
+        ("aws-us-gov", "eu-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_its_links_lead_to_the_console_of_the_partition(partition: str, host: str) -> None:
+    parameters = parameter_values() | {"AWS::Partition": partition}
+    body = resolve(load_template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"], parameters)
+
+    assert set(re.findall(r"https://([^/]+)/", body)) == {host}
