@@ -217,6 +217,11 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     run = _added_up(services, run)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
+    problems += [
+        f"segment {segment.number}: failures could not be recorded: {segment.recording_error}"
+        for segment in segments
+        if segment.recording_error
+    ]
     was_cut_short = any(segment.was_cut_short for segment in segments)
     if was_cut_short:
         problems.append(f"stopped after {run.tally.calls:,} calls; the next job takes up what is left")

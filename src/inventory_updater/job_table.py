@@ -460,6 +460,7 @@ def _segment_attributes(segment: Segment) -> dict[str, object]:
         "slowest_page_seconds": Decimal(str(round(segment.slowest_page_seconds, 6))),
         "was_cut_short": segment.was_cut_short,
         "error": segment.error,
+        "recording_error": segment.recording_error,
         "updated_at": segment.updated_at,
         "samples": list(segment.samples) or None,
     }
@@ -481,6 +482,7 @@ def _to_segment(stored: Attributes) -> Segment:
         slowest_page_seconds=float(stored["slowest_page_seconds"]),  # type: ignore[arg-type]
         was_cut_short=bool(stored["was_cut_short"]),
         error=_optional_text(stored, "error"),
+        recording_error=_optional_text(stored, "recording_error"),
         updated_at=str(stored["updated_at"]),
         samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
     )

@@ -144,7 +144,8 @@ class Segment:
     """The SEGMENT record: how far one slice of the table has come.
 
     ``call_is_open`` says that a call has begun and not ended: if another one finds it so, the first one died or is
-    being overtaken, and what it wrote since its last save is not in the tally.
+    being overtaken, and what it wrote since its last save is not in the tally. ``recording_error`` is why failures that
+    the tally counts have no record.
     """
 
     job_id: str
@@ -160,6 +161,7 @@ class Segment:
     slowest_page_seconds: float = 0.0
     was_cut_short: bool = False
     error: str | None = None
+    recording_error: str | None = None
     updated_at: str = ""
     samples: Sequence[Attributes] = ()
 

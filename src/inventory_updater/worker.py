@@ -13,7 +13,7 @@ import logging
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -278,15 +278,13 @@ class _Call:
         """Record the page's failures and save the segment, its call closed where no time is left for another page."""
         results = list(results)
         failures = [failure for result in results for failure in _failures_of(result)]
-        recorded = failures[: max(0, self._failures_left)]
-        self._services.jobs.record_failures(self._run.job_id, self._segment.number, recorded)
-        self._failures_left -= len(recorded)
+        recorded, recording_error = self._record(failures)
         next_changes = {read_key(attributes): attributes.get("next_change_at") for attributes in page.items}
         tally += Tally(
             items_scanned=page.scanned,
             read_units=page.read_units,
             memory_used=_peak_memory_megabytes(),
-            failures_recorded=len(recorded),
+            failures_recorded=recorded,
             failure_sum=failure_sum(failures),
         )
         for result in results:
@@ -304,9 +302,26 @@ class _Call:
                 call_is_open=not is_done and has_time,
                 slowest_page_seconds=slowest,
                 was_cut_short=not is_done and not has_time and self._was_last_call(),
+                recording_error=recording_error or self._segment.recording_error,
                 samples=(*self._segment.samples, *samples),
             )
         )
+
+    def _record(self, failures: Sequence[Failure]) -> tuple[int, str | None]:
+        """Record failures, as many as a job keeps; how many were recorded, or what prevented it.
+
+        The page is written by now: if this raised, nobody would count it, and a job whose changes were all rejected
+        would end well.
+        """
+        recorded = failures[: max(0, self._failures_left)]
+        try:
+            self._services.jobs.record_failures(self._run.job_id, self._segment.number, recorded)
+        except Exception as error:  # noqa: BLE001  # closing reports it; the counts come first
+            where = {"job_id": self._run.job_id, "segment": self._segment.number}
+            _log.exception("recording failures failed", extra=where)
+            return 0, f"{type(error).__name__}: {error}"[:1000]
+        self._failures_left -= len(recorded)
+        return len(recorded), None
 
     def _samples(self, page: Page, results: Iterable[WriteResult[Planned]]) -> list[Attributes]:
         """Before and after of items that a dry run would have written."""

@@ -366,6 +366,26 @@ def test_a_spoilt_time_in_the_index_does_not_keep_a_failed_job_from_closing(ware
     assert run.metrics_published_at is not None
 
 
+def test_an_index_that_cannot_be_read_does_not_keep_a_failed_job_from_closing(
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse.put(mug(change("c1")))
+    warehouse.open()
+    warehouse.inventory.before = lambda _operation, _request: (_ for _ in ()).throw(
+        failed_request("AccessDeniedException")
+    )
+    with pytest.raises(ClientError):
+        warehouse.update()
+
+    run = warehouse.close()
+
+    assert (run.status, run.tally.oldest_overdue) == (JobStatus.FAILED, None)
+    assert "AccessDeniedException" in str(run.error)
+    assert run.metrics_published_at is not None
+    assert warehouse.jobs.lease().holder is None
+    assert "looking for overdue changes failed" in caplog.text
+
+
 def test_the_oldest_change_of_an_item_that_failed_is_overdue(warehouse: Warehouse) -> None:
     warehouse.put(unreadable("cup", change("c1", at="11:00")), unreadable("pot", change("c2", at="10:30")))
 

@@ -277,6 +277,33 @@ def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) 
     }
 
 
+def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_says_why(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(mug(change("c1", "adjustment", -99)), *items_with_work(1))
+    warehouse.open()
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            warehouse.jobs,
+            "record_failures",
+            lambda *_about: (_ for _ in ()).throw(PermissionError("no BatchWriteItem")),
+        )
+        while not warehouse.update(seconds=60):
+            pass
+
+    run = warehouse.close()
+
+    assert (run.status, run.tally_is_exact) == (JobStatus.COMPLETED_WITH_FAILURES, True)
+    assert run.error == "segment 0: failures could not be recorded: PermissionError: no BatchWriteItem"
+    assert counted(run.tally, "changes_applied", "changes_rejected", "failures_recorded") == {
+        "changes_applied": 1,
+        "changes_rejected": 1,
+        "failures_recorded": 0,
+    }
+    assert "recording failures failed" in caplog.text
+
+
 def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
