@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +29,12 @@ from command_line import (
     use_embedded_engine,
 )
 from engine import CHECKOUT
+from parameter_checks import check_parameters, is_on
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
     from types_boto3_s3.client import S3Client
+    from types_boto3_stepfunctions.client import SFNClient
 
 ENVIRONMENTS: Final = ("dev", "staging", "prod", "local")
 TAG_NAMES: Final = ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
@@ -105,14 +108,18 @@ def read_parameters(file: Path) -> dict[str, str]:
         raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
 
 
-def template_parameters(template: Path = TEMPLATE) -> frozenset[str]:
-    """The names of the template's parameters. The AWS CLI drops a name that the template does not have in silence."""
+def template_parameters(template: Path = TEMPLATE) -> dict[str, str]:
+    """The template's parameters with their defaults, empty where there is none.
+
+    The AWS CLI drops a name that the template does not have in silence.
+    """
 
     class Loader(yaml.SafeLoader):
         """Passes over CloudFormation's own tags, such as !Ref."""
 
     Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    return frozenset(yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"])
+    declared = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
+    return {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
 
 
 def parse_override(text: str) -> tuple[str, str]:
@@ -233,6 +240,37 @@ def deploy(
     return stack_outputs(cloudformation, definition.stack)
 
 
+def deployed_parameters(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str] | None:
+    """The parameters that a stack has now; `None` where there is none yet, or only one that never came to be."""
+    try:
+        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return None
+        raise
+    if found["StackStatus"] in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
+        return None
+    return {given["ParameterKey"]: given["ParameterValue"] for given in found.get("Parameters", [])}
+
+
+def start_first_jobs(client: "SFNClient", state_machine: str, parameters: Mapping[str, str]) -> list[str]:
+    """Start a job of each scope whose schedule is on, so that the alarms of silence have something to hear of.
+
+    Returns:
+        The ids of the jobs. The one over all items waits for the other one.
+    """
+    now = datetime.now(UTC)
+    jobs = []
+    for scope in ("due", "all"):
+        if is_on(parameters, scope):
+            job_id = f"first-{scope}-{now:%Y%m%dT%H%M%SZ}"
+            client.start_execution(
+                stateMachineArn=state_machine, name=job_id, input=json.dumps({"scope": scope, "trigger": "manual"})
+            )
+            jobs.append(job_id)
+    return jobs
+
+
 def delete(session: boto3.Session, stack: str) -> bool:
     """Delete a stack and wait until it is gone; False where there was none."""
     cloudformation = session.client("cloudformation")
@@ -275,6 +313,12 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--local", action="store_true", help="use the embedded engine of this checkout")
     parser.add_argument("--json", action="store_true", help="print the answer as one JSON document")
+    parser.add_argument(
+        "--no-first-jobs",
+        action="store_true",
+        help="after a first deployment do not start a job of each scope; the alarms of silence then go off until the "
+        "schedules have started one",
+    )
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
@@ -304,13 +348,28 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         if not deleted and not options.if_exists:
             raise InputError(f"there is no stack {stack} in {session.region_name}")
         return {"stack": stack, "deleted": deleted}
-    parameters = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
-    unknown = sorted(parameters.keys() - template_parameters())
+    given = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
+    defaults = template_parameters()
+    unknown = sorted(given.keys() - defaults.keys())
     if unknown:
         raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
+    before = deployed_parameters(session.client("cloudformation"), stack)
+    # As the AWS CLI does it: what is not given stays as it is.
+    complete = defaults | {name: value for name, value in (before or {}).items() if name in defaults} | given
+    for sentence in check_parameters(complete, datetime.now(UTC).date()):
+        print(f"note: {sentence}", file=sys.stderr)
     package = build_package()
-    outputs = deploy(session, StackDefinition(stack=stack, parameters=parameters), package, os.environ)
-    return {"stack": stack, "key": package.key, "outputs": outputs}
+    outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
+    answer: dict[str, object] = {"stack": stack, "key": package.key, "outputs": outputs}
+    if before is None and not options.no_first_jobs:
+        started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
+        if started:
+            answer["first_jobs"] = started
+            print(
+                f"started the first jobs, so that the alarms of silence hear of one: {', '.join(started)}",
+                file=sys.stderr,
+            )
+    return answer
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -328,7 +387,7 @@ def main(arguments: list[str] | None = None) -> int:
         print_json(answer)
     else:
         outputs = answer.get("outputs")
-        print_figures([(name, value) for name, value in answer.items() if name != "outputs"])
+        print_figures([(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")])
         if isinstance(outputs, dict):
             print_figures(outputs.items(), title="Outputs")
     return EXIT_DONE

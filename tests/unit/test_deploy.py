@@ -1,16 +1,21 @@
 """scripts/deploy.py: what it packages, and what it hands to the AWS CLI."""
 
 import argparse
+import json
 import os
 import re
 import time
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 import deploy
 from command_line import InputError
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions.client import SFNClient
 
 
 @pytest.fixture
@@ -124,3 +129,36 @@ def test_a_stack_that_cannot_be_reached_is_told_in_one_line_and_either_name_of_t
     assert deploy.main(["--delete"]) == 2
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-3"
     assert capsys.readouterr().err.startswith("error: AWS does not answer: ")
+
+
+class StartedExecutions:
+    """Stands in for Step Functions: keeps what it was asked to start."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def start_execution(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("due", "every", "scopes"),
+    [
+        ("ENABLED", "ENABLED", ["due", "all"]),
+        ("ENABLED", "DISABLED", ["due"]),
+        ("DISABLED", "ENABLED", ["all"]),
+        ("DISABLED", "DISABLED", []),
+    ],
+)
+def test_a_first_job_is_started_for_each_schedule_that_is_on(due: str, every: str, scopes: list[str]) -> None:
+    client = StartedExecutions()
+    jobs = deploy.start_first_jobs(
+        cast("SFNClient", client), "machine", {"DueScheduleState": due, "AllScheduleState": every}
+    )
+
+    assert [json.loads(request["input"]) for request in client.requests] == [
+        {"scope": scope, "trigger": "manual"} for scope in scopes
+    ]
+    assert [request["name"] for request in client.requests] == jobs
+    assert {request["stateMachineArn"] for request in client.requests} <= {"machine"}
