@@ -16,6 +16,7 @@ MARKS ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
+CHECKOV := .venv-checkov/bin/checkov
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
@@ -98,9 +99,18 @@ dynamodb-local:
 	  echo "Maven could not fetch it: the tests on DynamoDB Local will be skipped."; \
 	fi
 
+# Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
+.venv-checkov/.ready: requirements/checkov.txt | setup
+	@echo "Setting up .venv-checkov ..."
+	@$(BIN)/python -m venv --clear .venv-checkov
+	@.venv-checkov/bin/python -m pip --quiet --disable-pip-version-check install \
+	  --require-hashes --requirement requirements/checkov.txt
+	@touch $@
+
 .PHONY: lint
-lint: setup  ## Check template, code, types, layers and YAML
+lint: setup .venv-checkov/.ready  ## Check template, code, types, layers and YAML
 	@$(BIN)/cfn-lint
+	@$(CHECKOV) --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -123,5 +133,5 @@ deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or 
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-checkov .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
