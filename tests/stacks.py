@@ -1,11 +1,36 @@
-"""Deployed stacks."""
+"""Deployed stacks: deploy one, put items into it, run its state machine, hear what its topic says."""
 
+import json
+import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from engine import Engine
+from inventory_updater.attribute_values import to_attribute_values
+from inventory_updater.job_table import JobTable
+from inventory_updater.records import Run
 from tests.engines import Script, make_client, run_script
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_sns.client import SNSClient
+    from types_boto3_sqs.client import SQSClient
+    from types_boto3_stepfunctions.client import SFNClient
+
+_EXECUTION_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """How an execution of the state machine ended, and the RUN record of its job, where there is one."""
+
+    job_id: str
+    execution_status: str
+    cause: str
+    run: Run | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +49,35 @@ class Stack:
         """A boto3 client of the stack's engine; annotate the variable that takes it."""
         return make_client(service, self.engine.endpoint_url)
 
+    @property
+    def jobs(self) -> JobTable:
+        """The stack's jobs table."""
+        return JobTable(
+            self.client("dynamodb"),
+            self.outputs["JobsTableName"],
+            retention_days=30,
+            clock=lambda: datetime.now(UTC),
+        )
+
+    def put(self, *items: Mapping[str, object]) -> None:
+        """Put items into the inventory table as they are, whoever could have written them."""
+        client: DynamoDBClient = self.client("dynamodb")
+        for item in items:
+            client.put_item(TableName=self.outputs["InventoryTableName"], Item=to_attribute_values(item))
+
+    def run_job(self, scope: str = "due", **more: object) -> EndedJob:
+        """Run one execution of the state machine to its end; `more` goes into its input."""
+        client: SFNClient = self.client("stepfunctions")
+        job_id = f"job-{uuid.uuid4()}"
+        arn = client.start_execution(
+            stateMachineArn=self.outputs["StateMachineArn"], name=job_id, input=json.dumps({"scope": scope, **more})
+        )["executionArn"]
+        deadline = time.monotonic() + _EXECUTION_SECONDS
+        while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, "the execution does not end"
+            time.sleep(0.05)
+        return EndedJob(job_id, execution["status"], execution.get("cause", ""), self.jobs.run(job_id))
+
 
 def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
     """Deploy the template with parameters/local.json and `parameters`, as `make run` does, or fail the test.
@@ -36,3 +90,65 @@ def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
     )
     assert deployed.status == 0, deployed.errors
     return Stack(engine=engine, name=name, outputs=deployed.answer["outputs"])
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What people would read in their mail."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmNews:
+    """An alarm that changed its state."""
+
+    name: str
+    state: str
+
+
+class Inbox:
+    """A queue that is subscribed to the stack's topic, where a test reads what people are told.
+
+    The engine delivers within the call that publishes: what has not arrived when that has ended never will.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._queues: SQSClient = stack.client("sqs")
+        self._url = self._queues.create_queue(QueueName=f"inbox-{uuid.uuid4()}")["QueueUrl"]
+        attributes = self._queues.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+        topic, queue = stack.outputs["AlertTopicArn"], attributes["QueueArn"]
+        # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self._queues.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
+        topics: SNSClient = stack.client("sns")
+        topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+
+    def take(self) -> tuple[list[Message], list[AlarmNews]]:
+        """What has come since the last time, oldest first: what jobs say, and what alarms say."""
+        messages: list[Message] = []
+        news: list[AlarmNews] = []
+        while answer := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for received in answer:
+                body = json.loads(received["Body"])
+                text = str(body["Message"])
+                # An alarm speaks JSON, a job does not.
+                if text.startswith("{"):
+                    alarm = json.loads(text)
+                    news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
+                else:
+                    messages.append(Message(body.get("Subject", ""), text))
+                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
+        return messages, news
+
+    def take_messages(self) -> list[Message]:
+        """What jobs have said since the last time; what alarms have said is dropped."""
+        return self.take()[0]

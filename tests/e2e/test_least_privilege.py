@@ -1,0 +1,496 @@
+"""The roles hold what they need, and nothing else: the function's one action after the other is taken away.
+
+The engine enforces the function's role (`AUTH=true`; root stays root), and not those of the state machine and the
+schedules: what these hold is compared with what the deployed definition and schedules call. What else the engine does
+otherwise than AWS stands in docs/engines.md, "With IAM enforced".
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from engine import Engine
+from inventory_updater.attribute_values import to_attribute_values
+from inventory_updater.job_table import ALERT, LEASE
+from inventory_updater.records import JobStatus
+from tests.builders import change, item_attributes
+from tests.cloudformation import load_template, parameter_values, resolve
+from tests.engines import private_ministack
+from tests.stacks import EndedJob, Inbox, Stack, deploy_stack
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch.client import CloudWatchClient
+    from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_scheduler.client import EventBridgeSchedulerClient
+    from types_boto3_stepfunctions.client import SFNClient
+
+Pair = tuple[str, str]
+"""An action and the resource that it is granted on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What people see of a job of this scope when the action is not granted."""
+
+    operation: str
+    scope: str = "due"
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        raise NotImplementedError
+
+    def is_named_in(self, text: str | None) -> bool:
+        """Whether a text says which operation was denied."""
+        denied = ("AccessDeniedException", "AuthorizationError")
+        return any(f"({code}) when calling the {self.operation} operation" in str(text) for code in denied)
+
+
+class SegmentFails(Missed):
+    """The job ends FAILED, and the RUN record says why."""
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        return (
+            job.execution_status == "FAILED"
+            and job.run is not None
+            and job.run.status is JobStatus.FAILED
+            and self.is_named_in(job.run.error)
+        )
+
+
+class RunSaysSo(Missed):
+    """The job does its work, and the RUN record says what it could not do."""
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        return (
+            job.run is not None
+            and job.run.status is JobStatus.COMPLETED_WITH_FAILURES
+            and self.is_named_in(job.run.error)
+        )
+
+
+class ExecutionFails(Missed):
+    """The job cannot keep its records: its execution fails and says why."""
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        is_settled = job.run is not None and job.run.is_settled
+        return job.execution_status == "FAILED" and not is_settled and self.is_named_in(job.cause)
+
+
+class MetricsFail(Missed):
+    """The job does its work; the RUN record says that its metrics were not published."""
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        return (
+            job.execution_status == "SUCCEEDED"
+            and job.run is not None
+            and job.run.metrics_published_at is None
+            and self.is_named_in(job.run.metrics_error)
+        )
+
+
+class AlertFails(Missed):
+    """The job does its work; the RUN record says that nobody could be told, and the execution fails."""
+
+    def is_seen_in(self, job: EndedJob) -> bool:
+        return (
+            job.execution_status == "FAILED"
+            and job.run is not None
+            and job.run.status is JobStatus.COMPLETED_WITH_FAILURES
+            and job.run.alerted_at is None
+            and self.is_named_in(job.run.alert_error)
+            and self.is_named_in(job.cause)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnforced:
+    """This engine does without the action; AWS documents what needs it."""
+
+    page: str
+
+
+DOCS: Final = "https://docs.aws.amazon.com"
+LAMBDA_LOGS: Final = NotEnforced(f"{DOCS}/lambda/latest/dg/monitoring-cloudwatchlogs.html")
+LAMBDA_TRACES: Final = NotEnforced(f"{DOCS}/lambda/latest/dg/services-xray.html")
+STATE_MACHINE_LOGS: Final = NotEnforced(f"{DOCS}/step-functions/latest/dg/cw-logs.html")
+STATE_MACHINE_TRACES: Final = NotEnforced(f"{DOCS}/step-functions/latest/dg/xray-iam.html")
+
+WITHOUT: Final[Mapping[Pair, Missed | NotEnforced]] = {
+    ("dynamodb:Scan", "InventoryTable.Arn"): SegmentFails("Scan", scope="all"),
+    ("dynamodb:Scan", "InventoryTable.Arn/index/due"): SegmentFails("Scan", scope="due"),
+    # The operation is BatchExecuteStatement; AWS authorises what its statements do.
+    ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"): SegmentFails("BatchExecuteStatement"),
+    ("dynamodb:BatchWriteItem", "JobsTable.Arn"): RunSaysSo("BatchWriteItem"),
+    ("dynamodb:GetItem", "JobsTable.Arn"): ExecutionFails("GetItem"),
+    ("dynamodb:PutItem", "JobsTable.Arn"): ExecutionFails("PutItem"),
+    ("dynamodb:Query", "JobsTable.Arn"): ExecutionFails("Query"),
+    ("dynamodb:UpdateItem", "JobsTable.Arn"): ExecutionFails("UpdateItem"),
+    ("cloudwatch:PutMetricData", "*"): MetricsFail("PutMetricData"),
+    ("sns:Publish", "AlertTopic"): AlertFails("Publish"),
+    ("logs:CreateLogStream", "FunctionLogGroup.Arn"): LAMBDA_LOGS,
+    ("logs:PutLogEvents", "FunctionLogGroup.Arn"): LAMBDA_LOGS,
+    ("xray:PutTelemetryRecords", "*"): LAMBDA_TRACES,
+    ("xray:PutTraceSegments", "*"): LAMBDA_TRACES,
+}
+"""What each action of the function's role is for: the visible effect of its absence."""
+
+TABLE_KEY: Final = NotEnforced(f"{DOCS}/amazondynamodb/latest/developerguide/encryption.usagenotes.html")
+VARIABLES_KEY: Final = NotEnforced(f"{DOCS}/lambda/latest/dg/configuration-envvars-encryption.html")
+TOPIC_KEY: Final = NotEnforced(f"{DOCS}/sns/latest/dg/sns-key-management.html")
+EXECUTIONS_KEY: Final = NotEnforced(f"{DOCS}/step-functions/latest/dg/encryption-at-rest.html")
+SCHEDULES_KEY: Final = NotEnforced(f"{DOCS}/scheduler/latest/UserGuide/encryption-rest.html")
+QUEUE_KEY: Final = NotEnforced(f"{DOCS}/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html")
+
+WITHOUT_ON_THE_KEY: Final[Mapping[tuple[str, str, str], NotEnforced]] = {
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:Decrypt"): TABLE_KEY,
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:DescribeKey"): TABLE_KEY,
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:Encrypt"): TABLE_KEY,
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:GenerateDataKey"): TABLE_KEY,
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:ReEncryptFrom"): TABLE_KEY,
+    ("FunctionRole", "ReadAndWriteEncryptedTables", "kms:ReEncryptTo"): TABLE_KEY,
+    ("FunctionRole", "ReadItsEncryptedVariables", "kms:Decrypt"): VARIABLES_KEY,
+    ("FunctionRole", "PublishToAnEncryptedTopic", "kms:Decrypt"): TOPIC_KEY,
+    ("FunctionRole", "PublishToAnEncryptedTopic", "kms:GenerateDataKey"): TOPIC_KEY,
+    ("StateMachineRole", "EncryptItsExecutions", "kms:Decrypt"): EXECUTIONS_KEY,
+    ("StateMachineRole", "EncryptItsExecutions", "kms:GenerateDataKey"): EXECUTIONS_KEY,
+    ("StateMachineRole", "EncryptWhatIsDeliveredToItsLog", "kms:GenerateDataKey"): EXECUTIONS_KEY,
+    ("SchedulerRole", "ReadItsEncryptedSchedules", "kms:Decrypt"): SCHEDULES_KEY,
+    ("SchedulerRole", "SendToTheEncryptedQueue", "kms:Decrypt"): QUEUE_KEY,
+    ("SchedulerRole", "SendToTheEncryptedQueue", "kms:GenerateDataKey"): QUEUE_KEY,
+}
+"""The same for what the roles are granted on a customer's key, by statement: the engine encrypts nothing with it."""
+
+ASKED_FOR_BY_THE_ENGINE: Final[Mapping[str, tuple[str, str]]] = {
+    # The engine asks for the operation's own name, on any resource.
+    "dynamodb:PartiQLUpdate": ("dynamodb:BatchExecuteStatement", "*"),
+    # Under the condition cloudwatch:namespace, which the engine does not know, nothing is granted.
+    "cloudwatch:PutMetricData": ("cloudwatch:PutMetricData", "*"),
+}
+"""What only this engine wants, granted beside the role's own policies and taken away together with them."""
+
+STATE_MACHINE_BESIDE_ITS_TASKS: Final[Mapping[str, NotEnforced]] = {
+    "logs:CreateLogDelivery": STATE_MACHINE_LOGS,
+    "logs:DeleteLogDelivery": STATE_MACHINE_LOGS,
+    "logs:DescribeLogGroups": STATE_MACHINE_LOGS,
+    "logs:DescribeResourcePolicies": STATE_MACHINE_LOGS,
+    "logs:GetLogDelivery": STATE_MACHINE_LOGS,
+    "logs:ListLogDeliveries": STATE_MACHINE_LOGS,
+    "logs:PutResourcePolicy": STATE_MACHINE_LOGS,
+    "logs:UpdateLogDelivery": STATE_MACHINE_LOGS,
+    "xray:GetSamplingRules": STATE_MACHINE_TRACES,
+    "xray:GetSamplingTargets": STATE_MACHINE_TRACES,
+    "xray:PutTelemetryRecords": STATE_MACHINE_TRACES,
+    "xray:PutTraceSegments": STATE_MACHINE_TRACES,
+}
+"""What the state machine's role is granted on `*` for what Step Functions does for it: its log and its traces."""
+
+POLICY_OF_THE_ENGINE: Final = "WhatOnlyTheEngineAsksFor"
+
+_rounds = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that enforces IAM, and does not really wait between two attempts."""
+    overrides = {"AUTH": "true", "SFN_WAIT_SCALE": "0"}
+    with private_ministack(tmp_path_factory.mktemp("server"), overrides) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def stack(server: Engine) -> Stack:
+    """The template, deployed by root with one segment, so that one call that fails is a job that fails."""
+    deployed = deploy_stack(server, "inventory-updater-test", Segments="1")
+    put_policies(deployed, {POLICY_OF_THE_ENGINE: [statement(pair) for pair in ASKED_FOR_BY_THE_ENGINE.values()]})
+    return deployed
+
+
+@pytest.fixture(scope="module")
+def inbox(stack: Stack) -> Inbox:
+    return Inbox(stack)
+
+
+# Roles in the template and on the engine
+
+LOCAL: Final = {"EnvironmentSuffix": "local"}
+ROLES: Final = ("FunctionRole", "StateMachineRole", "SchedulerRole")
+
+
+def role_name(role: str) -> str:
+    return str(resolve(load_template()["Resources"][role]["Properties"]["RoleName"], parameter_values(**LOCAL)))
+
+
+def template_statements(role: str, **parameters: str) -> list[Any]:
+    properties = resolve(load_template()["Resources"][role]["Properties"], parameter_values(**LOCAL, **parameters))
+    return [found for policy in properties["Policies"] for found in policy["PolicyDocument"]["Statement"]]
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def pairs(statements: list[Any]) -> set[Pair]:
+    """Every action with a resource that it is granted on."""
+    return {
+        (action, resource)
+        for each in statements
+        for action in as_list(each["Action"])
+        for resource in as_list(each["Resource"])
+    }
+
+
+# The client of IAM is `Any` below: its types are not among the development requirements.
+
+
+def deployed_policies(stack: Stack, role: str) -> dict[str, list[Any]]:
+    """The statements of each inline policy of a deployed role."""
+    client: Any = stack.client("iam")
+    names = client.list_role_policies(RoleName=role_name(role))["PolicyNames"]
+    documents: dict[str, Any] = {
+        name: client.get_role_policy(RoleName=role_name(role), PolicyName=name)["PolicyDocument"] for name in names
+    }
+    return {name: document["Statement"] for name, document in documents.items()}
+
+
+def put_policies(stack: Stack, policies: Mapping[str, list[Any]]) -> None:
+    """Give the function's role these inline policies; one without statements is taken away."""
+    client: Any = stack.client("iam")
+    for name, statements in policies.items():
+        if statements:
+            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            client.put_role_policy(RoleName=role_name("FunctionRole"), PolicyName=name, PolicyDocument=document)
+        else:
+            client.delete_role_policy(RoleName=role_name("FunctionRole"), PolicyName=name)
+
+
+def statement(pair: Pair) -> dict[str, str]:
+    action, resource = pair
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def arns(stack: Stack) -> dict[str, str]:
+    """What AWS puts in for the references that the tests know by name."""
+    tables: DynamoDBClient = stack.client("dynamodb")
+    inventory, jobs = (
+        tables.describe_table(TableName=stack.outputs[output])["Table"]["TableArn"]
+        for output in ("InventoryTableName", "JobsTableName")
+    )
+    account = inventory.split(":")[4]
+    logs = f"arn:aws:logs:{stack.engine.region}:{account}:log-group:{stack.outputs['FunctionLogGroupName']}:*"
+    return {
+        "*": "*",
+        "InventoryTable.Arn": inventory,
+        "InventoryTable.Arn/index/due": f"{inventory}/index/due",
+        "JobsTable.Arn": jobs,
+        "AlertTopic": stack.outputs["AlertTopicArn"],
+        "FunctionLogGroup.Arn": logs,
+    }
+
+
+@contextmanager
+def taken_away(stack: Stack, pair: Pair) -> Iterator[None]:
+    """The function's role without an action on a resource; as it was afterwards."""
+    action, resource = pair
+    gone = {(action, arns(stack)[resource]), ASKED_FOR_BY_THE_ENGINE.get(action)}
+    before = deployed_policies(stack, "FunctionRole")
+    put_policies(
+        stack,
+        {
+            name: [each | statement(kept) for each in statements for kept in sorted(pairs([each])) if kept not in gone]
+            for name, statements in before.items()
+            if gone & pairs(statements)
+        },
+    )
+    try:
+        yield
+    finally:
+        put_policies(stack, before)
+
+
+# A job that needs every action: one change to apply, one to reject
+
+
+def run_a_job_with_failures(stack: Stack, scope: str) -> EndedJob:
+    """A job on two items of its own, with nothing left of the one before: neither items nor lease nor last alert."""
+    forget_everything(stack)
+    number = next(_rounds)
+    stack.put(
+        item_attributes(10, sku=f"mug-{number}", pending=[change("sold", "adjustment", -3)]),
+        item_attributes(1, sku=f"cup-{number}", pending=[change("oversold", "adjustment", -3)]),
+    )
+    return stack.run_job(scope)
+
+
+def forget_everything(stack: Stack) -> None:
+    client: DynamoDBClient = stack.client("dynamodb")
+    inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
+    for item in client.scan(TableName=inventory)["Items"]:
+        client.delete_item(TableName=inventory, Key={"sku": item["sku"], "location_id": item["location_id"]})
+    for key in ({"job_id": LEASE, "record": LEASE}, *({"job_id": ALERT, "record": scope} for scope in ("due", "all"))):
+        client.delete_item(TableName=jobs, Key=to_attribute_values(key))
+
+
+def published(stack: Stack, metric: str, scope: str) -> float:
+    """The sum of a metric of this stack over the last minutes."""
+    client: CloudWatchClient = stack.client("cloudwatch")
+    now = datetime.now(UTC)
+    points = client.get_metric_statistics(
+        Namespace="InventoryUpdater",
+        MetricName=metric,
+        Dimensions=[{"Name": "Environment", "Value": "local"}, {"Name": "Scope", "Value": scope}],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
+# The function
+
+
+def test_every_action_of_the_functions_role_has_its_row_and_no_row_is_without_an_action(stack: Stack) -> None:
+    in_template = pairs(template_statements("FunctionRole"))
+    deployed = deployed_policies(stack, "FunctionRole")
+    own = [each for name, statements in deployed.items() if name != POLICY_OF_THE_ENGINE for each in statements]
+
+    assert in_template == set(WITHOUT)
+    assert pairs(own) == {(action, arns(stack)[resource]) for action, resource in WITHOUT}
+
+
+def test_every_action_on_a_customers_key_has_its_row_too() -> None:
+    granted = {
+        (role, each["Sid"], action)
+        for role in ROLES
+        for each in template_statements(role, CustomerKey="create")
+        for action in as_list(each["Action"])
+        if action.startswith("kms:")
+    }
+
+    assert granted == set(WITHOUT_ON_THE_KEY)
+
+
+@pytest.mark.parametrize("scope", ["due", "all"])
+def test_with_its_own_policies_the_function_does_everything(stack: Stack, inbox: Inbox, scope: str) -> None:
+    inbox.take()
+    finished = published(stack, "JobsFinished", scope)
+
+    job = run_a_job_with_failures(stack, scope)
+
+    assert job.execution_status == "SUCCEEDED", job.cause
+    assert job.run is not None
+    assert (job.run.status, job.run.error) == (JobStatus.COMPLETED_WITH_FAILURES, None)
+    assert (job.run.tally.changes_applied, job.run.tally.changes_rejected) == (1, 1)
+    assert [failure.change_id for failure in stack.jobs.failures(job.job_id)] == ["oversold"]
+    assert published(stack, "JobsFinished", scope) == finished + 1
+    assert [job.job_id in message.text for message in inbox.take_messages()] == [True]
+    assert stack.jobs.lease().holder is None
+
+
+@pytest.mark.parametrize(
+    ("pair", "missed"),
+    [
+        pytest.param(pair, missed, id=" on ".join(pair))
+        for pair, missed in WITHOUT.items()
+        if isinstance(missed, Missed)
+    ],
+)
+def test_without_an_action_people_see_what_is_missing(stack: Stack, pair: Pair, missed: Missed) -> None:
+    with taken_away(stack, pair):
+        job = run_a_job_with_failures(stack, missed.scope)
+
+    assert missed.is_seen_in(job), job
+
+
+# The state machine and the schedules: nothing enforces their roles here
+
+
+def decisions(stack: Stack, role: str, wanted: set[Pair]) -> set[str]:
+    client: Any = stack.client("iam")
+    arn = client.get_role(RoleName=role_name(role))["Role"]["Arn"]
+    return {
+        result["EvalDecision"]
+        for action, resource in wanted
+        for result in client.simulate_principal_policy(
+            PolicySourceArn=arn, ActionNames=[action], ResourceArns=[resource]
+        )["EvaluationResults"]
+    }
+
+
+def called_by_the_definition(stack: Stack) -> set[Pair]:
+    """What the tasks of the deployed definition call, inside the Map too."""
+    client: SFNClient = stack.client("stepfunctions")
+    definition = client.describe_state_machine(stateMachineArn=stack.outputs["StateMachineArn"])["definition"]
+
+    def tasks(machine: Any) -> Iterator[Any]:
+        for state in machine["States"].values():
+            if state["Type"] == "Task":
+                yield state
+            if "ItemProcessor" in state:
+                yield from tasks(state["ItemProcessor"])
+
+    actions = {"arn:aws:states:::lambda:invoke": "lambda:InvokeFunction"}
+    return {(actions[task["Resource"]], task["Parameters"]["FunctionName"]) for task in tasks(json.loads(definition))}
+
+
+def called_by_the_schedules(stack: Stack) -> set[Pair]:
+    """What the deployed schedules start, and where they leave what they could not start."""
+    client: EventBridgeSchedulerClient = stack.client("scheduler")
+    group = stack.outputs["ScheduleGroupName"]
+    targets = [
+        client.get_schedule(GroupName=group, Name=schedule["Name"])["Target"]
+        for schedule in client.list_schedules(GroupName=group)["Schedules"]
+    ]
+    assert len(targets) == 2
+    return {("states:StartExecution", target["Arn"]) for target in targets} | {
+        ("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]) for target in targets
+    }
+
+
+def test_the_state_machines_role_holds_what_its_definition_calls_and_its_log_and_traces_need(stack: Stack) -> None:
+    held = pairs([each for statements in deployed_policies(stack, "StateMachineRole").values() for each in statements])
+    called = called_by_the_definition(stack)
+
+    assert held == called | {(action, "*") for action in STATE_MACHINE_BESIDE_ITS_TASKS}
+    assert decisions(stack, "StateMachineRole", called) == {"allowed"}
+
+
+def test_the_schedulers_role_holds_what_the_schedules_call(stack: Stack) -> None:
+    held = pairs([each for statements in deployed_policies(stack, "SchedulerRole").values() for each in statements])
+    called = called_by_the_schedules(stack)
+
+    assert held == called
+    assert decisions(stack, "SchedulerRole", called) == {"allowed"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_may_do_what_only_another_one_needs_or_what_nobody_does(stack: Stack, role: str) -> None:
+    needed = {
+        "StateMachineRole": called_by_the_definition(stack),
+        "SchedulerRole": called_by_the_schedules(stack),
+        "FunctionRole": {("dynamodb:Scan", arns(stack)["InventoryTable.Arn"])},
+    }
+    other_table = arns(stack)["InventoryTable.Arn"].replace("inventory-local", "inventory-prod")
+    foreign = set().union(*(found for owner, found in needed.items() if owner != role))
+    harmful = {
+        ("dynamodb:Scan", other_table),
+        ("dynamodb:DeleteTable", arns(stack)["InventoryTable.Arn"]),
+        ("dynamodb:DeleteItem", arns(stack)["JobsTable.Arn"]),
+        ("dynamodb:PutItem", arns(stack)["InventoryTable.Arn"]),
+        ("iam:PassRole", "*"),
+        ("lambda:InvokeFunction", "*"),
+        ("sns:Publish", "*"),
+    }
+
+    assert decisions(stack, role, foreign | harmful) == {"implicitDeny"}
+
+
+def test_every_row_that_is_not_enforced_names_its_page() -> None:
+    rows = [*WITHOUT.values(), *WITHOUT_ON_THE_KEY.values(), *STATE_MACHINE_BESIDE_ITS_TASKS.values()]
+
+    assert all(row.page.startswith(DOCS) for row in rows if isinstance(row, NotEnforced))
