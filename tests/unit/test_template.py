@@ -187,6 +187,21 @@ def test_every_parameter_is_used_described_and_shown_in_a_group() -> None:
     assert all(parameter["Description"] for parameter in parameters.values())
 
 
+def test_the_readme_lists_every_parameter_with_its_default_as_the_template_has_it() -> None:
+    readme = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"(?m)^\| `(\w+)` \| (\S.*?) \| (.+) \|$", readme.partition("### Parameters")[2])
+    words = {None: "(required)", "": "(empty)"}
+
+    assert [(name, default, text) for name, default, text in listed] == [
+        (
+            name,
+            words.get(parameter.get("Default"), f"`{parameter.get('Default')}`"),
+            " ".join(parameter["Description"].split()),
+        )
+        for name, parameter in load_template()["Parameters"].items()
+    ]
+
+
 def test_every_pattern_says_in_words_what_it_asks_for() -> None:
     assert [] == [
         name
@@ -759,3 +774,16 @@ def test_every_suppression_of_the_security_check_gives_its_reason_beside_the_res
         "AlertTopic": ["CKV_AWS_26"],
     }
     assert all(len(reason.split()) > 5 for skips in skipped.values() for _, reason in skips)
+
+
+def test_the_policy_for_a_key_of_ones_own_is_that_of_the_stacks_key() -> None:
+    written = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    [policy] = re.findall(r"(?s)```json\n(.+?)\n```", written)
+    placeholders = {"AWS::Region": "REGION", "AWS::AccountId": "ACCOUNT"}
+    own = resolve(
+        resource("Key")["Properties"]["KeyPolicy"], parameter_values(EnvironmentSuffix="SUFFIX") | placeholders
+    )
+
+    assert json.loads(policy)["Statement"] == [
+        statement for statement in own["Statement"] if statement["Sid"] != "TheAccountAdministersTheKey"
+    ]
