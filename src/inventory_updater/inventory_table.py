@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
@@ -68,6 +68,8 @@ _RETRIED_REQUEST_CODES: Final = frozenset(
         "TransactionConflictException",
     }
 )
+# Of these even the server cannot say whether the write was made.
+_UNANSWERED_CODES: Final = frozenset({"InternalServerError", "ServiceUnavailable"})
 _BACKOFF_BASE_SECONDS: Final = 0.05
 _BACKOFF_LIMIT_SECONDS: Final = 5.0
 _ROUNDS_WITHOUT_BACKOFF: Final = 3
@@ -137,6 +139,13 @@ class BatchReport(Generic[D]):
     conflicts: int = 0
     throttles: int = 0
     write_units: float = 0.0
+    unanswered: set[ItemKey] = field(default_factory=set)
+    """Items of which a write was sent and its answer never came: it may have landed, or land yet."""
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an item that is not reported as written may have been written all the same."""
+        return any(not result.written and result.key in self.unanswered for result in self.results)
 
 
 class WritePace:
@@ -393,6 +402,8 @@ class InventoryTable:
             )
         except (ClientError, *_BROKEN_CONNECTIONS) as error:
             code = _request_code(error)
+            if code in _UNANSWERED_CODES or _was_sent_before(getattr(error, "response", {})):
+                report.unanswered.update(batch)
             if code in _RETRIED_REQUEST_CODES:
                 # Whether anything landed is unknown; a write that did fails its condition when it is sent again.
                 return [(key, {"Code": "ThrottlingError", "Message": str(error)}) for key in batch]
@@ -403,7 +414,11 @@ class InventoryTable:
             # One item that AWS cannot take must not touch the others.
             return [pair for key, decision in batch.items() for pair in self._send({key: decision}, report)]
         report.write_units += sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", []))
-        return [(key, response.get("Error", {})) for key, response in zip(batch, answer["Responses"], strict=True)]
+        errors = [(key, response.get("Error", {})) for key, response in zip(batch, answer["Responses"], strict=True)]
+        if _was_sent_before(answer):
+            report.unanswered.update(batch)
+        report.unanswered.update(key for key, error in errors if error.get("Code") in _UNANSWERED_CODES)
+        return errors
 
 
 def scan_request(
@@ -454,6 +469,11 @@ def _request_code(error: ClientError | ConnectingError | HTTPClientError) -> str
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return "InternalServerError" if status >= 500 else code
+
+
+def _was_sent_before(answer: Mapping[str, Any]) -> bool:
+    """Whether botocore sent a request more than once: the answer is to the last one, and the first may have landed."""
+    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def _patiently(call: Callable[[], T], limits: Limits) -> T:

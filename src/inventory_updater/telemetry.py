@@ -23,6 +23,7 @@ FAILURES_AN_ALERT: Final = 10
 """How many failures an alert names."""
 
 _SUBJECT_LIMIT: Final = 100
+_LOWER_BOUNDS: Final = "A worker died or an answer was lost: these counts are lower bounds. The stock itself is right."
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str) -> Alert:
         f"Changes applied:    {tally.changes_applied}",
         f"Changes rejected:   {tally.changes_rejected}",
         f"Changes superseded: {tally.changes_superseded}",
-        *([] if run.tally_is_exact else ["A worker died: these counts are lower bounds. The stock itself is right."]),
+        *([] if run.tally_is_exact else [_LOWER_BOUNDS]),
         "",
     ]
     named = [

@@ -254,6 +254,8 @@ class _Call:
         for report in self._write_batches(to_write, writers):
             results += report.results
             tally += Tally(conflicts=report.conflicts, throttles=report.throttles, write_units=report.write_units)
+            if report.is_in_doubt:
+                self._segment = replace(self._segment, tally_is_exact=False)
         return results, tally
 
     def _write_batches(
@@ -269,7 +271,10 @@ class _Call:
             for future in futures:
                 future.cancel()
             wait(futures)
-            was_written = any(not future.cancelled() and future.exception() is None for future in futures)
+            # Only a batch that was out of time before its first request is known to have written nothing.
+            was_written = any(
+                not future.cancelled() and not isinstance(future.exception(), OutOfTimeError) for future in futures
+            )
             if isinstance(error, OutOfTimeError) and was_written:
                 raise _PageCutError(str(error)) from error
             raise

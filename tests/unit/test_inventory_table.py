@@ -267,6 +267,43 @@ def test_a_write_that_did_not_land_is_decided_again() -> None:
     assert outcome(report) == {"mug": "written"}
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lost_answer(),
+        failed_request("InternalServerError", 500),
+        batch_answer(statement_error("InternalServerError")),
+        batch_answer(statement_error("ThrottlingError")) | {"ResponseMetadata": {"RetryAttempts": 1}},
+    ],
+    ids=["no answer", "HTTP 500", "statement's server error", "an answer to a repetition"],
+)
+def test_a_write_that_fails_after_an_answer_was_lost_is_in_doubt(answer: Any) -> None:
+    refused = batch_answer(statement_error("AccessDenied"))
+    client = ScriptedClient(batch_execute_statement=[answer, refused])
+
+    report = write(client, [(MUG, sets_on_hand(MUG, 7))])
+
+    assert outcome(report) == {"mug": "AccessDenied"}
+    assert report.is_in_doubt
+
+
+def test_a_write_is_not_in_doubt_once_it_is_known_to_have_been_made() -> None:
+    client = ScriptedClient(batch_execute_statement=[lost_answer(), batch_answer(WRITTEN)])
+
+    assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
+
+
+def test_a_write_that_was_refused_each_time_is_not_in_doubt() -> None:
+    client = ScriptedClient(
+        batch_execute_statement=[
+            failed_request("ThrottlingException"),
+            batch_answer(statement_error("AccessDenied")),
+        ]
+    )
+
+    assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
+
+
 # What is refused for a while
 
 RETRIED_CODES = (

@@ -1,14 +1,19 @@
 """One update call: pages, other writers, failures, time, and workers that die, double or lose the lease."""
 
 import itertools
+import threading
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 
+from inventory_updater.inventory_table import InventoryTable, OutOfTimeError
 from inventory_updater.job import run_job
 from inventory_updater.records import Failure, JobStatus
+from inventory_updater.stock import ItemKey
 from inventory_updater.worker import NoProgressError, UnknownJobError, update_segment
 from tests.builders import change, item_attributes, moment
 from tests.fakes.dynamodb import Request, failed_request
@@ -212,6 +217,21 @@ def test_a_lost_answer_is_counted_once(warehouse: Warehouse, scope: str, item: M
         "items_with_work": 1,
         "changes_applied": due,
     }
+
+
+def test_a_tally_is_not_exact_where_a_write_may_have_landed_that_is_counted_as_failed(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", 5)))
+    warehouse.open()
+    warehouse.lose_next_answer()
+    warehouse.before_write(lambda: None, warehouse.inventory.items.clear)
+
+    warehouse.update()
+
+    assert counted(warehouse.segment().tally, "items_failed", "changes_applied") == {
+        "items_failed": 1,
+        "changes_applied": 0,
+    }
+    assert warehouse.segment().tally_is_exact is False
 
 
 def test_a_lost_answer_is_counted_once_even_if_a_checkout_came_after_it(warehouse: Warehouse) -> None:
@@ -439,6 +459,24 @@ def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bou
     assert run.tally_is_exact is False
     assert run.tally.changes_applied == 2
     assert run.error is None
+
+
+def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=4, write_concurrency=2)
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+    # The first batch is out of time before it is sent; the second one is written and then cannot be counted.
+    broken_off = [OutOfTimeError("no time is left"), RuntimeError("cut off after a write")]
+    both_have_begun = threading.Barrier(2)
+
+    def write_batch(_self: InventoryTable, batch: Mapping[ItemKey, Any], *_: Any) -> Any:
+        both_have_begun.wait(10)
+        raise broken_off["sku-000" not in {key.sku for key in batch}]
+
+    with mock.patch.object(InventoryTable, "write_batch", write_batch), pytest.raises(NoProgressError):
+        warehouse.update()
+
+    assert warehouse.segment().call_is_open is True
 
 
 def test_a_page_for_which_no_time_was_left_does_not_spoil_the_tally(warehouse: Warehouse) -> None:
