@@ -10,6 +10,11 @@ STOCK ?=
 CHANGES ?=
 # For `make deploy`: dev, staging or prod
 ENV ?= dev
+# For `make faults`: how long, which campaign to repeat, what to break in the product, which engine (both without it)
+FAULTS_MINUTES ?= 10
+SEED ?=
+BREAK ?=
+ENGINE ?=
 # For the tests: more arguments for pytest, and the marks that `make test-all` is limited to
 PYTEST_ARGS ?=
 MARKS ?=
@@ -83,6 +88,11 @@ test: setup dynamodb-local  ## Run the tests that fit into a few minutes
 .PHONY: test-all
 test-all: setup dynamodb-local  ## Run every test (MARKS=slow for those that `make test` leaves out)
 	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
+
+.PHONY: faults
+faults: setup dynamodb-local  ## Inject faults into thousands of runs and count what is lost or doubled (FAULTS_MINUTES=... SEED=...)
+	@PYTHONPATH=src:scripts:. $(BIN)/python -m tests.faults --minutes "$(FAULTS_MINUTES)" \
+	  $(if $(SEED),--seed "$(SEED)") $(if $(BREAK),--break "$(BREAK)") $(if $(ENGINE),--engine "$(ENGINE)")
 
 # AWS's own engine as a second opinion. Without Java 17 and Maven its tests are skipped, and say so.
 .PHONY: dynamodb-local
