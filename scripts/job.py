@@ -1,4 +1,4 @@
-"""Jobs: run one and watch it, list them, show one with its failures, stop one."""
+"""Jobs: run one and watch it, list them, show one with its failures, stop one; pause the schedules and resume them."""
 
 import argparse
 import getpass
@@ -28,6 +28,7 @@ from command_line import (
     Deployment,
     InputError,
     error_console,
+    explain,
     find_deployment,
     now,
     print_figures,
@@ -40,6 +41,7 @@ from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
 from inventory_updater.services import Services
 from inventory_updater.settings import Settings
 from inventory_updater.stock import parse_time
+from pausing import Schedules, ScheduleState
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
@@ -58,6 +60,10 @@ COUNTS: Final = (
     "changes_superseded",
 )
 FAILURES_SHOWN: Final = 100
+_REMARKS: Final = {
+    ScheduleState.PAUSED: "paused: {} (until job.py resume)",
+    ScheduleState.DISABLED: "off: {} (by parameter, or by hand)",
+}
 
 FIRST_PAUSE_SECONDS: Final = 0.3
 LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -407,10 +413,12 @@ def _print_samples(job: Run) -> None:
 def list_jobs(options: argparse.Namespace) -> int:
     if options.limit < 1:
         raise InputError("--limit: at least 1 job")
-    jobs = find_deployment(options).jobs()
-    runs = list(jobs.runs(options.limit))
+    deployment = find_deployment(options)
+    runs = list(deployment.jobs().runs(options.limit))
+    states = _states_to_tell(schedules_of(deployment))
     if options.json:
-        print_json({"jobs": [Observation(job.job_id, None, None, job).as_document() for job in runs]})
+        jobs = [Observation(job.job_id, None, None, job).as_document() for job in runs]
+        print_json({"jobs": jobs, "schedules": states})
         return EXIT_DONE
     print_table(
         (
@@ -443,7 +451,19 @@ def list_jobs(options: argparse.Namespace) -> int:
             for job in runs
         ],
     )
+    for state, remark in _REMARKS.items():
+        if scopes := [scope for scope, is_now in (states or {}).items() if is_now is state]:
+            print(remark.format(", ".join(scopes)))
     return EXIT_DONE
+
+
+def _states_to_tell(schedules: Schedules) -> dict[str, ScheduleState] | None:
+    """The states of the schedules; None, said on standard error, where they cannot be read: the jobs can."""
+    try:
+        return schedules.states()
+    except ClientError as error:
+        print(f"note: whether the schedules are on is not known: {explain(error)}", file=sys.stderr)
+        return None
 
 
 def show(options: argparse.Namespace) -> int:
@@ -519,6 +539,50 @@ def stop(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def pause(options: argparse.Namespace) -> int:
+    before = schedules_of(find_deployment(options)).pause()
+    sentences = {
+        ScheduleState.ENABLED: "paused",
+        ScheduleState.PAUSED: "was paused already",
+        ScheduleState.DISABLED: "was off already, by its parameter or by hand: resume will leave it off",
+    }
+    return _report_schedules(options, before, {ScheduleState.ENABLED: ScheduleState.PAUSED}, sentences)
+
+
+def resume(options: argparse.Namespace) -> int:
+    before = schedules_of(find_deployment(options)).resume()
+    sentences = {
+        ScheduleState.ENABLED: "was on already",
+        ScheduleState.PAUSED: "on again",
+        ScheduleState.DISABLED: "stays off: it was not paused, but switched off by its parameter or by hand",
+    }
+    return _report_schedules(options, before, {ScheduleState.PAUSED: ScheduleState.ENABLED}, sentences)
+
+
+def _report_schedules(
+    options: argparse.Namespace,
+    before: Mapping[str, ScheduleState],
+    step: Mapping[ScheduleState, ScheduleState],
+    sentences: Mapping[ScheduleState, str],
+) -> int:
+    """Print what has become of each schedule; `step` says which state has become which."""
+    if options.json:
+        after = {scope: step.get(state, state) for scope, state in before.items()}
+        print_json({"schedules": after, "changed": [scope for scope, state in before.items() if state in step]})
+    else:
+        for scope, state in before.items():
+            print(f"{scope}: {sentences[state]}")
+    return EXIT_DONE
+
+
+def schedules_of(deployment: Deployment) -> Schedules:
+    return Schedules(
+        deployment.session.client("scheduler"),
+        deployment.output("ScheduleGroupName"),
+        deployment.output("Environment"),
+    )
+
+
 def _who(deployment: Deployment) -> str:
     try:
         return deployment.session.client("sts").get_caller_identity()["Arn"]
@@ -541,7 +605,9 @@ def _services(deployment: Deployment) -> Services:
 
 
 def commands() -> CommandLine:
-    line = CommandLine("Run a job and watch it, list jobs, show one with its failures, stop one.")
+    line = CommandLine(
+        "Run a job and watch it, list jobs, show one with its failures, stop one; pause the schedules and resume them."
+    )
     verb = line.add_verb(
         "run",
         run,
@@ -562,7 +628,7 @@ def commands() -> CommandLine:
     verb.add_argument("--yes", action="store_true", help="a time in the future is meant")
     verb.add_argument("--dry-run", action="store_true", help="plan and count, but write nothing; shows samples")
 
-    verb = line.add_verb("list", list_jobs, "list the latest jobs")
+    verb = line.add_verb("list", list_jobs, "list the latest jobs, and which schedules are off")
     verb.add_argument("--limit", type=int, default=25, metavar="N", help="how many (default: 25)")
 
     verb = line.add_verb("show", show, "show a job, its progress and its failures")
@@ -578,6 +644,19 @@ def commands() -> CommandLine:
         "applied.",
     )
     verb.add_argument("job_id", metavar="JOB_ID")
+
+    line.add_verb(
+        "pause",
+        pause,
+        "switch both schedules off, without a deployment",
+        "A job that runs goes on to its end. A deployment that changes a schedule switches it on again.",
+    )
+    line.add_verb(
+        "resume",
+        resume,
+        "switch on again what was paused",
+        "A schedule that is off by its parameter, or was switched off by hand, stays off.",
+    )
     return line
 
 

@@ -146,7 +146,13 @@ class Inbox:
                     news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
                 else:
                     messages.append(Message(body.get("Subject", ""), text))
-                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
+            self._queues.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": received["ReceiptHandle"]}
+                    for number, received in enumerate(answer)
+                ],
+            )
         return messages, news
 
     def take_messages(self) -> list[Message]:

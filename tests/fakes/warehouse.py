@@ -17,6 +17,7 @@ from inventory_updater.worker import update_segment
 from tests.builders import change, item_attributes, moment
 from tests.fakes.cloudwatch import RecordingCloudWatch
 from tests.fakes.dynamodb import InMemoryInventory, Request, lost_answer
+from tests.fakes.sns import RecordingTopic
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -54,8 +55,11 @@ class Warehouse:
         self.clock = Clock()
         self.inventory = InMemoryInventory()
         self.metrics = RecordingCloudWatch()
+        self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
         self.jobs = JobTable(client, jobs_table, retention_days=30, clock=self.clock)
-        self.settings = Settings("test", "inventory", "jobs", segments=1, page_size=2, batch_size=2)
+        self.settings = Settings(
+            "test", "inventory", "jobs", segments=1, page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+        )
 
     def configure(self, **settings: int) -> None:
         self.settings = replace(self.settings, **settings)  # type: ignore[arg-type]  # none of them is text
@@ -70,6 +74,7 @@ class Warehouse:
             self.jobs,
             self.metrics.client,
             self.settings,
+            self.topic.client,
             clock=self.clock,
             monotonic=self.clock.monotonic,
         )

@@ -330,6 +330,8 @@ EVERY_COMMAND = [
     ("job", "list"),
     ("job", "show", "some-job"),
     ("job", "stop", "some-job"),
+    ("job", "pause"),
+    ("job", "resume"),
 ]
 
 

@@ -1,0 +1,73 @@
+"""The schedules of a deployed stack, paused and resumed without a deployment."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from engine import Engine
+from tests.stacks import Stack, deploy_stack
+
+if TYPE_CHECKING:
+    from types_boto3_scheduler import EventBridgeSchedulerClient
+
+# A rate of one minute fires within one; the rest is for a busy machine.
+FIRES_WITHIN_SECONDS: Final = 240.0
+ON: Final = {"DueScheduleExpression": "rate(1 minute)", "DueScheduleState": "ENABLED"}
+
+
+def jobs_started_by(stack: Stack, trigger: str) -> list[dict[str, Any]]:
+    return [job for job in stack.script("job", "list", "--json").answer["jobs"] if job["trigger"] == trigger]
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + FIRES_WITHIN_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(1)
+
+
+def schedule_like(stack: Stack, scope: str, name: str, trigger: str) -> None:
+    """Make another schedule of one minute that starts the same state machine."""
+    client: EventBridgeSchedulerClient = stack.client("scheduler")
+    group = stack.outputs["ScheduleGroupName"]
+    found = client.get_schedule(GroupName=group, Name=f"inventory-updater-{scope}-local")
+    client.create_schedule(
+        GroupName=group,
+        Name=name,
+        ScheduleExpression="rate(1 minute)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": found["Target"]["Arn"],
+            "RoleArn": found["Target"]["RoleArn"],
+            "Input": json.dumps({"scope": scope, "trigger": trigger}),
+        },
+    )
+
+
+def test_a_paused_schedule_starts_no_job_until_it_is_resumed(server: Engine) -> None:
+    stack = deploy_stack(server, "inventory-updater-test", **ON)
+    paused = stack.script("job", "pause", "--json")
+    # Made after the paused one, with the same rate: when it has fired, the other one has had its time.
+    schedule_like(stack, "due", "witness", trigger="manual")
+
+    assert {"schedules": {"due": "PAUSED", "all": "DISABLED"}, "changed": ["due"]} == paused.answer
+    assert "paused: due (until job.py resume)" in stack.script("job", "list").output
+    wait_until(lambda: jobs_started_by(stack, "manual"))
+    assert [] == jobs_started_by(stack, "schedule")
+
+    resumed = stack.script("job", "resume", "--json")
+    assert {"schedules": {"due": "ENABLED", "all": "DISABLED"}, "changed": ["due"]} == resumed.answer
+    wait_until(lambda: jobs_started_by(stack, "schedule"))
+    assert "paused" not in stack.script("job", "list").output
+
+
+def test_a_deployment_leaves_a_paused_schedule_alone_unless_it_changes_the_schedule(server: Engine) -> None:
+    stack = deploy_stack(server, "inventory-updater-test", **ON)
+    assert 0 == stack.script("job", "pause").status
+
+    deploy_stack(server, "inventory-updater-test", **ON, PageSize="7")
+    assert "PAUSED" == stack.script("job", "list", "--json").answer["schedules"]["due"]
+
+    deploy_stack(server, "inventory-updater-test", **ON | {"DueScheduleExpression": "rate(2 minutes)"})
+    assert "ENABLED" == stack.script("job", "list", "--json").answer["schedules"]["due"]
