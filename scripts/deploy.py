@@ -42,6 +42,9 @@ TEMPLATE: Final = CHECKOUT / "template.yaml"
 SOURCES: Final = CHECKOUT / "src"
 BUILD_DIRECTORY: Final = CHECKOUT / "build"
 
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+ONLY_TO_BE_DELETED: Final = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
+
 _FIRST_TIME_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE_READABLE_BY_ALL: Final = 0o100644
 
@@ -241,15 +244,24 @@ def deploy(
 
 
 def deployed_parameters(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str] | None:
-    """The parameters that a stack has now; `None` where there is none yet, or only one that never came to be."""
+    """The parameters that a stack has now; `None` where there is none yet.
+
+    Raises InputError where there is one that AWS only deletes.
+    """
     try:
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in error.response["Error"]["Message"]:
             return None
         raise
-    if found["StackStatus"] in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"):
+    status = found["StackStatus"]
+    if status == "REVIEW_IN_PROGRESS":
         return None
+    if status in ONLY_TO_BE_DELETED:
+        raise InputError(
+            f"the stack {stack} is in {status} since its creation or its deletion failed, and can only be deleted: "
+            f"scripts/deploy.py --stack {stack} --delete, then deploy it again"
+        )
     return {given["ParameterKey"]: given["ParameterValue"] for given in found.get("Parameters", [])}
 
 

@@ -22,11 +22,11 @@ PSEUDO_PARAMETERS: Final[Mapping[str, str]] = {
 Template = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class TemplateLoader(yaml.SafeLoader):
     """Reads the short forms of CloudFormation's functions as their long forms: `!Ref X` as `{"Ref": "X"}`."""
 
 
-def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _function(loader: TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
@@ -40,13 +40,13 @@ def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _function)
+TemplateLoader.add_multi_constructor("!", _function)
 
 
 @cache
 def load_template() -> Template:
     """The template; shared by all who ask, so nobody may change it."""
-    template: Template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
+    template: Template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), TemplateLoader)
     return template
 
 

@@ -156,12 +156,14 @@ class Script:
         return json.loads(self.output)
 
 
-def run_script(engine: Engine, name: str, *arguments: str, timeout_seconds: float = 300) -> Script:
-    """Run scripts/NAME.py against an engine, in an environment in which AWS is that engine."""
+def run_script(
+    engine: Engine, name: str, *arguments: str, timeout_seconds: float = 300, checkout: Path = CHECKOUT
+) -> Script:
+    """Run scripts/NAME.py of a checkout against an engine, in an environment in which AWS is that engine."""
     result = subprocess.run(
-        [sys.executable, str(CHECKOUT / "scripts" / f"{name}.py"), *arguments],
+        [sys.executable, str(checkout / "scripts" / f"{name}.py"), *arguments],
         env=engine.environment(),
-        cwd=CHECKOUT,
+        cwd=checkout,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

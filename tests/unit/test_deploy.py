@@ -15,6 +15,7 @@ import deploy
 from command_line import InputError
 
 if TYPE_CHECKING:
+    from types_boto3_cloudformation.client import CloudFormationClient
     from types_boto3_stepfunctions.client import SFNClient
 
 
@@ -129,6 +130,36 @@ def test_a_stack_that_cannot_be_reached_is_told_in_one_line_and_either_name_of_t
     assert deploy.main(["--delete"]) == 2
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-3"
     assert capsys.readouterr().err.startswith("error: AWS does not answer: ")
+
+
+class OneStack:
+    """Stands in for CloudFormation: knows one stack."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def describe_stacks(self, **_request: str) -> dict[str, Any]:
+        given = [{"ParameterKey": "Segments", "ParameterValue": "4"}]
+        return {"Stacks": [{"StackStatus": self.status, "Parameters": given}]}
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+def test_a_stack_that_can_be_updated_keeps_the_parameters_that_are_not_given(status: str) -> None:
+    client = cast("CloudFormationClient", OneStack(status))
+
+    assert {"Segments": "4"} == deploy.deployed_parameters(client, "shop")
+
+
+@pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_stack_that_aws_would_not_update_is_told_with_the_way_out(status: str) -> None:
+    client = cast("CloudFormationClient", OneStack(status))
+
+    with pytest.raises(InputError, match=f"shop is in {status} .*scripts/deploy.py --stack shop --delete"):
+        deploy.deployed_parameters(client, "shop")
+
+
+def test_a_stack_that_nobody_has_made_yet_is_a_first_deployment() -> None:
+    assert None is deploy.deployed_parameters(cast("CloudFormationClient", OneStack("REVIEW_IN_PROGRESS")), "shop")
 
 
 class StartedExecutions:

@@ -1,0 +1,236 @@
+"""What a deployment onto a deployed stack changes, what it leaves as it is, and what happens when it fails."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+
+import deploy
+from command_line import stack_outputs
+from engine import CHECKOUT, Engine
+from inventory_updater.attribute_values import from_attribute_values
+from inventory_updater.inventory_table import InventoryTable
+from inventory_updater.job import JobRequest, run_job
+from inventory_updater.records import JobStatus, Run
+from inventory_updater.services import Services
+from inventory_updater.settings import Settings
+from tests.builders import change, item_attributes
+from tests.engines import Script, run_script
+from tests.stacks import Stack, deploy_stack
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation.client import CloudFormationClient
+    from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_lambda.client import LambdaClient
+    from types_boto3_s3.client import S3Client
+    from types_boto3_scheduler.client import EventBridgeSchedulerClient
+
+BEFORE_ALARMS: Final = Path(__file__).with_name("templates") / "before-alarms.yaml"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose function has a line more than that of this one."""
+    copy = tmp_path / "checkout"
+    for name in ("scripts", "src", "parameters"):
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "template.yaml", copy)
+    with (copy / "src" / "inventory_updater" / "handler.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n# Changed by {tmp_path.name}.\n")
+    return copy
+
+
+@pytest.fixture(autouse=True)
+def a_second_apart() -> None:
+    """The AWS CLI names a change set by the second."""
+    time.sleep(1)
+
+
+def deploy_from(checkout: Path, stack: Stack, **parameters: str) -> Script:
+    given = [f"--parameter={name}={value}" for name, value in parameters.items()]
+    return run_script(
+        stack.engine, "deploy", "--environment", "local", "--stack", stack.name, *given, "--json", checkout=checkout
+    )
+
+
+def latest_changes(stack: Stack) -> list[Any]:
+    """The changes of the last deployment, each with the details that say why."""
+    client: CloudFormationClient = stack.client("cloudformation")
+    sets = client.list_change_sets(StackName=stack.name)["Summaries"]
+    latest = max(sets, key=lambda summary: summary["CreationTime"])
+    changes = client.describe_change_set(StackName=stack.name, ChangeSetName=latest["ChangeSetId"])["Changes"]
+    return [each["ResourceChange"] for each in changes]
+
+
+def changed_properties(stack: Stack) -> dict[str, set[str]]:
+    """The properties that the last deployment changed, by resource.
+
+    Without those that CloudFormation evaluates again only because they refer to something that changes: an ARN stays.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChangeDetail.html
+    """
+    changed: dict[str, set[str]] = {}
+    for each in latest_changes(stack):
+        for detail in each["Details"]:
+            if detail["Evaluation"] == "Static":
+                changed.setdefault(each["LogicalResourceId"], set()).add(detail["Target"]["Name"])
+    return changed
+
+
+def status_of(stack: Stack) -> str:
+    client: CloudFormationClient = stack.client("cloudformation")
+    return client.describe_stacks(StackName=stack.name)["Stacks"][0]["StackStatus"]
+
+
+def code_of(stack: Stack) -> str:
+    client: LambdaClient = stack.client("lambda")
+    return client.get_function_configuration(FunctionName=stack.outputs["FunctionName"])["CodeSha256"]
+
+
+def expression_of(stack: Stack) -> str:
+    client: EventBridgeSchedulerClient = stack.client("scheduler")
+    group = stack.outputs["ScheduleGroupName"]
+    return client.get_schedule(GroupName=group, Name=f"inventory-updater-due-{group.rsplit('-', 1)[1]}")[
+        "ScheduleExpression"
+    ]
+
+
+def items_of(stack: Stack) -> dict[object, Mapping[str, object]]:
+    client: DynamoDBClient = stack.client("dynamodb")
+    stored = client.scan(TableName=stack.outputs["InventoryTableName"], ConsistentRead=True)["Items"]
+    return {item["sku"]: item for item in map(from_attribute_values, stored)}
+
+
+def damage_the_upload_of(checkout: Path, stack: Stack) -> None:
+    """Put something into the bucket that is no archive, where the package of that checkout would go."""
+    key = run_script(stack.engine, "deploy", "--build-only", "--json", checkout=checkout).answer["key"]
+    client: S3Client = stack.client("s3")
+    bucket = client.list_buckets()["Buckets"][0]["Name"]
+    client.put_object(Bucket=bucket, Key=key, Body=b"not an archive")
+
+
+# What changes
+
+
+def test_new_code_alone_updates_only_the_function(stack: Stack, checkout: Path) -> None:
+    before = code_of(stack)
+    deployed = deploy_from(checkout, stack)
+
+    assert 0 == deployed.status, deployed.errors
+    assert {"Function": {"Code"}} == changed_properties(stack)
+    assert {"False"} == {each["Replacement"] for each in latest_changes(stack)}
+    assert before != code_of(stack)
+    assert "SUCCEEDED" == stack.run_job().execution_status
+
+
+def test_a_new_schedule_alone_updates_only_that_schedule(server: Engine, stack: Stack) -> None:
+    deploy_stack(server, stack.name)
+    time.sleep(1)
+    deploy_stack(server, stack.name, DueScheduleExpression="rate(7 minutes)")
+
+    assert {"DueSchedule": {"ScheduleExpression"}} == changed_properties(stack)
+    assert ["DueSchedule"] == [each["LogicalResourceId"] for each in latest_changes(stack)]
+    assert "rate(7 minutes)" == expression_of(stack)
+
+
+# What fails
+
+
+def test_an_update_that_fails_is_rolled_back_and_says_why(server: Engine, stack: Stack, checkout: Path) -> None:
+    deploy_stack(server, stack.name, DueScheduleExpression="rate(7 minutes)")
+    stack.put(item_attributes(10, pending=[change("c1", value=-3)]))
+    items, code = items_of(stack), code_of(stack)
+    damage_the_upload_of(checkout, stack)
+    time.sleep(1)
+
+    failed = deploy_from(checkout, stack, DueScheduleExpression="rate(9 minutes)")
+
+    assert 1 == failed.status
+    assert "" == failed.output
+    assert "error: the deployment failed\n  Function: UPDATE_FAILED: " in failed.errors
+    assert "Could not unzip uploaded file" in failed.errors
+    assert ("UPDATE_ROLLBACK_COMPLETE", "rate(7 minutes)", code, items) == (
+        status_of(stack),
+        expression_of(stack),
+        code_of(stack),
+        items_of(stack),
+    )
+
+    time.sleep(1)
+    deploy_stack(server, stack.name, DueScheduleExpression="rate(9 minutes)")
+    assert ("UPDATE_COMPLETE", "rate(9 minutes)") == (status_of(stack), expression_of(stack))
+    ended = stack.run_job()
+    assert (JobStatus.SUCCEEDED, 1) == (ended.run and ended.run.status, ended.run and ended.run.tally.changes_applied)
+
+
+# What an upgrade keeps
+
+
+def deploy_before_alarms(engine: Engine, stack: str) -> Stack:
+    """Deploy the older template as deploy.py does it, which knows only the parameters of the template of today."""
+    os.environ.update(engine.environment())
+    session = boto3.Session()
+    s3 = session.client("s3")
+    account = session.client("sts").get_caller_identity()["Account"]
+    package = deploy.build_package()
+    bucket = deploy.ensure_code_bucket(s3, account, session.region_name)
+    deploy.upload_package(s3, package, bucket, account)
+    parameters = deploy.read_parameters(CHECKOUT / "parameters" / "local.json")
+    definition = deploy.StackDefinition(
+        stack, parameters | {"EnvironmentSuffix": "older", "CodeBucket": bucket, "CodeKey": package.key}
+    )
+    command = deploy.deploy_command(definition, bucket)
+    command[command.index("--template-file") + 1] = str(BEFORE_ALARMS)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return Stack(engine, stack, stack_outputs(session.client("cloudformation"), stack))
+
+
+def run_here(stack: Stack) -> Run:
+    """Run a job in this process: the code of today asks for variables that the older template does not give it."""
+    inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
+    services = Services(
+        inventory=InventoryTable(stack.client("dynamodb"), inventory),
+        jobs=stack.jobs,
+        metrics=stack.client("cloudwatch"),
+        settings=Settings(environment="older", inventory_table=inventory, jobs_table=jobs),
+    )
+    now = services.now()
+    return run_job(services, JobRequest("before-the-upgrade", now, scope="due", as_of=now))
+
+
+def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_records(server: Engine) -> None:
+    older = deploy_before_alarms(server, "inventory-updater-older")
+    older.put(
+        item_attributes(10, sku="applied", pending=[change("c1", value=-3)]),
+        item_attributes(2, sku="rejected", pending=[change("c1", value=-3)]),
+        *(item_attributes(number, sku=f"plain-{number}") for number in range(100)),
+    )
+    first = run_here(older)
+    later = change("c2", value=5)
+    older.put(*(item_attributes(10, sku=f"waiting-{number}", pending=[later]) for number in range(30)))
+    items = items_of(older)
+
+    time.sleep(1)
+    newer = deploy_stack(server, older.name, EnvironmentSuffix="older")
+
+    assert "AlertTopicArn" not in older.outputs
+    assert "AlertTopicArn" in newer.outputs
+    assert older.outputs.items() <= newer.outputs.items()
+    assert 132 == len(items)
+    assert items == items_of(newer)
+    assert (2, 1) == (first.tally.changes_applied + first.tally.changes_rejected, first.tally.changes_rejected)
+    assert first == newer.jobs.run(first.job_id)
+
+    second = newer.run_job().run
+    assert second is not None
+    assert (JobStatus.SUCCEEDED, 30, 30) == (
+        second.status,
+        second.tally.items_updated,
+        second.tally.changes_applied,
+    )
+    assert {15} == {int(str(item["on_hand"])) for sku, item in items_of(newer).items() if str(sku).startswith("wait")}
