@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,8 @@ from inventory_updater.job_table import JobTable
 from inventory_updater.services import Services
 from inventory_updater.settings import Settings
 from inventory_updater.worker import update_segment
+
+_JOB_ID_LENGTH: Final = 128
 
 
 class Context(Protocol):
@@ -50,7 +52,7 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
     )
 
 
-def handle(event: Mapping[str, object], context: Context) -> dict[str, object]:
+def handle(event: object, context: Context) -> dict[str, object]:
     """One step of the state machine.
 
     Raises:
@@ -60,6 +62,8 @@ def handle(event: Mapping[str, object], context: Context) -> dict[str, object]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    if not isinstance(event, Mapping):
+        raise BadRequestError("the event must be an object")
     match event.get("action"):
         case "open":
             return dict(open_job(services(), _request(event)))
@@ -67,7 +71,7 @@ def handle(event: Mapping[str, object], context: Context) -> dict[str, object]:
             segment = event.get("segment")
             if not isinstance(segment, int) or isinstance(segment, bool):
                 raise BadRequestError("segment must be a whole number")
-            return {"done": update_segment(services(), _text(event, "job_id"), segment, seconds_left)}
+            return {"done": update_segment(services(), _job_id(event), segment, seconds_left)}
         case "close":
             return {"status": close_job(services(), _request(event), _error(event), seconds_left).value}
         case _:
@@ -78,7 +82,7 @@ def _request(event: Mapping[str, object]) -> JobRequest:
     wanted = event.get("input")
     if not isinstance(wanted, Mapping):
         raise BadRequestError("input must be an object")
-    return JobRequest.from_input(_text(event, "job_id"), _text(event, "started_at"), wanted)
+    return JobRequest.from_input(_job_id(event), _text(event, "started_at"), wanted)
 
 
 def _text(event: Mapping[str, object], name: str) -> str:
@@ -88,9 +92,19 @@ def _text(event: Mapping[str, object], name: str) -> str:
     return value
 
 
+def _job_id(event: Mapping[str, object]) -> str:
+    """The name of the job; an execution's is at most 80 characters long."""
+    job_id = _text(event, "job_id")
+    if len(job_id) > _JOB_ID_LENGTH or not job_id.isprintable():
+        raise BadRequestError(f"job_id must be at most {_JOB_ID_LENGTH} printable characters")
+    return job_id
+
+
 def _error(event: Mapping[str, object]) -> str:
     """What the state machine caught before it came to closing; empty where nothing went wrong."""
     caught = event.get("error")
     if not isinstance(caught, Mapping) or not caught.get("Error"):
         return ""
-    return f"{caught['Error']}: {caught.get('Cause', '')}"[:1000]
+    said = f"{caught['Error']}: {caught.get('Cause', '')}"[:1000]
+    # JSON can hold half of a character, and DynamoDB cannot.
+    return said.encode(errors="replace").decode()

@@ -48,7 +48,7 @@ class JobRequest:
         """
         unknown = set(wanted) - {"scope", "as_of", "dry_run", "trigger"}
         if unknown:
-            raise BadRequestError(f"input: unknown field {min(unknown)!r}")
+            raise BadRequestError(f"input: unknown field {min(unknown)[:64]!r}")
         scope = wanted.get("scope")
         if scope not in ("due", "all"):
             raise BadRequestError('input: scope must be "due" or "all"')

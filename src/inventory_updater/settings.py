@@ -9,6 +9,9 @@ from inventory_updater.planning import Policy
 LEASE_EXTRA_SECONDS: Final = 180
 """How much longer a lease lasts than a call may: more than the longest pause between two retries."""
 
+_LONGEST_NUMBER: Final = 20
+"""Digits; Python refuses to read a number of more than 4,300."""
+
 
 class SettingsError(ValueError):
     """One or more environment variables are missing or bad; the message names each."""
@@ -53,12 +56,12 @@ class Settings:
                 problems.append(f"{variable} is missing")
             elif field.type is bool:
                 if text not in ("true", "false"):
-                    problems.append(f"{variable} must be true or false, not {text!r}")
+                    problems.append(f"{variable} must be true or false, not {text[:20]!r}")
                 values[field.name] = text == "true"
             elif field.type is int:
                 low, high = _RANGES[field.name]
-                if not text.isdecimal() or not low <= int(text) <= high:
-                    problems.append(f"{variable} must be a whole number from {low} to {high}, not {text!r}")
+                if not (text.isdecimal() and len(text) <= _LONGEST_NUMBER and low <= int(text) <= high):
+                    problems.append(f"{variable} must be a whole number from {low} to {high}, not {text[:20]!r}")
                     continue
                 values[field.name] = int(text)
             else:
