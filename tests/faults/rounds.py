@@ -564,12 +564,12 @@ class Round:
 
     def play(self) -> Findings:
         """Everything that happens in this round, and what it showed."""
-        with contextlib.suppress(_Spoilt):
+        with contextlib.suppress(Spoilt):
             self.put_items(self.random.randint(8, 28))
             for run in range(self.random.randint(2, 4)):
                 self._trade(run)
                 self._run()
-            self._check_everything_is_settled()
+            self.check_everything_is_settled()
         for key, item in sorted(self.stored_items().items()):
             self.gate.note({"event": "closing", "item": list(key), "attributes": _plain(item)})
         self.findings.injected += self.gate.injected
@@ -733,7 +733,7 @@ class Round:
         """Hold the table and the records of these runs against the model.
 
         Raises:
-            _Spoilt: where something is wrong; the round ends there.
+            Spoilt: where something is wrong; the round ends there.
         """
         self.gate.deliver_late_writes()
         stored = self.stored_items()
@@ -747,7 +747,7 @@ class Round:
         for job in jobs:
             self._check_run(job)
         if self.gate.problems or not self.findings.is_clean:
-            raise _Spoilt
+            raise Spoilt
 
     def _check_run(self, job: Job) -> None:
         self.findings.runs += 1
@@ -839,7 +839,7 @@ class Round:
             if is_stale and key not in failed and item.touched.get("foreign", 0) <= job.began:
                 self.gate.problems.append(f"{job.name} left wrong derived figures at {key}")
 
-    def _check_everything_is_settled(self) -> None:
+    def check_everything_is_settled(self) -> None:
         """A last run that nothing disturbs settles whatever is left."""
         self.clock.goes_on(self.settings.lease_seconds + 1)
         as_of = minute(3 * MINUTES)
@@ -851,7 +851,7 @@ class Round:
             self.gate.problems.append(f"after a calm run {left[:3]} are still pending")
 
 
-class _Spoilt(Exception):
+class Spoilt(Exception):
     """Something is wrong in this round: what follows would only repeat it."""
 
 

@@ -1,0 +1,373 @@
+"""Bad input at every door: a clear error, nothing written, and nothing of an item in the log."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from inventory_updater import handler
+from inventory_updater.attribute_values import to_attribute_values
+from inventory_updater.csv_format import CsvError, read_changes, read_stock
+from inventory_updater.job import BadRequestError, open_job
+from inventory_updater.records import JobStatus
+from inventory_updater.settings import Settings, SettingsError
+from inventory_updater.worker import UnknownJobError, update_segment
+from tests.builders import change, item_attributes, moment
+from tests.engines import Tables
+from tests.shop import Shop, open_shop
+from tests.strategies import dynamodb_values, texts
+
+OPEN: Final = {"action": "open", "job_id": "job-1", "started_at": "2026-03-02T12:00:00Z", "input": {"scope": "due"}}
+UPDATE: Final = {"action": "update", "job_id": "job-1", "segment": 0}
+CLOSE: Final = {**OPEN, "action": "close", "error": {"Error": "", "Cause": ""}}
+
+SECRET: Final = "recipe-of-the-secret-sauce"
+
+json_values: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=6), values, max_size=3),
+    max_leaves=6,
+)
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Untouched:
+    """Services that nobody may use: an event that is bad is refused before anything else happens."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a bad event came as far as {name}")
+
+
+# The event
+
+
+def bad_events() -> st.SearchStrategy[Any]:
+    def spoilt(event: Mapping[str, Any], path: tuple[str, ...], value: Any) -> Any:
+        name, *rest = path
+        return {**event, name: spoilt(event[name], tuple(rest), value) if rest else value}
+
+    not_text = json_values.filter(lambda value: not isinstance(value, str))
+    bad: list[st.SearchStrategy[Any]] = [
+        json_values.filter(lambda value: not isinstance(value, dict)),
+        json_values.map(lambda value: {**OPEN, "action": value}).filter(
+            lambda event: event["action"] not in ("open", "update", "close")
+        ),
+        st.builds(spoilt, st.sampled_from([OPEN, UPDATE, CLOSE]), st.just(("job_id",)), not_text),
+        st.builds(
+            spoilt,
+            st.sampled_from([OPEN, UPDATE, CLOSE]),
+            st.just(("job_id",)),
+            st.sampled_from(["", "x" * 2_000, "a\nb", "half \ud800", "\0", "é" * 500]),
+        ),
+        st.builds(spoilt, st.sampled_from([OPEN, CLOSE]), st.just(("started_at",)), not_text | st.text(max_size=30)),
+        st.builds(
+            spoilt,
+            st.sampled_from([OPEN, CLOSE]),
+            st.just(("input",)),
+            json_values.filter(lambda value: not isinstance(value, dict) or value.get("scope") not in ("due", "all")),
+        ),
+        st.builds(
+            spoilt,
+            st.sampled_from([OPEN, CLOSE]),
+            st.just(("input", "as_of")),
+            json_values.filter(lambda value: value is not None),
+        ),
+        st.builds(
+            spoilt,
+            st.sampled_from([OPEN, CLOSE]),
+            st.just(("input", "dry_run")),
+            json_values.filter(lambda value: not isinstance(value, bool)),
+        ),
+        st.builds(
+            spoilt,
+            st.just(UPDATE),
+            st.just(("segment",)),
+            json_values.filter(lambda value: isinstance(value, bool) or not isinstance(value, int)),
+        ),
+        st.builds(spoilt, st.sampled_from([OPEN, CLOSE]), st.just(("input", "cursor")), json_values),
+    ]
+    return st.one_of(bad)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(event=bad_events())
+def test_a_bad_event_is_refused_by_name_before_anything_is_touched(monkeypatch: pytest.MonkeyPatch, event: Any) -> None:
+    monkeypatch.setattr(handler, "services", Untouched)
+
+    with pytest.raises(BadRequestError) as refused:
+        handler.handle(event, Context())
+
+    assert len(str(refused.value)) < 300
+
+
+def test_a_huge_event_is_refused_in_a_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "services", Untouched)
+    huge = {**OPEN, "job_id": "x" * 6_000_000}
+
+    with pytest.raises(BadRequestError) as refused:
+        handler.handle(huge, Context())
+
+    assert len(str(refused.value)) < 300
+
+
+@pytest.fixture
+def shop(tables: Tables, dynamodb_client: Any) -> Shop:
+    """A shop on each engine, with one segment."""
+    return open_shop(dynamodb_client.meta.endpoint_url, tables, segments=1)
+
+
+def records_of(shop: Shop) -> list[dict[str, Any]]:
+    return list(shop.client.scan(TableName=shop.services.jobs.name)["Items"])
+
+
+def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    monkeypatch.setattr(handler, "services", lambda: shop.services)
+    handler.handle(OPEN, Context())
+
+    answer = handler.handle({**UPDATE, "cursor": {"sku": "zzz", "location_id": "zzz"}}, Context())
+
+    assert answer == {"done": True}
+    assert shop.item()["on_hand"] == 7
+
+
+def test_a_foreign_cursor_in_the_record_fails_the_segment_and_writes_nothing(shop: Shop) -> None:
+    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    request = shop.request()
+    open_job(shop.services, request)
+    segment = shop.services.jobs.begin_call(request.job_id, 0)
+    foreign = to_attribute_values({"order": "4711"})
+    shop.client.update_item(
+        TableName=shop.services.jobs.name,
+        Key={"job_id": {"S": request.job_id}, "record": {"S": "SEGMENT#000"}},
+        UpdateExpression="SET #cursor = :cursor",
+        ExpressionAttributeNames={"#cursor": "cursor"},
+        ExpressionAttributeValues={":cursor": {"M": foreign}},
+    )
+    before = shop.items()
+
+    with contextlib.suppress(ClientError, KeyError):
+        update_segment(shop.services, request.job_id, segment.number)
+    assert shop.items() == before
+
+
+@pytest.mark.parametrize("segment", [-1, 1, 40, 10**30])
+def test_a_segment_that_the_job_does_not_have_is_refused(shop: Shop, segment: int) -> None:
+    request = shop.request()
+    open_job(shop.services, request)
+    before = records_of(shop)
+
+    with pytest.raises(UnknownJobError, match="no job"):
+        update_segment(shop.services, request.job_id, segment)
+
+    assert records_of(shop) == before
+
+
+# Settings
+
+GOOD_ENVIRONMENT: Final = {
+    "ENVIRONMENT": "test",
+    "INVENTORY_TABLE": "inventory-test",
+    "JOBS_TABLE": "jobs-test",
+    "SEGMENTS": "4",
+    "PAGE_SIZE": "250",
+    "BATCH_SIZE": "25",
+    "WRITE_CONCURRENCY": "4",
+    "MAX_WRITE_RATE": "0",
+    "ALLOW_NEGATIVE_STOCK": "false",
+    "CHANGE_RETENTION_DAYS": "7",
+    "JOB_RETENTION_DAYS": "30",
+    "ALL_WAIT_MINUTES": "60",
+    "FUNCTION_TIMEOUT_SECONDS": "300",
+    "ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    "ALERT_REPEAT_HOURS": "24",
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    variable=st.sampled_from(sorted(GOOD_ENVIRONMENT)),
+    text=st.text(max_size=12) | st.integers().map(str) | st.just("9" * 5_000) | st.just("٣"),
+)
+def test_a_setting_is_taken_or_refused_by_name(variable: str, text: str) -> None:
+    problem = ""
+    try:
+        found = getattr(Settings.from_environment({**GOOD_ENVIRONMENT, variable: text}), variable.lower())
+    except SettingsError as error:
+        problem = str(error)
+
+    if problem:
+        assert problem.startswith(variable)
+        assert len(problem) < 300
+    elif isinstance(found, int):
+        assert found == {"true": True, "false": False}.get(text) or found == int(text)
+    else:
+        assert found == text
+
+
+# Files
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+HEADER: Final = b"change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
+ROW: Final = b"c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,sale,order 7\n"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300), place=st.integers(0, len(HEADER + ROW)), has_header=st.booleans())
+def test_whatever_is_in_a_file_it_is_read_or_refused_in_one_line(
+    tmp_path: Path, content: bytes, place: int, has_header: bool
+) -> None:
+    good = HEADER + ROW if has_header else b""
+    path = write(tmp_path / "changes.csv", good[:place] + content + good[place:])
+
+    for read in (read_changes, read_stock):
+        problem = ""
+        try:
+            read(path)
+        except CsvError as error:
+            problem = str(error)
+        assert not problem or problem.startswith(str(path))
+        assert "\n" not in problem
+        assert len(problem) < len(str(path)) + 700
+
+
+@pytest.mark.parametrize("start", [b"x", b'"', HEADER + b'"', b"\xff\xfe", b"PK\x03\x04\0\0"], ids=repr)
+def test_a_hundred_megabytes_that_are_no_csv_file_are_refused_without_being_read(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "changes.csv"
+    with path.open("wb") as file:
+        file.write(start)
+        for _ in range(100):
+            file.write(b"x" * 1_000_000)
+
+    with pytest.raises(CsvError):
+        read_changes(path)
+
+
+def test_good_input_that_looks_bad_is_taken(tmp_path: Path) -> None:
+    row = b'c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,"=HYPERLINK(""x"")","@SUM(1)"\r\n'
+    path = write(tmp_path / "changes.csv", b"\xef\xbb\xbf" + HEADER.replace(b"\n", b"\r\n") + row)
+
+    (found,) = read_changes(path)
+
+    assert (found.change.reason, found.change.reference) == ('=HYPERLINK("x")', "@SUM(1)")
+
+
+# Items
+
+NAMES: Final = sorted({*item_attributes(), "pending_changes", "settled_changes", "rejected_changes", "last_set"})
+odd_numbers: Final = st.sampled_from(
+    [Decimal("-0"), Decimal("9" * 38), Decimal("-" + "9" * 38), Decimal("1E+100"), Decimal("1E-100"), Decimal("1E+125")]
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.lists(st.tuples(st.sampled_from(NAMES), dynamodb_values | odd_numbers | texts), min_size=1, max_size=8))
+def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
+    shop: Shop, caplog: pytest.LogCaptureFixture, data: list[tuple[str, Any]]
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="inventory_updater")
+    for number, (name, value) in enumerate(data):
+        item = item_attributes(10, pending=[change("sale", "adjustment", -3)]) | {"description": SECRET}
+        if name not in ("sku", "location_id", "next_change_at"):
+            item[name] = value
+        with contextlib.suppress(ClientError):  # an engine refuses, for one, a map with an empty name in it
+            shop.put(item | {"sku": f"sku-{number}"})
+    before = shop.items()
+
+    run = shop.run(scope="all", as_of=moment("12:00"))
+
+    failed = {(each.sku, each.location_id): each for each in shop.services.jobs.failures(run.job_id)}
+    after = shop.items()
+    for key, stored in before.items():
+        failure = failed.get(key)
+        if failure is not None and failure.change_id is None:
+            assert after[key] == stored, "an item that failed is left as it was"
+            assert len(failure.message) < 300
+        else:
+            assert after[key].get("pending_changes", {}) == {} or "sale" not in str(stored["pending_changes"])
+            assert {name: after[key][name] for name in ("sku", "location_id", "description")} == {
+                name: stored[name] for name in ("sku", "location_id", "description")
+            }
+    assert run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
+    assert SECRET not in caplog.text
+    for key in after:
+        shop.client.delete_item(
+            TableName=shop.services.inventory.name, Key=to_attribute_values({"sku": key[0], "location_id": key[1]})
+        )
+
+
+def test_an_item_that_another_writer_gave_2500_changes_is_worked_off(shop: Shop) -> None:
+    pending = [change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500)]
+    item = item_attributes(10, pending=pending[:1])
+    shop.put(item)
+    # More than one write, since a request holds 16 MB but an engine's expression 4 KB of text and 2 MB of values.
+    shop.update("SET pending_changes = :changes", changes={each.change_id: each.to_map() for each in pending})
+
+    first, second = shop.run(), shop.run()
+
+    assert shop.item()["on_hand"] == 2_510
+    assert shop.item()["pending_changes"] == {}
+    assert (first.tally.changes_applied, second.tally.changes_applied) == (2_500, 0)
+    settled = shop.item()["settled_changes"]
+    assert isinstance(settled, dict)
+    assert len(settled) == 500
+
+
+def test_an_item_of_400_kilobytes_is_written_or_fails_alone(shop: Shop) -> None:
+    large = item_attributes(10, sku="large", pending=[change("sale", "adjustment", -3)])
+    shop.put(large | {"notes": "x" * 395_000}, item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+
+    run = shop.run("job-1")
+
+    assert shop.item()["on_hand"] == 7
+    failed = [each.sku for each in shop.services.jobs.failures("job-1")]
+    assert failed in ([], ["large"])
+    assert shop.item("large")["on_hand"] == (10 if failed else 7)
+    assert run.tally.items_failed == len(failed)
+
+
+def test_a_failure_says_what_and_where_but_not_the_item(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="inventory_updater")
+    spoilt = item_attributes(10, pending=[change("sale", "adjustment", -3, reason=SECRET)])
+    shop.put(spoilt | {"on_hand": SECRET, "description": SECRET})
+
+    shop.run("job-1")
+
+    (failure,) = shop.services.jobs.failures("job-1")
+    assert (failure.code, failure.message) == ("WRONG_TYPE", "on_hand is not a number")
+    said = caplog.text + "".join(json.dumps(vars(record), default=str) for record in caplog.records)
+    assert SECRET not in said
+
+
+def test_a_record_of_the_jobs_table_that_makes_no_sense_stops_its_job_alone(shop: Shop) -> None:
+    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    shop.client.put_item(
+        TableName=shop.services.jobs.name,
+        Item=to_attribute_values({"job_id": "job-1", "record": "RUN", "status": "DANCING"}),
+    )
+
+    with pytest.raises(Exception, match="DANCING"):
+        shop.run("job-1")
+    assert shop.item()["on_hand"] == 10
+    assert shop.run("job-2").status is JobStatus.SUCCEEDED

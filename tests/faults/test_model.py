@@ -1,0 +1,163 @@
+"""Any order of schedules, cancels, sales, faults, runs and kills: hypothesis looks for one that the model refutes."""
+
+import contextlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from inventory_updater.stock import Change, ItemKey
+from tests.faults.rounds import TIMED_OUT, Job, Round, Spoilt, minute
+from tests.faults.wire import Engine, hurried
+
+ITEMS = 6
+items = st.integers(0, ITEMS - 1)
+minutes = st.integers(0, 120)
+quarters = st.integers(-40, 60).map(lambda number: Decimal(number) / 4)
+kinds = st.sampled_from(["adjustment", "adjustment", "adjustment", "count", "price", "reorder_point", "safety_stock"])
+rates = st.sampled_from([0.0, 0.1, 0.3])
+
+
+class Shop(RuleBasedStateMachine):
+    """A shop of a few items. Every rule may meet faults; after each the table is what the model says."""
+
+    engine: ClassVar[Engine]
+    names = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.round: Round | None = None
+        self.rate = 0.0
+
+    @initialize(seed=st.integers(0, 10**6))
+    def open_the_shop(self, seed: int) -> None:
+        self.round = Round(self.engine, None, f"hypothesis/{seed}", 0, "mixed")
+        self.round.put_items(ITEMS)
+
+    @property
+    def shop(self) -> Round:
+        assert self.round is not None
+        return self.round
+
+    def name(self, what: str) -> str:
+        self.names += 1
+        return f"{what}-{self.names}"
+
+    def key(self, number: int) -> tuple[str, str]:
+        return self.shop.keys[number]
+
+    @rule(rate=rates)
+    def disturb(self, rate: float) -> None:
+        """From now on this share of the requests and statements is disturbed."""
+        self.rate = rate
+
+    @rule(number=items, kind=kinds, value=quarters, at=minutes)
+    def schedule(self, number: int, kind: str, value: Decimal, at: int) -> None:
+        if self.key(number) in self.shop.gate.model.items:
+            change = Change(self.name("c"), kind, value, minute(at))
+            self.shop.schedule(self.name("schedule"), [(ItemKey(*self.key(number)), change)], self.rate)
+
+    @rule(number=items, which=st.integers(0, 5))
+    def cancel(self, number: int, which: int) -> None:
+        item = self.shop.gate.model.items.get(self.key(number))
+        if item is not None and item.pending:
+            pending = sorted(item.pending)
+            self.shop.cancel(self.name("cancel"), self.key(number), [pending[which % len(pending)]], self.rate)
+
+    @rule(number=items)
+    def sell(self, number: int) -> None:
+        self.shop.sell(self.key(number), self.shop.random)
+
+    @rule(number=items)
+    def reserve(self, number: int) -> None:
+        self.shop.reserve(self.key(number), self.shop.random)
+
+    @rule(number=items)
+    @precondition(lambda self: len(self.shop.gate.model.items) > ITEMS // 2)
+    def delete(self, number: int) -> None:
+        self.shop.delete(self.key(number))
+
+    def job(self, scope: str, at: int, **plans: Any) -> Job:
+        return self.shop.new_job(
+            scope, minute(at), rate=self.rate / 2, statement_rate=self.rate, beside=self.rate, **plans
+        )
+
+    @rule(scope=st.sampled_from(["due", "all"]), at=minutes)
+    def run(self, scope: str, at: int) -> None:
+        self.drive(self.job(scope, at))
+
+    @rule(scope=st.sampled_from(["due", "all"]), at=minutes, deaths=st.integers(1, 2))
+    def run_and_kill(self, scope: str, at: int, deaths: int) -> None:
+        self.drive(self.job(scope, at, deaths=deaths, death=TIMED_OUT))
+
+    @rule(scope=st.sampled_from(["due", "all"]), at=minutes)
+    def run_twice_at_once(self, scope: str, at: int) -> None:
+        self.drive(self.job(scope, at, doubles=True))
+
+    @rule(at=minutes)
+    def stop_without_closing(self, at: int) -> None:
+        self.drive(self.job("due", at, is_aborted=True))
+        self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
+        self.drive(self.job("all", at))
+
+    def drive(self, job: Job) -> None:
+        self.shop.drive(job)
+        with contextlib.suppress(Spoilt):
+            self.shop.check(*([] if job.is_aborted else [job]))
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        if self.round is not None:
+            with contextlib.suppress(Spoilt):
+                self.shop.check()
+            assert self.shop.gate.problems == []
+            assert self.shop.findings.is_clean
+
+    def teardown(self) -> None:
+        if self.round is not None:
+            try:
+                with contextlib.suppress(Spoilt):
+                    self.shop.check_everything_is_settled()
+                assert self.shop.gate.problems == []
+            finally:
+                self.shop.close()
+
+
+@pytest.fixture(autouse=True)
+def quickly() -> Iterator[None]:
+    with hurried():
+        yield
+
+
+def explore(engine: Engine, examples: int, steps: int) -> None:
+    machine = type("ShopOnAnEngine", (Shop,), {"engine": engine})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_no_order_of_a_few_events_loses_or_doubles_anything(engine: Engine) -> None:
+    explore(engine, examples=3, steps=10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_order_of_many_events_loses_or_doubles_anything(engine: Engine) -> None:
+    explore(engine, examples=60, steps=30)
