@@ -1,10 +1,10 @@
 """A first deployment with the schedules on: it starts the jobs that the alarms of silence wait for."""
 
-import time
 from typing import TYPE_CHECKING
 
 from engine import Engine
 from tests.engines import make_client, run_script
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
@@ -35,10 +35,10 @@ def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> N
     again = run_script(server, *DEPLOY, *ON, "--parameter=PageSize=7")
     machine = first.answer["outputs"]["StateMachineArn"]
     client: SFNClient = make_client("stepfunctions", server.endpoint_url)
-    deadline = time.monotonic() + 120
-    while client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
-        assert time.monotonic() < deadline, "the first jobs do not end"
-        time.sleep(0.5)
+    wait_until(
+        lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"],
+        "the first jobs do not end",
+    )
 
     started = first.answer["first_jobs"]
     assert [name.split("-")[1] for name in started] == ["due", "all"]

@@ -1,30 +1,20 @@
 """The schedules of a deployed stack, paused and resumed without a deployment."""
 
 import json
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from engine import Engine
 from tests.stacks import Stack, deploy_stack
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
 
-# A rate of one minute fires within one; the rest is for a busy machine.
-FIRES_WITHIN_SECONDS: Final = 240.0
 ON: Final = {"DueScheduleExpression": "rate(1 minute)", "DueScheduleState": "ENABLED"}
 
 
 def jobs_started_by(stack: Stack, trigger: str) -> list[dict[str, Any]]:
     return [job for job in stack.script("job", "list", "--json").answer["jobs"] if job["trigger"] == trigger]
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + FIRES_WITHIN_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(1)
 
 
 def schedule_like(stack: Stack, scope: str, name: str, trigger: str) -> None:
@@ -53,12 +43,12 @@ def test_a_paused_schedule_starts_no_job_until_it_is_resumed(server: Engine) -> 
 
     assert {"schedules": {"due": "PAUSED", "all": "DISABLED"}, "changed": ["due"]} == paused.answer
     assert "paused: due (until job.py resume)" in stack.script("job", "list").output
-    wait_until(lambda: jobs_started_by(stack, "manual"))
+    wait_until(lambda: jobs_started_by(stack, "manual"), "the witness does not fire")
     assert [] == jobs_started_by(stack, "schedule")
 
     resumed = stack.script("job", "resume", "--json")
     assert {"schedules": {"due": "ENABLED", "all": "DISABLED"}, "changed": ["due"]} == resumed.answer
-    wait_until(lambda: jobs_started_by(stack, "schedule"))
+    wait_until(lambda: jobs_started_by(stack, "schedule"), "the resumed schedule does not fire")
     assert "paused" not in stack.script("job", "list").output
 
 
