@@ -117,8 +117,6 @@ class Worker:
     only: tuple[str, ...] = ()
     """The faults that may hit it; all of them where none is named."""
     is_dead: bool = False
-    overtaken: bool = False
-    batches_without_lease: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
 
@@ -134,13 +132,14 @@ class Gate:
         self.injected: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         self.problems: list[str] = []
-        self.holder_of_lease: Callable[[], str | None] = lambda: None
         self.in_doubt: set[str] = set()
         """Runs of which a worker died, was overtaken or was stopped: only their tally may be less than exact."""
         self.current_item: Callable[[Key], dict[str, Any] | None] = lambda _key: None
         """An item as the engine holds it now."""
         self._late: list[Callable[[], None]] = []
         self._lock = threading.RLock()
+        # Writes to the inventory pass one at a time; it is taken before the other lock, never after it.
+        self._turn = threading.Lock()
 
     def random(self, *names: object) -> random.Random:
         """The generator for one decision."""
@@ -168,7 +167,7 @@ class Gate:
 
     def foreign(self, send: Callable[[], bool], event: Event) -> None:
         """Another writer's write: it takes its place in the history."""
-        with self._lock:
+        with self._turn:
             if send():
                 self.note(event)
 
@@ -270,9 +269,6 @@ class Gate:
         keys = [_key_of(statement) for statement in request["Statements"]]
         with self._lock:
             number = worker.seen["batches"] = worker.seen["batches"] + 1
-            holder = self.holder_of_lease() if worker.run is not None else None
-            if worker.run is not None and holder != worker.run:
-                worker.batches_without_lease += 1
         if worker.on_batch is not None:
             worker.on_batch(worker, number)
         if worker.beside is not None:
@@ -316,7 +312,7 @@ class Gate:
         answers: dict[Key, dict[str, Any]] = {}
         capacity: list[Any] = []
         if sent:
-            with self._lock:
+            with self._turn:
                 if worker.is_dead and worker.kill is None:
                     raise WorkerGone
                 reply = send(json.dumps({**request, "Statements": [statement for _, statement in sent]}).encode())

@@ -96,10 +96,12 @@ class Model:
 
     def _written(self, item: Item, event: Event) -> Counter[str]:
         """A write of a run landed: what was due at that moment is settled, and the derived figures are worked out."""
-        due = {change_id: change for change_id, change in item.pending.items() if change["at"] <= event["as_of"]}
+        due = {
+            change_id: change for change_id, change in item.pending.items() if change["effective_at"] <= event["as_of"]
+        }
         done: Counter[str] = Counter(items_updated=1)
         for change_id, change in sorted(
-            due.items(), key=lambda each: (each[1]["at"], each[1]["kind"] != "adjustment", each[0])
+            due.items(), key=lambda each: (each[1]["effective_at"], each[1]["kind"] != "adjustment", each[0])
         ):
             del item.pending[change_id]
             outcome = _settle(item, change_id, change, event["allow_negative"])
@@ -112,7 +114,7 @@ class Model:
         """The changes that are due at ``as_of`` and were pending before that moment."""
         for key, item in self.items.items():
             for change_id, change in item.pending.items():
-                if change["at"] <= as_of and change["since"] <= before:
+                if change["effective_at"] <= as_of and change["since"] <= before:
                     yield key, change_id
 
     def difference(self, key: Key, stored: Mapping[str, Any] | None) -> Difference | None:
@@ -155,7 +157,7 @@ class Model:
                 for name in DERIVED
                 if stored.get(name) != item.derived[name]
             ]
-            earliest = min((change["at"] for change in item.pending.values()), default=None)
+            earliest = min((change["effective_at"] for change in item.pending.values()), default=None)
             if stored.get("next_change_at") != earliest:
                 words.append(f"next_change_at is {stored.get('next_change_at')}, not {earliest}")
             if stored.get("version") != item.version:
@@ -187,7 +189,7 @@ def _number(value: object) -> Decimal | None:
 
 
 def _settle(item: Item, change_id: str, change: Mapping[str, Any], allow_negative: bool) -> str:
-    kind, at = change["kind"], change["at"]
+    kind, at = change["kind"], change["effective_at"]
     if kind != "adjustment" and kind not in _FIGURE_SET_BY:
         return "UNKNOWN_KIND"
     if change["value"] is None:

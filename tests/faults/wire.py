@@ -58,6 +58,8 @@ class Engine:
         self._session = boto3.Session(
             aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
         )
+        self.calm = self.client(32)
+        """A client that nothing disturbs, for every round."""
 
     def send(self, request: AWSPreparedRequest, content: bytes) -> Reply:
         """Send a request, with this content, to the engine itself."""
@@ -67,9 +69,9 @@ class Engine:
         )
         return Reply(answer.status_code, answer.content)
 
-    def client(self) -> "DynamoDBClient":
-        """A client as the function makes it, that nothing disturbs."""
-        return self._session.client("dynamodb", endpoint_url=self.endpoint_url, config=client_config(4))
+    def client(self, write_concurrency: int) -> "DynamoDBClient":
+        """A client as the function makes it."""
+        return self._session.client("dynamodb", endpoint_url=self.endpoint_url, config=client_config(write_concurrency))
 
     @contextlib.contextmanager
     def gated(self, gate: Gate, worker: Worker) -> Iterator["DynamoDBClient"]:
@@ -91,7 +93,7 @@ class _Wire:
         self._engine = engine
         self.gate: Gate | None = None
         self.worker: Worker | None = None
-        self.client = engine.client()
+        self.client = engine.client(4)
         self.client.meta.events.register("before-send.dynamodb", cast("Any", self._before_send))
 
     def _before_send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
