@@ -218,6 +218,8 @@ class Round:
         self._id_lock = threading.Lock()
         self._last_file: list[tuple[ItemKey, Change]] = []
         self.jobs: list[Job] = []
+        self.may_go_on: Callable[[], bool] = lambda: True
+        """Asked before each run: a campaign that has found what it looks for ends its other rounds."""
 
     # The shop
 
@@ -569,9 +571,12 @@ class Round:
         with contextlib.suppress(Spoilt):
             self.put_items(self.random.randint(16, 40))
             for run in range(self.random.randint(2, 4)):
+                if not self.may_go_on():
+                    break
                 self._trade(run)
                 self._run()
-            self.check_everything_is_settled()
+            if self.may_go_on():
+                self.check_everything_is_settled()
         for key, item in sorted(self.stored_items().items()):
             self.gate.note({"event": "closing", "item": list(key), "attributes": _plain(item)})
         self.findings.injected += self.gate.injected

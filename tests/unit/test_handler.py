@@ -99,6 +99,7 @@ def test_close_answers_with_the_status(job: Job) -> None:
         ({}, ""),
         (None, ""),
         ("broken", ""),
+        ({"Error": "E", "Cause": "half \ud800"}, "E: half ?"),
     ],
 )
 def test_close_is_told_what_the_state_machine_caught(job: Job, caught: object, error: str) -> None:
@@ -142,6 +143,9 @@ def test_the_input_says_what_is_to_be_done(job: Job) -> None:
         ({**OPEN, "input": None}, "input must be an object"),
         ({**OPEN, "input": "due"}, "input must be an object"),
         ({**OPEN, "job_id": ""}, "job_id must be text"),
+        ({**OPEN, "job_id": "x" * 129}, "job_id must be at most 128 printable characters"),
+        ({**UPDATE, "job_id": "half \ud800"}, "job_id must be at most 128 printable characters"),
+        ({**OPEN, "input": {"scope": "due", "x" * 1_000: 1}}, f"input: unknown field {'x' * 64!r}"),
         ({**OPEN, "job_id": 7}, "job_id must be text"),
         ({**OPEN, "started_at": None}, "started_at must be text"),
         ({**OPEN, "started_at": "now"}, "started_at is not a time like 2026-01-31T08:00:00Z"),
@@ -170,6 +174,14 @@ def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job, event: Mapp
         handler.handle(event, Context())
 
     assert str(refused.value) == message
+    assert job.calls == []
+
+
+@pytest.mark.parametrize("event", [None, "open", ["open"], 7])
+def test_an_event_that_is_no_object_is_refused(job: Job, event: object) -> None:
+    with pytest.raises(BadRequestError, match="the event must be an object"):
+        handler.handle(event, Context())
+
     assert job.calls == []
 
 
