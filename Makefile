@@ -10,6 +10,9 @@ STOCK ?=
 CHANGES ?=
 # For `make deploy`: dev, staging or prod
 ENV ?= dev
+# For taskcat: some of the regions and parameter sets of .taskcat.yml, with commas between them
+REGIONS ?= ALL
+TEST ?= ALL
 # For `make faults`: how long, which campaign to repeat, what to break in the product, which engine (both without it)
 FAULTS_MINUTES ?= 10
 SEED ?=
@@ -22,6 +25,8 @@ MARKS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 CHECKOV := .venv-checkov/bin/checkov
+# taskcat itself imports what setuptools calls deprecated.
+TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning" .venv-taskcat/bin/python
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
@@ -36,7 +41,7 @@ endif
 
 .PHONY: help
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY)  ## Make .venv with everything the other targets need
@@ -82,11 +87,11 @@ stop: setup  ## Stop the embedded engine; what it holds is gone
 	@$(BIN)/python scripts/local.py stop
 
 .PHONY: test
-test: setup dynamodb-local  ## Run the tests that fit into a few minutes
+test: setup dynamodb-local taskcat-setup  ## Run the tests that fit into a few minutes
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup dynamodb-local  ## Run every test (MARKS=slow for those that `make test` leaves out)
+test-all: setup dynamodb-local taskcat-setup  ## Run every test (MARKS=slow for those that `make test` leaves out)
 	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
 
 .PHONY: faults
@@ -108,6 +113,30 @@ dynamodb-local:
 	else \
 	  echo "Maven could not fetch it: the tests on DynamoDB Local will be skipped."; \
 	fi
+
+# taskcat pins packages that others need in later releases: it lives in a virtual environment of its own. It runs the same
+# package as .venv does, and an embedded engine of its own.
+.venv-taskcat/.ready: requirements/taskcat.txt | setup
+	@echo "Setting up .venv-taskcat ..."
+	@$(BIN)/python -m venv --clear .venv-taskcat
+	@.venv-taskcat/bin/python -m pip --quiet --disable-pip-version-check install \
+	  --require-hashes --requirement requirements/taskcat.txt
+	@echo "$(CURDIR)/src" \
+	  > "$$(.venv-taskcat/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
+	@touch $@
+
+# The tests can do without it, saying so.
+.PHONY: taskcat-setup
+taskcat-setup: setup
+	@$(MAKE) .venv-taskcat/.ready || echo "No .venv-taskcat: the tests with taskcat will be skipped."
+
+.PHONY: taskcat
+taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, and delete again (REGIONS=..., TEST=minimal or everything)
+	@$(TASKCAT_PYTHON) scripts/taskcat_aws.py --regions "$(REGIONS)" --tests "$(TEST)"
+
+.PHONY: taskcat-local
+taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, and run a job in each stack
+	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | setup
@@ -143,5 +172,5 @@ deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or 
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-checkov .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -176,6 +176,7 @@ def run_campaign(
                 scenario = SCENARIOS[number % len(SCENARIOS)]
                 round_ = Round(engine, nursery, campaign.seed, number, scenario)
                 round_.may_go_on = lambda: not stop.is_set()
+                round_.has_time = lambda: time.monotonic() - started < seconds
                 try:
                     found = round_.play()
                 except Exception as error:  # noqa: BLE001  # said in the report, with the round that shows it

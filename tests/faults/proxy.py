@@ -40,6 +40,13 @@ class Process:
         self.ended.set()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Pass over connections that end with their process: that is what they are here for."""
+
+
 class Nursery:
     """Starts worker processes and lets them through to the engines."""
 
@@ -93,8 +100,7 @@ class Nursery:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server((HOST, 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._parent = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker_process", *([breakage] if breakage else [])],

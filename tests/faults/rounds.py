@@ -218,8 +218,10 @@ class Round:
         self._id_lock = threading.Lock()
         self._last_file: list[tuple[ItemKey, Change]] = []
         self.jobs: list[Job] = []
+        self.has_time: Callable[[], bool] = lambda: True
+        """Asked before each run but the last one."""
         self.may_go_on: Callable[[], bool] = lambda: True
-        """Asked before each run: a campaign that has found what it looks for ends its other rounds."""
+        """Asked before every run: a campaign that has found what it looks for ends its other rounds."""
 
     # The shop
 
@@ -571,7 +573,7 @@ class Round:
         with contextlib.suppress(Spoilt):
             self.put_items(self.random.randint(16, 40))
             for run in range(self.random.randint(2, 4)):
-                if not self.may_go_on():
+                if not (self.may_go_on() and self.has_time()):
                     break
                 self._trade(run)
                 self._run()

@@ -19,7 +19,7 @@ SECONDS = 8.0
 def test_a_short_campaign_loses_nothing_and_doubles_nothing(engine: Engine, tmp_path: Path) -> None:
     history = tmp_path / "faults-history.jsonl"
 
-    campaign = run_campaign([engine], seconds=SECONDS, seed="make test", history=history, rounds_at_once=8)
+    campaign = run_campaign([engine], seconds=SECONDS, seed="make test", history=history, rounds_at_once=6)
 
     assert campaign.total.problems == []
     assert campaign.total.is_clean
