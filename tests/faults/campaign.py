@@ -18,7 +18,7 @@ from typing import Any, Final
 from engine import CHECKOUT
 from tests.engines import private_dynamodb_local, private_ministack, reason_without_dynamodb_local
 from tests.faults.breakages import broken
-from tests.faults.gate import JOBS_THROTTLED, REQUEST_FAULTS, STATEMENT_FAULTS, UNPROCESSED
+from tests.faults.gate import JOBS_THROTTLED, REQUEST_FAULTS, STATEMENT_FAULTS, UNPROCESSED, WorkerGone
 from tests.faults.model import Event
 from tests.faults.proxy import Nursery
 from tests.faults.rounds import FAULTS_BESIDE, FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS, SCENARIOS, Findings, Round
@@ -179,7 +179,7 @@ def run_campaign(
                 round_.has_time = lambda: time.monotonic() - started < seconds
                 try:
                     found = round_.play()
-                except Exception as error:  # noqa: BLE001  # said in the report, with the round that shows it
+                except (Exception, WorkerGone) as error:  # noqa: BLE001  # said in the report, with the round that shows it
                     found = round_.findings
                     found.problems.append(f"round {number} ({scenario}) broke off: {type(error).__name__}: {error}")
                 finally:

@@ -283,10 +283,18 @@ class Gate:
         return self._disturbed(fault, str(keys[0]), lambda: self._forward(worker, request, keys, send, disturb=False))
 
     def _land_late(self, worker: Worker, request: dict[str, Any], keys: Sequence[Key], send: Send) -> None:
-        self._forward(worker, request, keys, send, disturb=False)
+        # Also where the worker has died meanwhile: the request is on its way.
+        self._forward(worker, request, keys, send, disturb=False, is_late=True)
 
     def _forward(
-        self, worker: Worker, request: dict[str, Any], keys: Sequence[Key], send: Send, *, disturb: bool
+        self,
+        worker: Worker,
+        request: dict[str, Any],
+        keys: Sequence[Key],
+        send: Send,
+        *,
+        disturb: bool,
+        is_late: bool = False,
     ) -> Reply:
         """Send a batch on, single statements withheld, and witness what landed."""
         faults: dict[Key, str] = {}
@@ -313,7 +321,7 @@ class Gate:
         capacity: list[Any] = []
         if sent:
             with self._turn:
-                if worker.is_dead and worker.kill is None:
+                if worker.is_dead and worker.kill is None and not is_late:
                     raise WorkerGone
                 reply = send(json.dumps({**request, "Statements": [statement for _, statement in sent]}).encode())
                 if reply.status != 200:
