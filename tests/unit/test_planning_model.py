@@ -155,7 +155,7 @@ def model_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) ->
     return Model(allow_negative, dict(opening)), Shelf(item_attributes(**opening), policy)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(lists_of_changes(), st.sets(st.integers(0, MINUTES - 1)), openings(), st.booleans(), st.booleans())
 def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_closing_stock_is_the_same(
     changes: list[Change], cuts: set[int], opening: dict[str, Decimal | None], allow_negative: bool, just_in_time: bool
@@ -179,7 +179,7 @@ def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_cl
     assert "next_change_at" not in shelf.attributes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data(), lists_of_changes(), openings(), st.booleans())
 def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
     data: st.DataObject, changes: list[Change], opening: dict[str, Decimal | None], allow_negative: bool
@@ -202,7 +202,7 @@ def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
         assert set(shelf.read().changes.pending) == {each.change_id for each in model.pending}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), lists_of_changes())
 def test_the_latest_setting_of_each_kind_stands_in_the_end_whatever_the_order_of_arrival(
     data: st.DataObject, changes: list[Change]
