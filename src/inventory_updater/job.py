@@ -4,7 +4,7 @@ Each step may be repeated: what is settled stays settled, and every step of clos
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -12,7 +12,7 @@ from typing import Literal, TypedDict
 
 from inventory_updater import telemetry
 from inventory_updater.inventory_table import Limits, Scope
-from inventory_updater.records import JobStatus, LastAlert, Run, Tally
+from inventory_updater.records import JobStatus, LastAlert, Run, Segment, Tally
 from inventory_updater.services import Services
 from inventory_updater.stock import format_time, is_stored_time, parse_time, read_time
 from inventory_updater.worker import SAMPLES_A_JOB, UnknownJobError, update_segment
@@ -146,7 +146,8 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
     run = services.jobs.run(job_id)
     if run is None or run.is_settled:
         return run
-    abandoned = replace(_added_up(services, run), status=JobStatus.ABANDONED, error=reason)
+    problems = [reason, *_recording_problems(services.jobs.segments(run.job_id, run.segments))]
+    abandoned = replace(_added_up(services, run), status=JobStatus.ABANDONED, error="; ".join(problems)[:4000])
     run = services.jobs.settle_run(abandoned)
     telemetry.log_run(run)
     return run
@@ -210,6 +211,15 @@ def _added_up(services: Services, run: Run) -> Run:
     )
 
 
+def _recording_problems(segments: Iterable[Segment]) -> list[str]:
+    """Why there are fewer failures on record than were counted."""
+    return [
+        f"segment {segment.number}: failures could not be recorded: {segment.recording_error}"
+        for segment in segments
+        if segment.recording_error
+    ]
+
+
 def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[], float]) -> Run:
     """The run with its final status, from what its segments say."""
     segments = services.jobs.segments(run.job_id, run.segments)
@@ -217,11 +227,7 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     run = _added_up(services, run)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
-    problems += [
-        f"segment {segment.number}: failures could not be recorded: {segment.recording_error}"
-        for segment in segments
-        if segment.recording_error
-    ]
+    problems += _recording_problems(segments)
     was_cut_short = any(segment.was_cut_short for segment in segments)
     if was_cut_short:
         problems.append(f"stopped after {run.tally.calls:,} calls; the next job takes up what is left")

@@ -119,6 +119,20 @@ def test_an_abandoned_job_whose_worker_died_in_a_call_has_no_exact_tally(warehou
     assert warehouse.run().tally_is_exact is False
 
 
+def test_an_abandoned_job_says_that_its_failures_could_not_be_recorded(warehouse: Warehouse) -> None:
+    warehouse.open()
+    segment = warehouse.jobs.begin_call("job-1", 0)
+    warehouse.jobs.save_segment(replace(segment, recording_error="PermissionError: no BatchWriteItem"))
+
+    warehouse.clock.goes_on(481)
+    warehouse.open("job-2")
+
+    assert warehouse.run().error == (
+        "found without a live lease by job-2; "
+        "segment 0: failures could not be recorded: PermissionError: no BatchWriteItem"
+    )
+
+
 def test_a_lease_is_not_taken_from_a_job_before_it_ends(warehouse: Warehouse) -> None:
     warehouse.open()
     warehouse.clock.goes_on(480)
