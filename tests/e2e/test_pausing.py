@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from engine import Engine
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
@@ -35,6 +37,7 @@ def schedule_like(stack: Stack, scope: str, name: str, trigger: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_paused_schedule_starts_no_job_until_it_is_resumed(server: Engine) -> None:
     stack = deploy_stack(server, "inventory-updater-test", **ON)
     paused = stack.script("job", "pause", "--json")
