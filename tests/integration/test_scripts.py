@@ -66,7 +66,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def stack(server: Engine) -> Stack:
     """The stack that `make run` makes, so slow that a job can be watched and stopped."""
-    return deploy_stack(server, command_line.LOCAL_STACK, MaxWriteRate="40", PageSize="10", Segments="2")
+    return deploy_stack(server, command_line.LOCAL_STACK, MaxWriteRate="12", PageSize="10", Segments="2")
 
 
 @pytest.fixture
