@@ -18,6 +18,8 @@ FAULTS_MINUTES ?= 10
 SEED ?=
 BREAK ?=
 ENGINE ?=
+# For `make bench`: some of the comparisons, with commas between them
+ONLY ?=
 # For the tests: more arguments for pytest, and the marks that `make test-all` is limited to
 PYTEST_ARGS ?=
 MARKS ?=
@@ -138,6 +140,24 @@ taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, and del
 taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, and run a job in each stack
 	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
 
+# aiobotocore pins botocore: every peer and the product run in a virtual environment of their own, on the same botocore.
+.venv-bench/.ready: requirements/bench.txt | setup
+	@echo "Setting up .venv-bench ..."
+	@$(BIN)/python -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install \
+	  --require-hashes --requirement requirements/bench.txt
+	@echo "$(CURDIR)/src" \
+	  > "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
+	@touch $@
+
+.PHONY: bench
+bench: dynamodb-local .venv-bench/.ready  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
+	@.venv-bench/bin/python scripts/benchmark.py quick $(if $(ONLY),--only "$(ONLY)")
+
+.PHONY: bench-full
+bench-full: dynamodb-local .venv-bench/.ready  ## The same with more items and the rest of the growth; takes hours
+	@.venv-bench/bin/python scripts/benchmark.py full $(if $(ONLY),--only "$(ONLY)")
+
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | setup
 	@echo "Setting up .venv-checkov ..."
@@ -172,5 +192,5 @@ deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or 
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

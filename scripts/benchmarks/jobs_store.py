@@ -1,0 +1,73 @@
+"""A jobs table in the memory of the instant server: as much of DynamoDB as one job alone needs.
+
+Conditions are not looked at: they guard against other workers, and there is none.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+Record = dict[str, Any]  # attributes as they come in a request's JSON
+
+_SET: Final = re.compile(r"([#\w]+) = (:\w+)")
+_ADD_OR_DELETE: Final = re.compile(r"(ADD|DELETE) (\w+) (:\w+)")
+
+
+class JobsStore:
+    """Records by table and key."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[tuple[str, str], Record]] = {}
+
+    def answer(self, operation: str, body: bytes) -> bytes:
+        """The body of the answer to one request.
+
+        Raises:
+            ValueError: where no job asks for such an operation.
+        """
+        request = json.loads(body)
+        records = self._tables.setdefault(request.get("TableName", ""), {})
+        match operation:
+            case "GetItem":
+                found = records.get(_key(request["Key"]))
+                answer: dict[str, object] = {} if found is None else {"Item": found}
+            case "PutItem":
+                records[_key(request["Item"])] = request["Item"]
+                answer = {}
+            case "UpdateItem":
+                self._update(records, request)
+                answer = {}
+            case "Query":
+                values = request["ExpressionAttributeValues"]
+                job_id, prefix = values[":job"]["S"], values[":prefix"]["S"]
+                items = [
+                    record
+                    for (job, name), record in sorted(records.items())
+                    if job == job_id and name.startswith(prefix)
+                ]
+                answer = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
+            case _:
+                raise ValueError(f"the instant server knows no {operation} of this table")
+        return json.dumps(answer).encode()
+
+    @staticmethod
+    def _update(records: dict[tuple[str, str], Record], request: Record) -> None:
+        record = records.setdefault(_key(request["Key"]), dict(request["Key"]))
+        names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+        expression = request["UpdateExpression"]
+        for name, value in _SET.findall(expression):
+            record[names.get(name, name)] = values[value]
+        for verb, name, value in _ADD_OR_DELETE.findall(expression):
+            before = set(record.get(name, {}).get("SS", []))
+            named = set(values[value]["SS"])
+            after = before | named if verb == "ADD" else before - named
+            record.pop(name, None)
+            if after:
+                record[name] = {"SS": sorted(after)}
+        if expression.startswith("REMOVE "):
+            for name in expression.removeprefix("REMOVE ").split(", "):
+                record.pop(names.get(name, name), None)
+
+
+def _key(attributes: Record) -> tuple[str, str]:
+    return attributes["job_id"]["S"], attributes["record"]["S"]

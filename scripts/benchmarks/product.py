@@ -1,0 +1,60 @@
+"""The product as a peer: a whole job, opened, updated segment by segment and closed."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import boto3
+
+from benchmarks.peers import Order, Outcome, Peer
+from benchmarks.shelves import AS_OF
+from inventory_updater.handler import make_services
+from inventory_updater.inventory_table import InventoryTable, client_config
+from inventory_updater.job import JobRequest, run_job
+from inventory_updater.services import Services
+from inventory_updater.settings import Settings
+
+
+class _UnsentMetrics:
+    """Stands for CloudWatch, which is on none of the engines' clocks."""
+
+    def put_metric_data(self, **_request: Any) -> None:  # the request of any release of boto3
+        return
+
+
+def product(orders: Sequence[Order]) -> Peer:
+    """The product, wired as its function is: once a process, before there is work."""
+    session = boto3.Session()
+    return _peer({order.inventory: _services(session, order) for order in orders})
+
+
+def product_on_botocore(orders: Sequence[Order]) -> Peer:
+    """The product with boto3's client for the inventory, whatever its function uses."""
+    session = boto3.Session()
+
+    def wired(order: Order) -> Services:
+        services = _services(session, order)
+        client = session.client("dynamodb", config=client_config(services.settings.write_concurrency))
+        return replace(services, inventory=InventoryTable(client, order.inventory))
+
+    return _peer({order.inventory: wired(order) for order in orders})
+
+
+def _peer(services: Mapping[str, Services]) -> Peer:
+    return lambda order: _run(services[order.inventory], order)
+
+
+def _services(session: boto3.Session, order: Order) -> Services:
+    settings = Settings("bench", order.inventory, order.jobs, **order.settings)  # type: ignore[arg-type]  # fields that are whole numbers
+    services = make_services(settings, session)
+    return replace(services, metrics=cast("Any", _UnsentMetrics()), alerts=None)
+
+
+def _run(services: Services, order: Order) -> Outcome:
+    request = JobRequest.from_input(f"bench-{uuid.uuid4()}", AS_OF, {"scope": order.scope, "as_of": AS_OF})
+    run = run_job(services, request)
+    tally = run.tally
+    if run.status != "SUCCEEDED":
+        raise RuntimeError(f"the job ended {run.status}: {run.error}")
+    return Outcome(tally.items_scanned, tally.items_updated, float(tally.read_units), float(tally.write_units))

@@ -1,0 +1,133 @@
+"""The stock that the benchmarks work on: items as the product stores them, made from their number alone.
+
+A shelf's table is named after what it holds, so that a server without a memory knows what to answer.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from inventory_updater.attribute_values import to_attribute_values
+
+AS_OF: Final = "2026-03-02T18:00:00.000000Z"
+"""After every change of the stock."""
+
+DUE_AT: Final = "2026-03-02T09:30:00.000000Z"
+
+_NUMBER: Final = "@" * 8
+_TABLE_NAME: Final = re.compile(r"inventory-shelf-(\d+)-(\d+)-(\d+)")
+_MAP_OVERHEAD: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Items numbered from 0, some of them with one change due.
+
+    Attributes:
+        stored: how many items there are.
+        due: how many of them have a change due, spread evenly.
+        padding: bytes that each description is longer by.
+    """
+
+    stored: int
+    due: int
+    padding: int = 0
+
+    @property
+    def table_name(self) -> str:
+        return f"inventory-shelf-{self.stored}-{self.due}-{self.padding}"
+
+    @classmethod
+    def of_table(cls, table_name: str) -> "Shelf":
+        """The shelf of a table's name.
+
+        Raises:
+            ValueError: where no shelf has such a name.
+        """
+        match = _TABLE_NAME.fullmatch(table_name)
+        if match is None:
+            raise ValueError(f"{table_name} is the name of no shelf")
+        return cls(int(match[1]), int(match[2]), int(match[3]))
+
+    @property
+    def step(self) -> int:
+        """Every so many items one is due."""
+        return max(1, self.stored // self.due) if self.due else self.stored + 1
+
+    def is_due(self, number: int) -> bool:
+        return number % self.step == 0 and number // self.step < self.due
+
+    def item(self, number: int) -> dict[str, object]:
+        """The attributes of one item, as Python values."""
+        return stock_item(f"{number:08}", is_due=self.is_due(number), padding=self.padding)
+
+
+def sku_of(number: int) -> str:
+    return f"SKU-{number:08}"
+
+
+def number_of(sku: str) -> int:
+    return int(sku.removeprefix("SKU-"))
+
+
+def stock_item(number: str, *, is_due: bool, padding: int = 0) -> dict[str, object]:
+    """A stock item after it was loaded, and after a change of it was scheduled where ``is_due``."""
+    item: dict[str, object] = {
+        "sku": f"SKU-{number}",
+        "location_id": "DC-01",
+        "on_hand": Decimal(120),
+        "reserved": Decimal(7),
+        "safety_stock": Decimal(10),
+        "reorder_point": Decimal(40),
+        "unit_price": Decimal("12.5"),
+        "currency": "EUR",
+        "description": "Stoneware mug, 350 ml, speckled blue" + "x" * padding,
+        "available": Decimal(103),
+        "stock_status": "IN_STOCK",
+        "stock_value": Decimal(1500),
+        "version": Decimal(2),
+        "updated_at": "2026-03-01T08:00:00.000000Z",
+    }
+    if is_due:
+        change = {
+            "kind": "adjustment",
+            "value": Decimal(-3),
+            "effective_at": DUE_AT,
+            "reason": "sale",
+            "reference": f"order-{number}",
+        }
+        item |= {"next_change_at": DUE_AT, "pending_changes": {f"change-{number}": change}}
+    return item
+
+
+def item_size(attributes: Mapping[str, object]) -> int:
+    """The size of an item in bytes, as DynamoDB counts it.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
+
+
+def _value_size(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, Decimal):
+        # A byte for two digits, and one; the sign takes another.
+        digits = len(value.normalize().as_tuple().digits)
+        return (digits + 1) // 2 + 1 + (value < 0)
+    if isinstance(value, dict):
+        return _MAP_OVERHEAD + sum(len(name.encode()) + 1 + _value_size(element) for name, element in value.items())
+    raise TypeError(f"no item of a shelf holds a {type(value).__name__}")
+
+
+@lru_cache(maxsize=64)
+def rendering(is_due: bool, padding: int) -> tuple[bytes, int, int]:
+    """The JSON of an item as a template for ``%``, how often its number stands in it, and the item's size in bytes."""
+    item = stock_item(_NUMBER, is_due=is_due, padding=padding)
+    text = json.dumps(to_attribute_values(item), separators=(",", ":"))
+    template = text.replace("%", "%%").replace(_NUMBER, "%08d").encode()
+    return template, text.count(_NUMBER), item_size(item)
