@@ -4,7 +4,7 @@ Each step may be repeated: what is settled stays settled, and every step of clos
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -127,8 +127,7 @@ def close_job(
     if not run.is_settled:
         run = jobs.settle_run(_settled(services, run, error, seconds_left))
         telemetry.log_run(run)
-    if telemetry.has_metrics(run) and run.metrics_published_at is None:
-        run = _publish_metrics(services, run)
+    run = _publish_metrics_once(services, run)
     run = _alert(services, run)
     if not run.dry_run:
         jobs.free_lease(run.job_id)
@@ -146,8 +145,11 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
     run = services.jobs.run(job_id)
     if run is None or run.is_settled:
         return run
-    problems = [reason, *_recording_problems(services.jobs.segments(run.job_id, run.segments))]
-    abandoned = replace(_added_up(services, run), status=JobStatus.ABANDONED, error="; ".join(problems)[:4000])
+    segments = services.jobs.segments(run.job_id, run.segments)
+    problems = [reason, *_recording_problems(segments)]
+    abandoned = replace(
+        _added_up(services, run, segments), status=JobStatus.ABANDONED, error="; ".join(problems)[:4000]
+    )
     run = services.jobs.settle_run(abandoned)
     telemetry.log_run(run)
     return run
@@ -195,9 +197,8 @@ def _new_run(services: Services, request: JobRequest) -> Run:
     )
 
 
-def _added_up(services: Services, run: Run) -> Run:
+def _added_up(services: Services, run: Run, segments: Sequence[Segment]) -> Run:
     """The run with its segments' tallies, as it would end now."""
-    segments = services.jobs.segments(run.job_id, run.segments)
     tally = sum((segment.tally for segment in segments), Tally())
     finished = services.clock()
     return replace(
@@ -224,7 +225,7 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     """The run with its final status, from what its segments say."""
     segments = services.jobs.segments(run.job_id, run.segments)
     failed = [segment for segment in segments if not segment.is_done and not segment.was_cut_short]
-    run = _added_up(services, run)
+    run = _added_up(services, run, segments)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
     problems += _recording_problems(segments)
@@ -260,7 +261,10 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
     return oldest
 
 
-def _publish_metrics(services: Services, run: Run) -> Run:
+def _publish_metrics_once(services: Services, run: Run) -> Run:
+    """Publish the metrics of a run that has any, unless that was done before; the run as it is marked then."""
+    if not telemetry.has_metrics(run) or run.metrics_published_at is not None:
+        return run
     data = telemetry.metric_data(run, services.settings.environment, services.clock())
     try:
         telemetry.publish_metrics(services.metrics, data)
@@ -299,9 +303,7 @@ def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
     """Settle a job that lost its lease without closing and report it; it stays on the lease until people are told."""
     run = abandon_job(services, job_id, reason)
     if run is not None and run.status is JobStatus.ABANDONED:
-        if telemetry.has_metrics(run) and run.metrics_published_at is None:
-            run = _publish_metrics(services, run)
-        run = _alert(services, run)
+        run = _alert(services, _publish_metrics_once(services, run))
         if run.alert_error and run.alerted_at is None:
             return
     services.jobs.forget_displaced(job_id)
