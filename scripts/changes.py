@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,14 @@ from command_line import (
 )
 from inventory_updater.csv_format import CsvError, read_changes
 from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import RefusedError, cancel_changes, retry_changes, schedule_changes
+from inventory_updater.operations import (
+    Progress,
+    RefusedError,
+    cancel_changes,
+    retry_changes,
+    schedule_changes,
+    told_while_reading,
+)
 from inventory_updater.records import JobStatus
 from inventory_updater.stock import (
     Attributes,
@@ -130,13 +137,10 @@ def _cells(line: ListedChange) -> tuple[object, ...]:
     return change.change_id, *line.key, change.kind, change.value, change.effective_at
 
 
-def _listed(
-    deployment: Deployment, options: argparse.Namespace, tell: Callable[[str, int], None]
-) -> Iterator[ListedChange]:
+def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[ListedChange]:
     moment = now()
-    for number, attributes in enumerate(_items(deployment.inventory(), options.which, options.sku, moment), start=1):
-        if number % 1000 == 0:
-            tell("reading", number)
+    items = _items(deployment.inventory(), options.which, options.sku, moment)
+    for attributes in told_while_reading(items, tell):
         key = read_key(attributes)
         try:
             changes = read_item_changes(attributes)

@@ -23,7 +23,7 @@ from command_line import (
 )
 from inventory_updater.csv_format import CsvError, read_stock, write_levels
 from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import RefusedError, load_stock
+from inventory_updater.operations import RefusedError, load_stock, told_while_reading
 from inventory_updater.stock import (
     Figures,
     InvalidItem,
@@ -144,14 +144,12 @@ class _ReadableItems:
 
     def __iter__(self) -> Iterator[StockItem]:
         with progress() as tell:
-            for number, attributes in enumerate(self._inventory.scan("all"), start=1):
+            for attributes in told_while_reading(self._inventory.scan("all"), tell):
                 item = read_item(attributes)
                 if isinstance(item, StockItem):
                     yield item
                 else:
                     self.invalid.append(item)
-                if number % 1000 == 0:
-                    tell("reading", number)
 
 
 @contextmanager

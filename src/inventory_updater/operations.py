@@ -28,17 +28,16 @@ from inventory_updater.stock import (
     Change,
     Figures,
     ItemKey,
-    StockItem,
     UnreadableAttributeError,
     read_changes,
-    read_item,
     read_key,
 )
 
 Progress = Callable[[str, int], None]
-"""Told what is being done ("checking", "writing") and how many items of it are done."""
+"""Told what is being done ("reading", "checking", "writing") and how many items of it are done."""
 
 _READ_AT_ONCE: Final = 100
+_TOLD_EVERY: Final = 1_000
 
 
 class RefusedError(ValueError):
@@ -144,7 +143,7 @@ def cancel_changes(
     """
     holders: dict[str, list[ItemKey]] = {change_id: [] for change_id in change_ids}
     candidates = _present(inventory.read(key)) if key else inventory.scan("due")
-    for attributes in candidates:
+    for attributes in told_while_reading(candidates, progress):
         pending = attributes.get("pending_changes")
         for change_id in holders:
             if isinstance(pending, dict) and change_id in pending:
@@ -190,27 +189,26 @@ def retry_changes(
     if run.tally_is_exact and len(recorded) >= run.tally.changes_rejected:
         keys = sorted({ItemKey(failure.sku, failure.location_id) for failure in recorded})
     else:
-        keys = sorted(
-            read_key(attributes) for attributes in inventory.scan("all") if _remembers(attributes, run.job_id)
-        )
+        items = told_while_reading(inventory.scan("all"), progress)
+        keys = sorted(read_key(attributes) for attributes in items if _remembers(attributes, run.job_id))
 
     def decide(key: ItemKey, attributes: Attributes | None) -> Withdrawal | Refusal:
         return retry(key, attributes, run.job_id, now=now())
 
-    retried = items = 0
-    for result in _check_and_write(inventory, keys, decide, progress):
-        if isinstance(result.decision, Withdrawal) and result.decision.change_ids:
-            retried += len(result.decision.change_ids)
-            items += 1
-    return RetryReport(retried, items, max(0, run.tally.changes_rejected - retried))
+    retried = [
+        len(result.decision.change_ids)
+        for result in _check_and_write(inventory, keys, decide, progress)
+        if isinstance(result.decision, Withdrawal) and result.decision.change_ids
+    ]
+    return RetryReport(sum(retried), len(retried), max(0, run.tally.changes_rejected - sum(retried)))
 
 
-def stock_items(inventory: InventoryTable) -> Iterator[StockItem]:
-    """Every readable item of the table."""
-    for attributes in inventory.scan("all"):
-        item = read_item(attributes)
-        if isinstance(item, StockItem):
-            yield item
+def told_while_reading(items: Iterable[Attributes], progress: Progress) -> Iterator[Attributes]:
+    """``items`` as they come, ``progress`` told after every thousand of them."""
+    for number, attributes in enumerate(items, start=1):
+        yield attributes
+        if number % _TOLD_EVERY == 0:
+            progress("reading", number)
 
 
 DecisionT = TypeVar("DecisionT", bound=Decision)

@@ -14,9 +14,9 @@ import pytest
 
 from engine import CHECKOUT
 from inventory_updater.csv_format import read_changes, read_stock, write_levels
-from inventory_updater.operations import ScheduleReport, load_stock, schedule_changes, stock_items
+from inventory_updater.operations import ScheduleReport, load_stock, schedule_changes
 from inventory_updater.records import JobStatus
-from inventory_updater.stock import Attributes, Figures
+from inventory_updater.stock import Attributes, Figures, StockItem, read_item
 from tests.shop import Shop
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"
@@ -77,7 +77,8 @@ def stocked() -> Filled:
 def levels(shop: Shop) -> list[dict[str, object]]:
     """What an export holds, numbers as numbers."""
     file = io.StringIO()
-    write_levels(file, stock_items(shop.services.inventory))
+    items = map(read_item, shop.services.inventory.scan("all"))
+    write_levels(file, (item for item in items if isinstance(item, StockItem)))
     file.seek(0)
     return [with_numbers(row) for row in csv.DictReader(file)]
 

@@ -18,7 +18,6 @@ from inventory_updater.operations import (
     load_stock,
     retry_changes,
     schedule_changes,
-    stock_items,
 )
 from inventory_updater.records import Failure, JobStatus, Run, Tally
 from inventory_updater.stock import Change, Figures, ItemKey
@@ -296,6 +295,15 @@ def test_a_change_of_the_last_year_there_is_can_be_cancelled() -> None:
     assert cancel_changes(table(inventory), ["c1"], now) == {MUG: ("c1",)}
 
 
+def test_progress_tells_how_far_the_search_for_an_id_has_come() -> None:
+    inventory = stock(*(waiting(f"c{number}", sku=f"sku-{number:04}") for number in range(2_100)))
+    told: list[tuple[str, int]] = []
+
+    cancel_changes(table(inventory), ["c7"], now, progress=lambda phase, done: told.append((phase, done)))
+
+    assert told == [("reading", 1_000), ("reading", 2_000), ("checking", 1), ("writing", 1)]
+
+
 @pytest.mark.parametrize("change_id", ["c9", "settled", "rejected"])
 def test_an_id_that_is_pending_nowhere_is_refused_and_nothing_is_cancelled(change_id: str) -> None:
     inventory = stock(
@@ -443,15 +451,6 @@ def test_nothing_is_put_back_when_one_item_cannot_take_its_changes() -> None:
         retry_changes(table(inventory), failures((MUG, "c1"), (CUP, "c2")), finished(2), now)
 
     assert inventory.writes == {}
-
-
-# Export
-
-
-def test_every_readable_item_is_listed() -> None:
-    inventory = stock(item_attributes(), item_attributes(None, sku="cup"), item_attributes(3, sku="plate"))
-
-    assert {each.key: each.on_hand for each in stock_items(table(inventory))} == {MUG: Decimal(10), PLATE: Decimal(3)}
 
 
 def test_changes_compare_by_content_not_by_how_a_number_is_written() -> None:
