@@ -32,6 +32,10 @@ TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+# `venv --clear` follows a symbolic link.
+REFUSE_LINK = @if [ -L $(@D) ]; then \
+  echo "$(@D) is a symbolic link, and setting it up would empty the directory behind it: remove the link first." >&2; \
+  exit 1; fi
 
 ifeq ($(STOCK)$(CHANGES),)
   RUN_STOCK := build/sample/stock.csv
@@ -50,6 +54,7 @@ setup: $(READY)  ## Make .venv with everything the other targets need
 
 # The package is used from the checkout: a .pth file makes every Python of .venv find it.
 $(READY): requirements/dev.txt
+	$(REFUSE_LINK)
 	@python=""; \
 	for candidate in python3 python3.13 python3.12 python3.11; do \
 	  if $$candidate -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -119,6 +124,7 @@ dynamodb-local:
 # taskcat pins packages that others need in later releases: it lives in a virtual environment of its own. It runs the same
 # package as .venv does, and an embedded engine of its own.
 .venv-taskcat/.ready: requirements/taskcat.txt | setup
+	$(REFUSE_LINK)
 	@echo "Setting up .venv-taskcat ..."
 	@$(BIN)/python -m venv --clear .venv-taskcat
 	@.venv-taskcat/bin/python -m pip --quiet --disable-pip-version-check install \
@@ -160,6 +166,7 @@ bench-full: dynamodb-local .venv-bench/.ready  ## The same with more items and t
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | setup
+	$(REFUSE_LINK)
 	@echo "Setting up .venv-checkov ..."
 	@$(BIN)/python -m venv --clear .venv-checkov
 	@.venv-checkov/bin/python -m pip --quiet --disable-pip-version-check install \
