@@ -29,6 +29,7 @@ _WRITE_UNIT: Final = 1024
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *DynamoDB_20120810\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TABLE: Final = re.compile(rb'"TableName" ?: ?"([^"]+)"')
+_SKU: Final = re.compile(rb'"SKU-(\d+)"')
 _UPDATED_TABLE: Final = re.compile(rb'UPDATE \\"([^"\\]+)\\"')
 
 
@@ -53,8 +54,6 @@ class Answers:
             return write(body)
         if operation == b"Scan":
             return scan_answer(body)
-        if operation == b"DescribeTable":  # PynamoDB asks for the keys
-            return _table_description(_named_table(body))
         return self.jobs.answer(operation.decode(), body)
 
     def counts(self) -> bytes:
@@ -65,6 +64,8 @@ class Answers:
         table = _named_table(body)
         units = write_units(table)
         self.write_units += units
+        if b'"ReturnValues"' in body:  # PynamoDB asks for the item as it is then
+            return _item_alone(table, body)
         return _capacity_alone(table, units) if b'"ReturnConsumedCapacity"' in body else b"{}"
 
     def _batch_execute_statement(self, body: bytes) -> bytes:
@@ -135,11 +136,12 @@ def _capacity_alone(table: str, units: float) -> bytes:
     return _json({"ConsumedCapacity": _capacity(table, float(units))})
 
 
-def _table_description(table: str) -> bytes:
-    keys = [{"AttributeName": "sku", "KeyType": "HASH"}, {"AttributeName": "location_id", "KeyType": "RANGE"}]
-    attributes = [{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys]
-    described = {"TableName": table, "TableStatus": "ACTIVE", "KeySchema": keys, "AttributeDefinitions": attributes}
-    return _json({"Table": described})
+def _item_alone(table: str, body: bytes) -> bytes:
+    match = _SKU.search(body)
+    if match is None:
+        raise ValueError("the request names no item of a shelf")
+    template, numbers, _ = rendering(True, Shelf.of_table(table).padding)
+    return b'{"Attributes":%s}' % (template % ((int(match[1]),) * numbers))
 
 
 def _named_table(body: bytes) -> str:

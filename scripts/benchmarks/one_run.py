@@ -1,4 +1,4 @@
-"""One measured run in a process of its own: `python -m benchmarks.one_run SPEC` prints its measurement as a line of JSON.
+"""One measured run in a process of its own: `python -m benchmarks.one_run SPEC` prints its measurement as JSON.
 
 The environment says where DynamoDB answers. The peer is made and warmed up first; the clocks cover only the run.
 """
