@@ -1,49 +1,166 @@
 """How the product compares with what others write, and how its cost grows: `make bench`.
 
 Every comparison is one run, its peers one after the other and round after round. What is told are medians, and first
-how many times better each is than the loop over boto3's resource. Results: `build/bench.json`.
+how many times better each is than the loop over boto3's resource.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.comparisons import Effort, end_to_end
+from benchmarks import comparisons
+from benchmarks.comparisons import Effort
+from benchmarks.engine_places import REAL_ENGINES, NotHere, real_place
 from benchmarks.figures import Entry
-from benchmarks.measuring import RunFailed, instant_place
+from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
-from engine import CHECKOUT, EngineFailed
+from benchmarks.report import tables, told, with_tables
+from benchmarks.results import machine, read_results, renewed, write_results
+from benchmarks.write_units import reported_write_units
+from engine import CHECKOUT
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+EXIT_INTERRUPTED: Final = 130
 
 RESULTS: Final = CHECKOUT / "build" / "bench.json"
+DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
+PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
+
+QUICK: Final = Effort()
+FULL: Final = replace(QUICK, items=100_000, real_items=10_000, sweep_items=20_000)
+
+ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], list[Entry]]]] = {
+    "end_to_end": comparisons.end_to_end,
+    "growth_items": comparisons.growth_of_items,
+    "growth_due": comparisons.growth_of_table,
+    "growth_item_size": comparisons.growth_of_item_size,
+    "settings": comparisons.settings_of_the_product,
+}
+COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, *REAL_ENGINES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args(arguments)
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
     try:
-        with instant_place() as place:
-            results = end_to_end(place, Effort(options.rounds, options.items), say, options.peers.split(","))
-    except (RunFailed, EngineFailed) as error:
+        if options.verb == "docs":
+            return _write_document(options.results)
+        return _compare(options)
+    except (RunFailed, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    write(options.results, results)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Exit codes: 0 done; 1 a run failed; 2 bad usage.",
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, summary in (
+        ("quick", "what fits into 20 minutes"),
+        ("full", "the same with ten times the items"),
+        ("docs", "put the results into docs/benchmarks.md"),
+    ):
+        options = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        options.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="default: build/bench.json")
+        if verb == "docs":
+            continue
+        options.add_argument(
+            "--only",
+            type=_names_in(COMPARISONS),
+            default=COMPARISONS,
+            metavar="COMPARISON,...",
+            help=f"some of {', '.join(COMPARISONS)}; what FILE holds of the others is kept",
+        )
+        options.add_argument(
+            "--peers",
+            type=_names_in(PEERS),
+            default=PEERS,
+            metavar="PEER,...",
+            help=f"some of {', '.join(PEERS)}",
+        )
+        options.add_argument("--rounds", type=_count, metavar="N", help="how often each run is repeated")
+        options.add_argument("--items", type=_count, metavar="N", help="how many items each peer updates")
+    return parser
+
+
+def _names_in(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def names(text: str) -> tuple[str, ...]:
+        wanted = tuple(text.split(","))
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
+        return wanted
+
+    return names
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    started = time.monotonic()
+    effort = replace(FULL if options.verb == "full" else QUICK, peers=options.peers)
+    if options.rounds:
+        effort = replace(effort, rounds=options.rounds)
+    if options.items:
+        effort = replace(effort, items=options.items, real_items=options.items, sweep_items=options.items)
+    named = machine()
+    _say(f"Machine: {named}")
+    found = [replace(entry, machine=named) for entry in _compared(options.only, effort)]
+    before = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
+    write_results(options.results, renewed(before, found))
+    print(told(found))
+    _say(f"{options.results} written after {time.monotonic() - started:.0f} seconds")
     return 0
 
 
-def say(text: str) -> None:
+def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[Entry]:
+    with instant_place() as place:
+        for name in (name for name in ON_THE_INSTANT_SERVER if name in wanted):
+            _say(f"{name} ...")
+            yield from ON_THE_INSTANT_SERVER[name](place, effort, _say)
+    for engine in (engine for engine in REAL_ENGINES if engine in wanted):
+        _say(f"{engine} ...")
+        try:
+            with real_place(engine, effort.real_items) as real:
+                yield from reported_write_units(real)
+                yield from comparisons.on_a_real_engine(real, effort, _say)
+        except NotHere as reason:
+            _say(f"{engine} is left out: {reason}")
+
+
+def _write_document(results: Path) -> int:
+    from benchmarks.plot import draw  # it alone needs matplotlib
+
+    entries = read_results(results)
+    if not entries:
+        print(f"error: {results} holds no results: `make bench` makes them", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
+    document = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(with_tables(document, {"machine": machines} | tables(entries)), encoding="utf-8")
+    draw(entries, PLOT)
+    _say(f"{DOCUMENT} and {PLOT} written")
+    return 0
+
+
+def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def write(path: Path, results: Sequence[Entry]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([entry.to_map() for entry in results], indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

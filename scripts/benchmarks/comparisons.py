@@ -1,31 +1,117 @@
-"""The comparisons on the instant server: what runs there, with how many items, in how many rounds."""
+"""The comparisons: what runs where, with how many items, in how many rounds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from benchmarks.engine_places import RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
-from benchmarks.one_run import RunSpec
-from benchmarks.peers import PEERS, Order
+from benchmarks.one_run import Measurement, RunSpec
+from benchmarks.peers import FLOOR, LOOP, PEERS, PRODUCT, Order
 from benchmarks.shelves import Shelf
 
+GROWTH_UNITS: Final = (
+    "cpu_us_per_item",
+    "wall_us_per_item",
+    "wall_seconds",
+    "items_per_second",
+    "peak_megabytes",
+    "read_units",
+    "requests_per_item",
+    "write_units_per_item",
+)
 WARM_UP: Final = Shelf(stored=50, due=50)
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done: ``rounds`` of ``items``."""
+    """How much is done.
+
+    Attributes:
+        rounds: how often each run is repeated.
+        items: for the peers on the instant server; ``real_items``: on the real engines.
+        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due.
+        padding: bytes that make an item larger.
+        segments, batch_sizes: settings of the product.
+        sweep_items: how many items those three have.
+    """
 
     rounds: int = 5
     items: int = 10_000
+    real_items: int = 1_000
+    growth: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
+    stored: Sequence[int] = (10_000, 100_000, 1_000_000)
+    due: int = 1_000
+    padding: Sequence[int] = (0, 1_600, 5_600, 19_600)
+    segments: Sequence[int] = (1, 2, 4, 8)
+    batch_sizes: Sequence[int] = (1, 5, 10, 25)
+    sweep_items: int = 5_000
+    peers: Sequence[str] = field(default=PEERS)
 
 
-def end_to_end(place: Place, effort: Effort, progress: Progress, peers: Sequence[str] = PEERS) -> list[Entry]:
-    """Scan, plan and conditional write of every item, by every peer."""
+def end_to_end(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """Scan, plan and conditional write of every item by every peer; and what one core can sign and send."""
     order = Order(Shelf(effort.items, effort.items).table_name)
-    specs = {name: _spec(place, name, order) for name in peers}
-    return entries("end_to_end", place.engine, interleaved(place, specs, effort.rounds, progress))
+    specs = {name: _spec(place, name, order) for name in (*effort.peers, FLOOR)}
+    measured = interleaved(place, specs, effort.rounds, progress)
+    floor = {name: measured[name] for name in (FLOOR, PRODUCT, LOOP) if name in measured}
+    peers = {name: rounds for name, rounds in measured.items() if name != FLOOR}
+    return [
+        *entries("end_to_end", place.engine, peers),
+        *entries("floor", place.engine, floor, units=("cpu_us_per_item", "items_per_second_per_core")),
+    ]
+
+
+def on_a_real_engine(place: RealPlace, effort: Effort, progress: Progress) -> list[Entry]:
+    """The same on an engine that stores something; after each run its items are what the plan says."""
+    order, warm_up = place.order, place.warm_up
+    specs = {name: RunSpec(name, warm_up, order, engine_pid=place.place.pid) for name in effort.peers}
+    measured = interleaved(place.place, specs, effort.rounds, progress, place.check)
+    return entries("end_to_end", place.place.engine, measured)
+
+
+def growth_of_items(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """More and more items, all of them due."""
+    orders = {f"{items:,} items": Order(Shelf(items, items).table_name) for items in effort.growth}
+    return _sweep("growth_items", place, orders, effort, progress)
+
+
+def growth_of_table(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """The same number of due changes in a table that grows, in scope ``due``."""
+    orders = {f"{stored:,} items": Order(Shelf(stored, effort.due).table_name, scope="due") for stored in effort.stored}
+    return _sweep("growth_due", place, orders, effort, progress)
+
+
+def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """Larger and larger items."""
+    shelves = {padding: Shelf(effort.sweep_items, effort.sweep_items, padding) for padding in effort.padding}
+    orders = {f"{shelf.item_bytes / 1000:.1f} KB": Order(shelf.table_name) for shelf in shelves.values()}
+    return _sweep("growth_item_size", place, orders, effort, progress)
+
+
+def settings_of_the_product(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """More segments, which one process works through one after the other, and larger batches."""
+    table = Shelf(effort.sweep_items, effort.sweep_items).table_name
+    segments = {f"{number} segments": Order(table, settings={"segments": number}) for number in effort.segments}
+    batches = {f"batches of {size}": Order(table, settings={"batch_size": size}) for size in effort.batch_sizes}
+    return [
+        *_sweep("growth_segments", place, segments, effort, progress),
+        *_sweep("growth_batch_size", place, batches, effort, progress),
+    ]
+
+
+def _sweep(
+    comparison: str, place: Place, orders: Mapping[str, Order], effort: Effort, progress: Progress
+) -> list[Entry]:
+    """The product alone, once for each order."""
+    specs = {case: _spec(place, PRODUCT, order) for case, order in orders.items()}
+    measured: Mapping[str, Sequence[Measurement]] = interleaved(place, specs, effort.rounds, progress)
+    return [
+        entry
+        for case, rounds in measured.items()
+        for entry in entries(comparison, place.engine, {PRODUCT: rounds}, case=case, units=GROWTH_UNITS)
+    ]
 
 
 def _spec(place: Place, peer: str, order: Order) -> RunSpec:

@@ -10,9 +10,7 @@ from typing import Any
 
 from benchmarks.shelves import AS_OF
 from inventory_updater.planning import Plan, Policy, Update, plan
-from inventory_updater.stock import Attributes, InvalidItem, format_time, read_item, read_time
-
-_NOW = format_time(read_time(AS_OF))
+from inventory_updater.stock import Attributes, InvalidItem, read_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ def decide(attributes: Attributes) -> Update | None:
     item = read_item(attributes)
     if isinstance(item, InvalidItem):
         return None
-    decision = plan(item, as_of=AS_OF, now=_NOW, policy=Policy(), job_id="benchmark")
+    decision = plan(item, as_of=AS_OF, now=AS_OF, policy=Policy(), job_id="benchmark")
     return decision.write if isinstance(decision, Plan) else None
 
 

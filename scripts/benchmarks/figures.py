@@ -23,7 +23,7 @@ class Entry:
 
     ``times_better`` is how many times better than the loop's figure of the same run: above 1 is better, whatever the
     unit; ``None`` where the loop did not run or neither is better. ``engine`` names where it ran, ``case`` which
-    point of a growth.
+    point of a growth, ``machine`` the processor, its cores, Python and botocore.
     """
 
     comparison: str
@@ -33,6 +33,7 @@ class Entry:
     value: float
     times_better: float | None
     case: str = ""
+    machine: str = ""
 
     def to_map(self) -> dict[str, object]:
         return asdict(self)
@@ -44,13 +45,14 @@ def figures_of(measurement: Measurement) -> dict[str, float]:
     figures: dict[str, float] = {
         "cpu_us_per_item": measurement.cpu_seconds / updated * 1e6,
         "wall_us_per_item": measurement.wall_seconds / updated * 1e6,
+        "wall_seconds": measurement.wall_seconds,
         "items_per_second": updated / measurement.wall_seconds,
         "items_per_second_per_core": updated / measurement.cpu_seconds,
         "peak_megabytes": measurement.peak_bytes / MEGABYTE,
     }
     if measurement.requests is not None:
         figures["requests_per_item"] = measurement.requests / updated
-    if measurement.write_units is not None:
+    if measurement.write_units:  # DynamoDB Local reports 0 for a batch
         figures["write_units_per_item"] = measurement.write_units / updated
     if measurement.read_units is not None:
         figures["read_units"] = measurement.read_units

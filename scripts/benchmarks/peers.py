@@ -63,6 +63,7 @@ POOL: Final = f"boto3 client with {POOL_THREADS} threads"
 TRANSACTIONS: Final = f"TransactWriteItems of {TRANSACTION_ITEMS}"
 PYNAMODB: Final = "PynamoDB"
 AIOBOTOCORE: Final = "aiobotocore with 50 in flight"
+FLOOR: Final = "a prepared batch of 25, signed and sent"
 
 _MADE_BY: Final[Mapping[str, str]] = {
     PRODUCT: "benchmarks.product:product",
@@ -72,10 +73,11 @@ _MADE_BY: Final[Mapping[str, str]] = {
     TRANSACTIONS: "benchmarks.peers:transactions",
     PYNAMODB: "benchmarks.pynamodb_peer:pynamodb_model",
     AIOBOTOCORE: "benchmarks.aiobotocore_peer:aiobotocore_tasks",
+    FLOOR: "benchmarks.floor:signed_batches",
 }
 
-PEERS: Final = tuple(_MADE_BY)
-"""The names of all, ours first."""
+PEERS: Final = tuple(name for name in _MADE_BY if name != FLOOR)
+"""The names of all that update items, ours first."""
 
 
 def make_peer(name: str, orders: Sequence[Order]) -> Peer:

@@ -58,6 +58,11 @@ class Shelf:
         """Every so many items one is due."""
         return max(1, self.stored // self.due) if self.due else self.stored + 1
 
+    @property
+    def item_bytes(self) -> int:
+        """The size of an item that is due, as DynamoDB counts it."""
+        return item_size(stock_item("0" * 8, is_due=True, padding=self.padding))
+
     def is_due(self, number: int) -> bool:
         return number % self.step == 0 and number // self.step < self.due
 
