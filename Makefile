@@ -161,8 +161,12 @@ bench: dynamodb-local .venv-bench/.ready  ## Compare with how others do it, with
 	@.venv-bench/bin/python scripts/benchmark.py quick $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-full
-bench-full: dynamodb-local .venv-bench/.ready  ## The same with more items and the rest of the growth; takes hours
+bench-full: dynamodb-local .venv-bench/.ready  ## The same with ten times the items
 	@.venv-bench/bin/python scripts/benchmark.py full $(if $(ONLY),--only "$(ONLY)")
+
+.PHONY: bench-docs
+bench-docs: .venv-bench/.ready  ## Put what the benchmarks have measured into docs/benchmarks.md
+	@.venv-bench/bin/python scripts/benchmark.py docs
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | setup

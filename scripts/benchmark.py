@@ -18,7 +18,7 @@ from benchmarks.engine_places import REAL_ENGINES, NotHere, real_place
 from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
-from benchmarks.report import tables, told, with_tables
+from benchmarks.report import limits_table, tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
 from benchmarks.write_units import reported_write_units
 from engine import CHECKOUT
@@ -121,39 +121,42 @@ def _compare(options: argparse.Namespace) -> int:
         effort = replace(effort, items=options.items, real_items=options.items, sweep_items=options.items)
     named = machine()
     _say(f"Machine: {named}")
-    found = [replace(entry, machine=named) for entry in _compared(options.only, effort)]
-    before = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
-    write_results(options.results, renewed(before, found))
+    results = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
+    found: list[Entry] = []
+    for entries in _compared(options.only, effort):
+        found += [replace(entry, machine=named) for entry in entries]
+        write_results(options.results, renewed(results, found))
     print(told(found))
     _say(f"{options.results} written after {time.monotonic() - started:.0f} seconds")
     return 0
 
 
-def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[Entry]:
+def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
+    """The entries of one comparison after the other, so that those that were made are kept where a later one fails."""
     with instant_place() as place:
         for name in (name for name in ON_THE_INSTANT_SERVER if name in wanted):
             _say(f"{name} ...")
-            yield from ON_THE_INSTANT_SERVER[name](place, effort, _say)
+            yield ON_THE_INSTANT_SERVER[name](place, effort, _say)
     for engine in (engine for engine in REAL_ENGINES if engine in wanted):
         _say(f"{engine} ...")
         try:
             with real_place(engine, effort.real_items) as real:
-                yield from reported_write_units(real)
-                yield from comparisons.on_a_real_engine(real, effort, _say)
+                yield reported_write_units(real)
+                yield comparisons.on_a_real_engine(real, effort, _say)
         except NotHere as reason:
             _say(f"{engine} is left out: {reason}")
 
 
 def _write_document(results: Path) -> int:
-    from benchmarks.plot import draw  # it alone needs matplotlib
-
     entries = read_results(results)
     if not entries:
-        print(f"error: {results} holds no results: `make bench` makes them", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        raise ValueError(f"{results} holds no results: `make bench` makes them")
+    from benchmarks.plot import draw  # matplotlib is only in .venv-bench
+
     machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
     document = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(with_tables(document, {"machine": machines} | tables(entries)), encoding="utf-8")
+    texts = {"machine": f"Machine: {machines}.", "limits": limits_table(entries)} | tables(entries)
+    DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")
     draw(entries, PLOT)
     _say(f"{DOCUMENT} and {PLOT} written")
     return 0

@@ -39,9 +39,7 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
             if (entry.comparison, entry.unit) == (comparison, "wall_seconds")
         )
         growth.plot([size for size, _ in points], [seconds for _, seconds in points], marker="o", label=label)
-    growth.set(
-        xscale="log", yscale="log", xlabel="items stored", ylabel="seconds", title="inventory-updater as it grows"
-    )
+    growth.set(xscale="log", yscale="log", xlabel="items stored", ylabel="seconds", title="As the table grows")
     growth.grid(visible=True, alpha=0.3)
     growth.legend()
     path.parent.mkdir(parents=True, exist_ok=True)

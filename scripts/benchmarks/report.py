@@ -4,6 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from benchmarks.figures import Entry
+from benchmarks.peers import FLOOR, LOOP, PRODUCT
+
+WRITE_UNITS_QUOTA: Final = 40_000
+"""Write request units a second that a table on demand takes by default; its index has as many of its own.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+"""
 
 PEER_COLUMNS: Final[Mapping[str, str]] = {
     "cpu_us_per_item": "CPU us an item",
@@ -83,6 +90,27 @@ def growth_table(entries: Sequence[Entry]) -> str:
         for case, row in rows.items()
     ]
     return _table(["", *(GROWTH_COLUMNS[unit] for unit in columns)], body)
+
+
+def limits_table(entries: Iterable[Entry]) -> str:
+    """How far one core of the product is from what bounds it: the table's quota, and what a core can sign and send."""
+    speeds = {
+        entry.name: entry.value
+        for entry in entries
+        if entry.engine == "instant"
+        and entry.comparison in ("floor", "end_to_end")
+        and entry.unit == "items_per_second_per_core"
+    }
+    shown = {
+        "one core: " + FLOOR: speeds.get(FLOOR),
+        "the default quota of one table": float(WRITE_UNITS_QUOTA),
+        "one core: " + PRODUCT: speeds.get(PRODUCT),
+        "one core: " + LOOP: speeds.get(LOOP),
+    }
+    body = [
+        [name, _number(speed), _number(WRITE_UNITS_QUOTA / speed)] for name, speed in shown.items() if speed is not None
+    ]
+    return _table(["", "items a second", "cores that use up the quota"], body)
 
 
 def with_tables(document: str, replacements: Mapping[str, str]) -> str:

@@ -1,0 +1,52 @@
+"""The benchmarks' command, in small: what it measures is not looked at, only that it is all there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark import EXIT_BAD_INPUT, EXIT_FAILED, main
+from benchmarks.peers import FLOOR, LOOP, POOL, PRODUCT, PRODUCT_ON_BOTOCORE, TRANSACTIONS
+
+PEERS = (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP, POOL, TRANSACTIONS)
+"""Those that need nothing but boto3; the others live in .venv-bench."""
+
+
+def test_every_peer_makes_the_same_updates(tmp_path: Path) -> None:
+    results = tmp_path / "bench.json"
+
+    options = ("--only", "end_to_end", "--peers", ",".join(PEERS), "--items", "200", "--rounds", "1")
+    assert main(["quick", *options, "--results", str(results)]) == 0
+
+    found = json.loads(results.read_text(encoding="utf-8"))
+    assert found[0].keys() == {"comparison", "engine", "name", "unit", "value", "times_better", "case", "machine"}
+    compared = {entry["name"]: entry for entry in found if entry["unit"] == "cpu_us_per_item"}
+    assert set(compared) == {*PEERS, FLOOR}
+    headline = [
+        entry
+        for entry in found
+        if entry["name"] == PRODUCT
+        and (entry["comparison"], entry["engine"], entry["unit"]) == ("end_to_end", "instant", "cpu_us_per_item")
+    ]
+    assert len(headline) == 1
+    assert headline[0]["times_better"] > 0
+    assert {entry["times_better"] for entry in found if entry["name"] == LOOP} == {1.0}
+    units = {entry["name"]: entry["value"] for entry in found if entry["unit"] == "write_units_per_item"}
+    assert units == dict.fromkeys(PEERS, 1.0) | {TRANSACTIONS: 2.0}
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--only", "speed"), ("--peers", "nobody"), ("--rounds", "0"), ("--items", "many"), ("--loud",)]
+)
+def test_bad_usage_is_refused(wrong: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["quick", *wrong])
+
+    assert refused.value.code == EXIT_BAD_INPUT
+    assert wrong[-1].lstrip("-") in capsys.readouterr().err
+
+
+def test_without_results_there_is_nothing_to_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "--results", str(tmp_path / "bench.json")]) == EXIT_FAILED
+
+    assert "holds no results" in capsys.readouterr().err
