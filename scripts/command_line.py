@@ -31,7 +31,8 @@ from rich.table import Table
 
 from engine import EngineNotRunning, running_engine
 from inventory_updater.csv_format import CsvError
-from inventory_updater.inventory_table import InventoryTable, client_config
+from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.inventory_table import InventoryTable
 from inventory_updater.job_table import JobTable
 from inventory_updater.operations import RefusedError, UnfinishedError
 from inventory_updater.stock import format_time, plain
@@ -218,7 +219,7 @@ class Deployment:
         return self.session.client("stepfunctions")
 
     def _dynamodb(self) -> "DynamoDBClient":
-        return self.session.client("dynamodb", config=client_config(WRITERS))
+        return dynamodb_client(self.session, WRITERS)
 
 
 def find_deployment(options: argparse.Namespace) -> Deployment:

@@ -24,7 +24,8 @@ import boto3
 
 from engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.inventory_table import InventoryTable, client_config
+from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.inventory_table import InventoryTable
 from inventory_updater.job_table import JobTable
 from inventory_updater.operations import load_stock, schedule_changes
 from inventory_updater.records import JobStatus, Run
@@ -146,7 +147,7 @@ def check_stack(deployed: Deployed) -> int:
         AssertionError: where a figure is another one; it names both.
     """
     expect("parameters", {name: deployed.parameters[name] for name in deployed.given}, dict(deployed.given))
-    table: DynamoDBClient = deployed.client("dynamodb", config=client_config(4))
+    table = dynamodb_client(boto3.Session(region_name=deployed.region), write_concurrency=4)
     inventory = InventoryTable(table, deployed.outputs["InventoryTableName"])
     figures = {n: Figures(Decimal(n), reorder_point=REORDER_POINT, unit_price=PRICE) for n in range(ITEMS)}
     load_stock(inventory, [(item_key(n), figures[n], {"currency": "EUR"}) for n in figures], _now)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.inventory_table import InventoryTable, batched, client_config
+from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.inventory_table import InventoryTable, batched
 from inventory_updater.job import JobRequest, run_job
 from inventory_updater.job_table import JobTable
 from inventory_updater.records import Run
@@ -149,9 +150,8 @@ def open_shop(endpoint_url: str, tables: "Tables", **settings: Any) -> Shop:
     """A shop on the tables of one test, with the client that the function would make."""
     wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
     # `make_client` of the engines has settings of its own: here the product's matter.
-    client = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1").client(
-        "dynamodb", endpoint_url=endpoint_url, config=client_config(wanted.write_concurrency)
-    )
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+    client = dynamodb_client(session, wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock(), Metrics()
     services = Services(
         InventoryTable(client, tables.inventory),

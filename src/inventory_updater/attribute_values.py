@@ -1,15 +1,18 @@
 """DynamoDB's attribute values as Python values and back.
 
+Texts, numbers and maps are nearly all that an item holds, and each of them comes by here twice: they are converted in
+line, whatever else by boto3's serializers, which cost several times as much.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from json.encoder import encode_basestring_ascii as encode_text
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
-from inventory_updater.stock import Attributes
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -23,10 +26,17 @@ class _ExactSerializer(TypeSerializer):
 
 
 class _ExactDeserializer(TypeDeserializer):
-    """boto3's deserializer for every number that DynamoDB holds: one odd number must not spoil a whole page."""
+    """boto3's deserializer for every number that DynamoDB holds: one odd number must not spoil a whole page.
+
+    Binary values may be base64 text: so they stand in an answer's JSON, which botocore's parser decodes and the direct
+    transport does not.
+    """
 
     def _deserialize_n(self, value: str) -> Decimal:
         return Decimal(value)
+
+    def _deserialize_b(self, value: bytes | str) -> object:
+        return Binary(b64decode(value) if isinstance(value, str) else value)
 
 
 _serializer = _ExactSerializer()
@@ -39,13 +49,53 @@ def to_attribute_value(value: object) -> "AttributeValueTypeDef":
     Raises:
         TypeError: where DynamoDB has no type for it.
     """
+    kind = type(value)
+    if kind is str:
+        return {"S": value}  # type: ignore[typeddict-item]  # mypy does not narrow by ``kind``
+    if kind is Decimal:
+        return {"N": str(value)}
+    if kind is dict:
+        return {"M": {name: to_attribute_value(element) for name, element in value.items()}}  # type: ignore[attr-defined]
     return _serializer.serialize(value)
+
+
+def to_json(value: object) -> str:
+    """The JSON of ``to_attribute_value``, without the detour.
+
+    Raises:
+        TypeError: where DynamoDB has no type for it.
+    """
+    kind = type(value)
+    if kind is str:
+        return f'{{"S":{encode_text(value)}}}'  # type: ignore[arg-type]  # mypy does not narrow by ``kind``
+    if kind is Decimal:
+        return f'{{"N":"{value}"}}'
+    if kind is dict:
+        elements = [f"{encode_text(name)}:{to_json(element)}" for name, element in value.items()]  # type: ignore[attr-defined]
+        return f'{{"M":{{{",".join(elements)}}}}}'
+    return json.dumps(_serializer.serialize(value), default=encode_binary)
+
+
+def encode_binary(value: Any) -> str:
+    """Binary values as JSON holds them; what ``json`` cannot encode otherwise."""
+    return b64encode(bytes(value)).decode()
 
 
 def to_attribute_values(values: Mapping[str, object]) -> "dict[str, AttributeValueTypeDef]":
     return {name: to_attribute_value(value) for name, value in values.items()}
 
 
-def from_attribute_values(item: "Mapping[str, AttributeValueTypeDef]") -> Attributes:
+def from_attribute_values(item: "Mapping[str, AttributeValueTypeDef]") -> dict[str, object]:
     """An item as it came from DynamoDB, in Python values."""
-    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+    typed: Mapping[str, Any] = item  # of every value the only key is its type
+    return {
+        name: content
+        if kind == "S"
+        else Decimal(content)
+        if kind == "N"
+        else from_attribute_values(content)
+        if kind == "M"
+        else _deserializer.deserialize(value)
+        for name, value in typed.items()
+        for kind, content in value.items()
+    }

@@ -21,21 +21,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar, cast
 
-from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as ConnectingError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.dynamodb_transport import BROKEN_CONNECTIONS, DirectClient
 from inventory_updater.planning import Update
 from inventory_updater.scheduling import Creation
-from inventory_updater.statements import statement
+from inventory_updater.statements import Statement, batch_json, batch_request, statement
 from inventory_updater.stock import LAST_MOMENT, Attributes, ItemKey, read_key
+from inventory_updater.values import value
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import (
+        BatchExecuteStatementOutputTypeDef,
         BatchStatementErrorTypeDef,
         QueryInputTypeDef,
         ScanInputTypeDef,
@@ -74,24 +75,7 @@ _BACKOFF_BASE_SECONDS: Final = 0.05
 _BACKOFF_LIMIT_SECONDS: Final = 5.0
 _ROUNDS_WITHOUT_BACKOFF: Final = 3
 _PATIENCE_SECONDS: Final = 60.0
-# Both stand for a connection that broke or never was: botocore has two families of them.
-_BROKEN_CONNECTIONS: Final = (ConnectingError, HTTPClientError)
 _ROUND_LIMIT: Final = 200
-
-
-def client_config(write_concurrency: int) -> Config:
-    """How the product talks to DynamoDB: bounded retries, a read time-out far below a call's time, enough connections.
-
-    Parameter validation is off because it is half of what a batch costs in CPU; the parameters are made by code.
-    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
-    """
-    return Config(
-        retries={"mode": "standard", "total_max_attempts": 4},
-        connect_timeout=3,
-        read_timeout=10,
-        max_pool_connections=write_concurrency + 2,
-        parameter_validation=False,
-    )
 
 
 class OutOfTimeError(Exception):
@@ -120,7 +104,7 @@ class Page:
     read_units: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WriteResult(Generic[D]):
     """What became of one item: written, not needing a write any more, or failed with a code and a message."""
 
@@ -390,17 +374,21 @@ class InventoryTable:
             report.results.append(WriteResult(key, decision, False, *refused[key]))
         return report
 
+    def _execute(self, statements: Iterable[Statement]) -> "BatchExecuteStatementOutputTypeDef":
+        client: object = self._client
+        if isinstance(client, DirectClient):
+            answer = client.call("BatchExecuteStatement", batch_json(statements))
+            return cast("BatchExecuteStatementOutputTypeDef", answer)
+        return self._client.batch_execute_statement(**batch_request(statements))
+
     def _send(
         self, batch: Mapping[ItemKey, D], report: BatchReport[D]
     ) -> "list[tuple[ItemKey, BatchStatementErrorTypeDef]]":
         """Each item of ``batch`` with its error, ``{}`` for success."""
         writes = {key: decision.write for key, decision in batch.items()}
         try:
-            answer = self._client.batch_execute_statement(
-                Statements=[statement(self.name, write) for write in writes.values() if write is not None],
-                ReturnConsumedCapacity="TOTAL",
-            )
-        except (ClientError, *_BROKEN_CONNECTIONS) as error:
+            answer = self._execute([statement(self.name, write) for write in writes.values() if write is not None])
+        except (ClientError, *BROKEN_CONNECTIONS) as error:
             code = _request_code(error)
             if code in _UNANSWERED_CODES or _was_sent_before(getattr(error, "response", {})):
                 report.unanswered.update(batch)
@@ -462,7 +450,7 @@ def _backoff(attempt: int) -> float:
     return random.uniform(0, limit)  # spreads load, guards nothing
 
 
-def _request_code(error: ClientError | ConnectingError | HTTPClientError) -> str:
+def _request_code(error: ClientError | BotoCoreError) -> str:
     """The code of a request that failed as a whole; a broken connection counts as a server's error."""
     if not isinstance(error, ClientError):
         return "ServiceUnavailable"
@@ -482,7 +470,7 @@ def _patiently(call: Callable[[], T], limits: Limits) -> T:
     while True:
         try:
             return call()
-        except (ClientError, *_BROKEN_CONNECTIONS) as error:
+        except (ClientError, *BROKEN_CONNECTIONS) as error:
             delay = _backoff(attempt)
             may_pass = _request_code(error) in _RETRIED_REQUEST_CODES
             if not may_pass or attempt == _ROUND_LIMIT or not limits.may_retry_after(delay):

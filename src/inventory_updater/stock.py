@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime
 from decimal import (
     Context,
@@ -21,6 +21,8 @@ from decimal import (
 )
 from enum import StrEnum
 from typing import NamedTuple, TypeGuard
+
+from inventory_updater.values import value
 
 NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal])
 """The one context for quantities and money: what needs more than 38 digits raises instead of being rounded."""
@@ -65,7 +67,7 @@ class ItemKey(NamedTuple):
         return f"{self.sku} at {self.location_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Change:
     """A scheduled change as it stands in its item.
 
@@ -90,7 +92,7 @@ class Change:
         return stored
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rejection:
     """A change that could not be applied, and why; it can be put back (``changes.py retry``)."""
 
@@ -109,7 +111,7 @@ class Rejection:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settlement:
     """When a change was applied or superseded (by the clock), and when it had been due."""
 
@@ -120,7 +122,7 @@ class Settlement:
         return {"settled_at": self.settled_at, "effective_at": self.effective_at}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LastSet:
     """The last setting of one kind that was applied."""
 
@@ -131,7 +133,7 @@ class LastSet:
         return {"effective_at": self.effective_at, "change_id": self.change_id}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ItemChanges:
     """Everything an item knows of its changes; ``version`` guards it, since who writes it raises the version."""
 
@@ -148,7 +150,7 @@ class ItemChanges:
         return NUMBERS.add(self.version or ZERO, Decimal(1))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DerivedFigures:
     """What follows from an item's figures; ``stock_value`` only where there is a price."""
 
@@ -157,7 +159,7 @@ class DerivedFigures:
     stock_value: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Figures:
     """The figures of an item that changes act on, absent quantities read as 0."""
 
@@ -166,6 +168,15 @@ class Figures:
     safety_stock: Decimal = ZERO
     reorder_point: Decimal = ZERO
     unit_price: Decimal | None = None
+
+    def adjusted(self, quantity: Decimal) -> "Figures":
+        """The figures with ``quantity`` more on hand.
+
+        Raises:
+            decimal.DecimalException: where that needs more than 38 digits or leaves the range.
+        """
+        on_hand = NUMBERS.add(self.on_hand, quantity)
+        return Figures(on_hand, self.reserved, self.safety_stock, self.reorder_point, self.unit_price)
 
     def derive(self) -> DerivedFigures:
         """The derived figures, exact.
@@ -185,7 +196,7 @@ class Figures:
         return DerivedFigures(available, status, value)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StockItem:
     """One item of the inventory table; ``None`` stands for an attribute that is absent."""
 
@@ -207,7 +218,7 @@ class StockItem:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class InvalidItem:
     """An item that cannot be read as a stock item, and why."""
 
@@ -261,12 +272,12 @@ def read_changes(attributes: Attributes) -> ItemChanges:
     """
     return ItemChanges(
         pending={
-            change_id: _change(change_id, stored, f"pending_changes.{change_id}")
-            for change_id, stored in _map(attributes, "pending_changes").items()
+            change_id: _change(change_id, stored, path)
+            for change_id, stored, path in _entries(attributes, "pending_changes")
         },
         settled={
             change_id: Settlement(_time(stored, "settled_at", path), _time(stored, "effective_at", path))
-            for change_id, stored, path in _maps_in(attributes, "settled_changes")
+            for change_id, stored, path in _entries(attributes, "settled_changes")
         },
         rejected={
             change_id: Rejection(
@@ -276,11 +287,11 @@ def read_changes(attributes: Attributes) -> ItemChanges:
                 _time(stored, "rejected_at", path),
                 str(stored.get("job_id")),
             )
-            for change_id, stored, path in _maps_in(attributes, "rejected_changes")
+            for change_id, stored, path in _entries(attributes, "rejected_changes")
         },
         last_set={
             kind: LastSet(_time(stored, "effective_at", path), str(stored.get("change_id")))
-            for kind, stored, path in _maps_in(attributes, "last_set")
+            for kind, stored, path in _entries(attributes, "last_set")
         },
         next_change_at=_text(attributes, "next_change_at"),
         settled_before=_text(attributes, "settled_before"),
@@ -366,11 +377,11 @@ def _wrong_type(path: str, wanted: str) -> UnreadableAttributeError:
 
 def _number(attributes: Attributes, name: str) -> Decimal | None:
     value = attributes.get(name)
+    if isinstance(value, Decimal):
+        return value
     if value is None and name not in attributes:
         return None
-    if not isinstance(value, Decimal):
-        raise _wrong_type(name, "a number")
-    return value
+    raise _wrong_type(name, "a number")
 
 
 def _version(attributes: Attributes) -> Decimal | None:
@@ -384,28 +395,25 @@ def _version(attributes: Attributes) -> Decimal | None:
 
 def _text(attributes: Attributes, name: str) -> str | None:
     value = attributes.get(name)
+    if isinstance(value, str):
+        return value
     if value is None and name not in attributes:
         return None
-    if not isinstance(value, str):
-        raise _wrong_type(name, "text")
-    return value
+    raise _wrong_type(name, "text")
 
 
-def _map(attributes: Attributes, name: str) -> Mapping[str, object]:
-    value = attributes.get(name, {})
-    if not isinstance(value, dict):
+def _entries(attributes: Attributes, name: str) -> Sequence[tuple[str, Mapping[str, object], str]]:
+    """The entries of a map of maps, each with its path for messages."""
+    if name not in attributes:
+        return ()
+    entries = attributes[name]
+    if not isinstance(entries, dict):
         raise _wrong_type(name, "a map")
-    return value
-
-
-def _maps_in(attributes: Attributes, name: str) -> list[tuple[str, Mapping[str, object], str]]:
-    entries: list[tuple[str, Mapping[str, object], str]] = []
-    for entry_id, stored in _map(attributes, name).items():
-        path = f"{name}.{entry_id}"
+    paths = [(entry_id, stored, f"{name}.{entry_id}") for entry_id, stored in entries.items()]
+    for _, stored, path in paths:
         if not isinstance(stored, dict):
             raise _wrong_type(path, "a map")
-        entries.append((entry_id, stored, path))
-    return entries
+    return paths
 
 
 def _time(stored: Mapping[str, object], name: str, path: str) -> str:
@@ -415,9 +423,7 @@ def _time(stored: Mapping[str, object], name: str, path: str) -> str:
     return value
 
 
-def _change(change_id: str, stored: object, path: str) -> Change:
-    if not isinstance(stored, dict):
-        raise _wrong_type(path, "a map")
+def _change(change_id: str, stored: Mapping[str, object], path: str) -> Change:
     return Change(
         change_id,
         stored.get("kind"),

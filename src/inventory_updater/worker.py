@@ -139,6 +139,7 @@ class _Call:
         self._services = services
         self._run = run
         self._segment = segment
+        self._policy = settings.policy
         self._write_id = f"{run.job_id}/{segment.number}/{segment.call}"
         closing_seconds = min(_CLOSING_SECONDS, seconds_left() * _CLOSING_SHARE)
         self._seconds_left: Callable[[], float] = lambda: seconds_left() - closing_seconds
@@ -207,22 +208,22 @@ class _Call:
         return slowest_page_seconds * _RESERVE_PER_SLOWEST_PAGE
 
     def _decide(self, key: ItemKey, attributes: Attributes | None) -> Planned:
+        return self._decide_at(self._services.now(), key, attributes)
+
+    def _decide_at(self, now: str, key: ItemKey, attributes: Attributes | None) -> Planned:
         if attributes is None:
             return InvalidItem(key, "ITEM_DELETED", "the item was deleted while its changes were being applied")
         item = read_item(attributes)
         if isinstance(item, InvalidItem):
             return item
-        decision = plan(
+        return plan(
             item,
             as_of=self._run.as_of,
-            now=self._services.now(),
-            policy=self._services.settings.policy,
+            now=now,
+            policy=self._policy,
             job_id=self._run.job_id,
+            write_id=self._write_id,
         )
-        if not isinstance(decision, Plan):
-            return decision
-        signed = replace(decision.write, sets={**decision.write.sets, "last_write_id": self._write_id})
-        return replace(decision, write=signed)
 
     def _landed(self, decision: Planned, attributes: Attributes) -> bool:
         """Whether the item that a failed condition brought back is what this very decision made of it."""
@@ -237,10 +238,11 @@ class _Call:
 
     def _write(self, page: Page, writers: ThreadPoolExecutor) -> tuple[list[WriteResult[Planned]], Tally]:
         """Decide for every item of a page and write what was decided, in batches."""
+        now = self._services.now()
         decisions: dict[ItemKey, Planned] = {}
         for attributes in page.items:
             key = read_key(attributes)
-            decisions[key] = self._decide(key, attributes)
+            decisions[key] = self._decide_at(now, key, attributes)
         if self._run.dry_run:
             rehearsed = [
                 WriteResult(key, decision, written=isinstance(decision, Plan)) for key, decision in decisions.items()
@@ -279,12 +281,11 @@ class _Call:
                 raise _PageCutError(str(error)) from error
             raise
 
-    def _after(self, page: Page, results: Iterable[WriteResult[Planned]], tally: Tally, seconds: float) -> Segment:
+    def _after(self, page: Page, results: Sequence[WriteResult[Planned]], tally: Tally, seconds: float) -> Segment:
         """Record the page's failures and save the segment, its call closed where no time is left for another page."""
-        results = list(results)
         failures = [failure for result in results for failure in _failures_of(result)]
         recorded, recording_error = self._record(failures)
-        next_changes = {read_key(attributes): attributes.get("next_change_at") for attributes in page.items}
+        tally += _tally_of(results, page, self._run.as_of)
         tally += Tally(
             items_scanned=page.scanned,
             read_units=page.read_units,
@@ -292,8 +293,6 @@ class _Call:
             failures_recorded=recorded,
             failure_sum=failure_sum(failures),
         )
-        for result in results:
-            tally += _tally_of(result, next_changes.get(result.key), self._run.as_of)
         samples = self._samples(page, results) if self._run.dry_run else ()
         slowest = max(self._segment.slowest_page_seconds, seconds)
         is_done = page.cursor is None
@@ -367,25 +366,28 @@ def _failures_of(result: WriteResult[Planned]) -> list[Failure]:
             return []
 
 
-def _tally_of(result: WriteResult[Planned], next_change: object, as_of: str) -> Tally:
-    if result.code is not None or isinstance(result.decision, InvalidItem):
-        is_overdue = is_stored_time(next_change) and next_change <= as_of
-        return Tally(
-            items_failed=1,
-            items_with_work=1,
-            items_troubled=1,
-            oldest_overdue=str(next_change) if is_overdue else None,
-        )
-    if not isinstance(result.decision, Plan):
-        return Tally()
+def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str) -> Tally:
+    """What the results of a page add up to."""
+    failed = [result for result in results if result.code is not None or isinstance(result.decision, InvalidItem)]
+    written = [result.decision for result in results if result.code is None and isinstance(result.decision, Plan)]
+    troubled = sum(1 for decision in written if decision.rejected)
     return Tally(
-        items_updated=1,
-        items_with_work=1,
-        items_troubled=1 if result.decision.rejected else 0,
-        changes_applied=len(result.decision.applied),
-        changes_rejected=len(result.decision.rejected),
-        changes_superseded=len(result.decision.superseded),
+        items_updated=len(written),
+        items_failed=len(failed),
+        items_with_work=len(failed) + len(written),
+        items_troubled=len(failed) + troubled,
+        changes_applied=sum(len(decision.applied) for decision in written),
+        changes_rejected=sum(len(decision.rejected) for decision in written),
+        changes_superseded=sum(len(decision.superseded) for decision in written),
+        oldest_overdue=_oldest_overdue(failed, page, as_of) if failed else None,
     )
+
+
+def _oldest_overdue(failed: Iterable[WriteResult[Planned]], page: Page, as_of: str) -> str | None:
+    """The earliest due change of the items that failed."""
+    next_changes = {read_key(attributes): attributes.get("next_change_at") for attributes in page.items}
+    due = [next_changes.get(result.key) for result in failed]
+    return min((time for time in due if is_stored_time(time) and time <= as_of), default=None)
 
 
 def _peak_memory_megabytes() -> float:

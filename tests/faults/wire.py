@@ -13,8 +13,8 @@ import botocore.endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from inventory_updater import inventory_table
-from inventory_updater.inventory_table import client_config
+from inventory_updater import dynamodb_transport, inventory_table
+from inventory_updater.dynamodb_transport import dynamodb_client
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def hurried() -> Iterator[None]:
     quick = SimpleNamespace(time=time.time, sleep=lambda seconds: sleep(seconds / HURRY))
     with (
         mock.patch.object(botocore.endpoint, "time", quick),
+        mock.patch.object(dynamodb_transport, "time", quick),
         mock.patch.object(inventory_table, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
         mock.patch.object(inventory_table, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
     ):
@@ -71,7 +72,7 @@ class Engine:
 
     def client(self, write_concurrency: int) -> "DynamoDBClient":
         """A client as the function makes it."""
-        return self._session.client("dynamodb", endpoint_url=self.endpoint_url, config=client_config(write_concurrency))
+        return dynamodb_client(self._session, write_concurrency, self.endpoint_url)
 
     @contextlib.contextmanager
     def gated(self, gate: Gate, worker: Worker) -> Iterator["DynamoDBClient"]:

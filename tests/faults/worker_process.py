@@ -14,7 +14,8 @@ from typing import Any, cast
 import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
-from inventory_updater.inventory_table import InventoryTable, client_config
+from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.inventory_table import InventoryTable
 from inventory_updater.job_table import JobTable
 from inventory_updater.services import Services
 from inventory_updater.settings import Settings
@@ -29,9 +30,7 @@ def call(order: dict[str, Any]) -> bool | str:
     session = boto3.Session(
         aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
     )
-    client = session.client(
-        "dynamodb", endpoint_url=order["endpoint_url"], config=client_config(settings.write_concurrency)
-    )
+    client = dynamodb_client(session, settings.write_concurrency, order["endpoint_url"])
 
     def name_the_worker(request: AWSPreparedRequest, **_: Any) -> None:
         request.headers["X-Worker"] = order["name"]

@@ -17,7 +17,6 @@ from inventory_updater.inventory_table import (
     Page,
     WritePace,
     batched,
-    client_config,
     scan_request,
 )
 from inventory_updater.planning import Update
@@ -810,15 +809,3 @@ def test_what_is_not_there_is_decided_as_absent() -> None:
 def test_elements_are_batched_with_the_rest_in_the_last_batch() -> None:
     assert list(batched("abcde", 2)) == [("a", "b"), ("c", "d"), ("e",)]
     assert list(batched("", 2)) == []
-
-
-# The client
-
-
-def test_the_client_retries_within_bounds_and_has_a_connection_for_every_writer() -> None:
-    config = client_config(write_concurrency=8)
-
-    assert config.retries == {"mode": "standard", "total_max_attempts": 4}  # type: ignore[attr-defined]  # not in the stubs
-    assert config.max_pool_connections >= 8 + 1  # type: ignore[attr-defined]  # the reader needs one too
-    assert config.read_timeout * 4 <= 60  # type: ignore[attr-defined]
-    assert config.parameter_validation is False  # type: ignore[attr-defined]

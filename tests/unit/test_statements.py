@@ -1,35 +1,33 @@
 """Writes as PartiQL: the text never holds data, and its parameters are in the order of its question marks."""
 
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
+import botocore.session
+from botocore.serialize import create_serializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.attribute_values import from_attribute_values
 from inventory_updater.planning import GUARDED, Plan, Policy, Update, plan
 from inventory_updater.scheduling import Creation, Loading, Refusal, Scheduling, load, schedule
-from inventory_updater.statements import statement
+from inventory_updater.statements import Statement, batch_json, batch_request, statement
 from inventory_updater.stock import Change, Figures, ItemKey, StockItem, read_item
 from tests.builders import NOW, change, item, item_attributes, moment
 from tests.strategies import dynamodb_values, numbers, texts
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 TABLE = "inventory-test"
 MUG = ItemKey("mug", "DC1")
 
 
 def text_of(write: Update | Creation) -> str:
-    return statement(TABLE, write)["Statement"]
+    return statement(TABLE, write).text
 
 
 def parameters_of(write: Update | Creation) -> list[object]:
-    parameters = cast("list[AttributeValueTypeDef]", statement(TABLE, write)["Parameters"])
-    return [from_attribute_values({"value": value})["value"] for value in parameters]
+    return list(statement(TABLE, write).parameters)
 
 
 def update(
@@ -61,7 +59,11 @@ def test_an_update_without_a_guard_still_names_its_item() -> None:
 
 
 def test_a_failed_condition_brings_the_item_back() -> None:
-    assert statement(TABLE, update({"on_hand": Decimal(1)}))["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+    assert statement(TABLE, update({"on_hand": Decimal(1)})).to_request() == {
+        "Statement": 'UPDATE "inventory-test" SET "on_hand"=? WHERE "sku"=? AND "location_id"=?',
+        "Parameters": [{"N": "1"}, {"S": "mug"}, {"S": "DC1"}],
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def test_a_creation_inserts_the_key_and_every_attribute() -> None:
@@ -74,7 +76,26 @@ def test_a_creation_inserts_the_key_and_every_attribute() -> None:
 
 
 def test_an_insertion_asks_for_no_item_since_aws_brings_none_back() -> None:
-    assert set(statement(TABLE, Creation(MUG, {}))) == {"Statement", "Parameters"}
+    assert set(statement(TABLE, Creation(MUG, {})).to_request()) == {"Statement", "Parameters"}
+
+
+@given(st.lists(dynamodb_values, max_size=5), st.booleans())
+def test_a_batch_is_the_same_in_json_as_through_botocore(parameters: list[object], returns_item: bool) -> None:
+    batch = [
+        Statement('UPDATE "t" SET "\u00e9"=?', parameters, returns_item),
+        Statement("x", ['\u00fc\n"'], returns_item),
+    ]
+
+    sent = serialized("BatchExecuteStatement", batch_request(batch))
+
+    assert json.loads(batch_json(batch)) == json.loads(sent)
+
+
+def serialized(operation: str, request: Any) -> bytes:
+    """What botocore makes of a request."""
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    serializer = create_serializer("json", include_validation=False)
+    return cast("bytes", serializer.serialize_to_request(request, model.operation_model(operation))["body"])
 
 
 def test_a_whole_map_is_one_parameter() -> None:
