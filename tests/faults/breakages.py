@@ -7,7 +7,7 @@ knows of them.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from unittest import mock
@@ -18,6 +18,7 @@ from inventory_updater.job_table import JobTable
 from inventory_updater.planning import Plan, Update
 from inventory_updater.records import Lease, Segment
 from inventory_updater.stock import Attributes, ItemKey
+from tests.faults.findings import Finding
 
 Patches = list[Any]
 """Context managers that patch the product."""
@@ -179,25 +180,30 @@ def drop_rejected() -> Patches:
     return [mock.patch.object(planning, "_remembered_rejections", return_value={})]
 
 
-BREAKAGES: Final[Mapping[str, Callable[[], Patches]]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (
-        no_guard,
-        no_version,
-        only_version,
-        resend,
-        count_twice,
-        forget_landed,
-        no_renewal,
-        no_lease,
-        cursor_first,
-        endless_retry,
-        success_by_status,
-        keep_pending,
-        always_exact,
-        forget_settled,
-        drop_rejected,
-    )
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """A piece that is taken away, and what the campaign has to find then."""
+
+    patches: Callable[[], Patches]
+    finding: Finding
+
+
+BREAKAGES: Final[Mapping[str, Breakage]] = {
+    "no-guard": Breakage(no_guard, Finding.FOREIGN_WRITES_LOST),
+    "no-version": Breakage(no_version, Finding.LOST),
+    "only-version": Breakage(only_version, Finding.FOREIGN_WRITES_LOST),
+    "resend": Breakage(resend, Finding.FOREIGN_WRITES_LOST),
+    "count-twice": Breakage(count_twice, Finding.WRONG_TALLY),
+    "forget-landed": Breakage(forget_landed, Finding.WRONG_TALLY),
+    "no-renewal": Breakage(no_renewal, Finding.LEASE),
+    "no-lease": Breakage(no_lease, Finding.LEASE),
+    "cursor-first": Breakage(cursor_first, Finding.LOST),
+    "endless-retry": Breakage(endless_retry, Finding.ENDLESS_RETRY),
+    "success-by-status": Breakage(success_by_status, Finding.LOST),
+    "keep-pending": Breakage(keep_pending, Finding.APPLIED_TWICE),
+    "always-exact": Breakage(always_exact, Finding.WRONG_TALLY),
+    "forget-settled": Breakage(forget_settled, Finding.APPLIED_TWICE),
+    "drop-rejected": Breakage(drop_rejected, Finding.LOST),
 }
 
 
@@ -209,6 +215,6 @@ def broken(name: str | None) -> Iterator[None]:
         KeyError: where there is no such breakage.
     """
     with contextlib.ExitStack() as stack:
-        for patch in BREAKAGES[name]() if name else []:
+        for patch in BREAKAGES[name].patches() if name else []:
             stack.enter_context(patch)
         yield

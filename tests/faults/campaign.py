@@ -17,11 +17,14 @@ from typing import Any, Final
 
 from engine import CHECKOUT
 from tests.engines import private_dynamodb_local, private_ministack, reason_without_dynamodb_local
-from tests.faults.breakages import broken
+from tests.faults.breakages import BREAKAGES, broken
+from tests.faults.findings import Finding, Findings
 from tests.faults.gate import JOBS_THROTTLED, REQUEST_FAULTS, STATEMENT_FAULTS, UNPROCESSED, WorkerGone
 from tests.faults.model import Event
 from tests.faults.proxy import Nursery
-from tests.faults.rounds import FAULTS_BESIDE, FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS, SCENARIOS, Findings, Round
+from tests.faults.rounds import SCENARIOS, Round
+from tests.faults.small_shop import FAULTS_BESIDE
+from tests.faults.state_machine import FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS
 from tests.faults.wire import Engine, hurried
 
 BUILD: Final = CHECKOUT / "build"
@@ -75,6 +78,7 @@ class Campaign:
             "wrong_tallies": total.wrong_tallies,
             "inexact_tallies": total.inexact_tallies,
             "outcomes": dict(sorted(total.outcomes.items())),
+            "kinds": sorted(total.kinds),
             "problems": total.problems,
         }
 
@@ -101,6 +105,8 @@ class Campaign:
         ]
         if missing:
             lines.append(f"Faults that never hit: {', '.join(missing)}")
+        if self.total.kinds:
+            lines.append(f"Found: {', '.join(sorted(self.total.kinds))}")
         lines += [f"WRONG: {problem}" for problem in self.total.problems[:20]]
         return "\n".join(lines)
 
@@ -148,7 +154,7 @@ def run_campaign(
         running: engines to play on, in turn.
         seconds: how long to begin new rounds.
         seed: repeats a campaign; empty for a new one.
-        breakage: what to break in the product; the campaign ends with the first round that shows it.
+        breakage: what to break in the product; the campaign ends with the first round that finds what it leads to.
         history: where to write what happened, one JSON object a line.
         rounds_at_once: how many rounds are played at the same time.
         first_round, last_round: which rounds, to repeat some of them.
@@ -180,15 +186,16 @@ def run_campaign(
                 try:
                     found = round_.play()
                 except (Exception, WorkerGone) as error:  # noqa: BLE001  # said in the report, with the round that shows it
-                    found = round_.findings
+                    found = round_.shop.findings
+                    found.kinds |= {Finding.BROKEN_OFF, *round_.gate.found}
                     found.problems.append(f"round {number} ({scenario}) broke off: {type(error).__name__}: {error}")
                 finally:
-                    round_.close()
+                    round_.shop.close()
                 with lock:
                     campaign.add(found)
                     if writing is not None:
                         _write(writing, number, scenario, engine.name, round_.gate.history)
-                if breakage and not found.is_clean:
+                if breakage and BREAKAGES[breakage].finding in found.kinds:
                     stop.set()
 
         with ThreadPoolExecutor(rounds_at_once) as players:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
+from tests.faults.findings import Finding
 from tests.faults.model import Event, Key, Model
 
 BATCH: Final = "BatchExecuteStatement"
@@ -132,6 +133,7 @@ class Gate:
         self.injected: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.found: set[Finding] = set()
         self.in_doubt: set[str] = set()
         """Runs of which a worker died, was overtaken or was stopped: only their tally may be less than exact."""
         self.current_item: Callable[[Key], dict[str, Any] | None] = lambda _key: None
@@ -144,6 +146,12 @@ class Gate:
     def random(self, *names: object) -> random.Random:
         """The generator for one decision."""
         return random.Random("/".join([self._seed, *map(str, names)]))
+
+    def find(self, words: str, *kinds: Finding) -> None:
+        """Say what is wrong, and of which kinds it is."""
+        with self._lock:
+            self.problems.append(words)
+            self.found.update(kinds)
 
     def note(self, event: Event) -> None:
         """Write an event into the history, and let the model follow it."""
@@ -300,7 +308,7 @@ class Gate:
         faults: dict[Key, str] = {}
         for key in keys:
             if worker.throttles_for_good and self._nth(worker, f"sent {key}") > SENDS_A_CALL:
-                self.problems.append(f"{worker.name} sends {key} again and again")
+                self.find(f"{worker.name} sends {key} again and again", Finding.ENDLESS_RETRY)
                 worker.is_dead = True
                 raise WorkerGone
             if key in worker.throttles_for_good:

@@ -64,6 +64,7 @@ def test_a_broken_product_is_caught(ministack: Ministack, breakage: str) -> None
     campaign = run_campaign([engine], seconds=120.0, seed="make test", breakage=breakage, rounds_at_once=8)
 
     assert not campaign.total.is_clean
+    assert BREAKAGES[breakage].finding in campaign.total.kinds
 
 
 @pytest.mark.slow

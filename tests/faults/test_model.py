@@ -18,7 +18,10 @@ from hypothesis.stateful import (
 )
 
 from inventory_updater.stock import Change, ItemKey
-from tests.faults.rounds import TIMED_OUT, Job, Round, Spoilt, minute
+from tests.faults.findings import Spoilt
+from tests.faults.rounds import Round
+from tests.faults.small_shop import SmallShop, minute
+from tests.faults.state_machine import TIMED_OUT, Job, StateMachine
 from tests.faults.wire import Engine, hurried
 
 ITEMS = 6
@@ -43,12 +46,17 @@ class Shop(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 10**6))
     def open_the_shop(self, seed: int) -> None:
         self.round = Round(self.engine, None, f"hypothesis/{seed}", 0, "mixed")
-        self.round.put_items(ITEMS)
+        self.shop.put_items(ITEMS)
 
     @property
-    def shop(self) -> Round:
+    def shop(self) -> SmallShop:
         assert self.round is not None
-        return self.round
+        return self.round.shop
+
+    @property
+    def machine(self) -> StateMachine:
+        assert self.round is not None
+        return self.round.machine
 
     def name(self, what: str) -> str:
         self.names += 1
@@ -89,7 +97,7 @@ class Shop(RuleBasedStateMachine):
         self.shop.delete(self.key(number))
 
     def job(self, scope: str, at: int, **plans: Any) -> Job:
-        return self.shop.new_job(
+        return self.machine.new_job(
             scope, minute(at), rate=self.rate / 2, statement_rate=self.rate, beside=self.rate, **plans
         )
 
@@ -112,15 +120,16 @@ class Shop(RuleBasedStateMachine):
         self.drive(self.job("all", at))
 
     def drive(self, job: Job) -> None:
-        self.shop.drive(job)
+        assert self.round is not None
+        self.machine.drive(job)
         with contextlib.suppress(Spoilt):
-            self.shop.check(*([] if job.is_aborted else [job]))
+            self.round.audit.check(*([] if job.is_aborted else [job]))
 
     @invariant()
     def nothing_is_wrong(self) -> None:
         if self.round is not None:
             with contextlib.suppress(Spoilt):
-                self.shop.check()
+                self.round.audit.check()
             assert self.shop.gate.problems == []
             assert self.shop.findings.is_clean
 
@@ -128,7 +137,7 @@ class Shop(RuleBasedStateMachine):
         if self.round is not None:
             try:
                 with contextlib.suppress(Spoilt):
-                    self.shop.check_everything_is_settled()
+                    self.round.check_everything_is_settled()
                 assert self.shop.gate.problems == []
             finally:
                 self.shop.close()

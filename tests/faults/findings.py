@@ -1,0 +1,70 @@
+"""What rounds find: how much there was, what was wrong, and of which kind."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+
+class Finding(StrEnum):
+    """A promise that was not kept (docs/reliability.md)."""
+
+    LOST = "changes lost"
+    APPLIED_TWICE = "changes applied twice"
+    FOREIGN_WRITES_LOST = "foreign writes lost"
+    WRONG_TALLY = "wrong tally"
+    WRONG_FIGURES = "wrong derived figures"
+    NEVER_SETTLED = "job never settled"
+    LEASE = "lease taken, kept or ignored wrongly"
+    ENDLESS_RETRY = "retry without end"
+    NOT_TOLD = "people not told"
+    BROKEN_OFF = "failed without a fault"
+
+
+_COUNTS: Final = (
+    "rounds",
+    "runs",
+    "changes",
+    "lost",
+    "applied_twice",
+    "foreign_writes_lost",
+    "wrong_tallies",
+    "inexact_tallies",
+)
+
+
+@dataclass
+class Findings:
+    """What rounds have found, added up."""
+
+    rounds: int = 0
+    runs: int = 0
+    changes: int = 0
+    lost: int = 0
+    applied_twice: int = 0
+    foreign_writes_lost: int = 0
+    wrong_tallies: int = 0
+    inexact_tallies: int = 0
+    injected: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    kinds: set[Finding] = field(default_factory=set)
+
+    def add(self, other: "Findings") -> None:
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.injected += other.injected
+        self.hits += other.hits
+        self.outcomes += other.outcomes
+        self.problems += other.problems
+        self.kinds |= other.kinds
+
+    @property
+    def is_clean(self) -> bool:
+        wrong = (self.lost, self.applied_twice, self.foreign_writes_lost, self.wrong_tallies)
+        return not any(wrong) and not self.problems
+
+
+class Spoilt(Exception):
+    """Something is wrong in this round: what follows would only repeat it."""

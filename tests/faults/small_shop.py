@@ -1,0 +1,292 @@
+"""A small shop of its own for each round: its tables, its items, and everybody beside the jobs who writes to them."""
+
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
+from inventory_updater.inventory_table import InventoryTable, batched
+from inventory_updater.job_table import JobTable
+from inventory_updater.operations import RefusedError, UnfinishedError, cancel_changes, schedule_changes
+from inventory_updater.settings import Settings
+from inventory_updater.stock import Change, ItemKey, format_time
+from tests.engines import Tables, delete_tables, table_definition
+from tests.faults.findings import Finding, Findings
+from tests.faults.gate import Gate, Worker
+from tests.faults.model import Event, Key, derived_of
+from tests.faults.wire import Engine
+from tests.shop import Clock
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+SALE: Final = "sale beside the write"
+RESERVATION: Final = "reservation beside the write"
+DELETED: Final = "item deleted while planned"
+SCHEDULED: Final = "change scheduled while its item is written"
+CANCELLED: Final = "change cancelled while its item is written"
+FAULTS_BESIDE: Final = (SALE, RESERVATION, DELETED, SCHEDULED, CANCELLED)
+
+STEP_TRIES: Final = 8
+"""How often a step of a job, or of an operator, is tried; the last two times nothing disturbs it."""
+
+MINUTES: Final = 90
+
+
+def minute(number: int) -> str:
+    """The stored time of a minute of one trading day."""
+    return f"2026-03-02T{8 + number // 60:02}:{number % 60:02}:00.000000Z"
+
+
+class SmallShop:
+    """Two tables on an engine, the gate before them, and who trades there."""
+
+    def __init__(self, engine: Engine, seed: str, number: int, generator: random.Random) -> None:
+        self.random = generator
+        self.engine = engine
+        self.number = number
+        self.findings = Findings(rounds=1)
+        self.clock = Clock()
+        self.client = engine.calm
+        self.tables = _create_tables(self.client, f"{number}-{uuid.uuid4().hex[:12]}")
+        self.settings = Settings(
+            "faults",
+            self.tables.inventory,
+            self.tables.jobs,
+            segments=self.random.randint(1, 3),
+            page_size=self.random.randint(4, 25),
+            batch_size=self.random.randint(3, 25),
+            write_concurrency=self.random.randint(1, 3),
+            allow_negative_stock=self.random.random() < 0.3,
+            function_timeout_seconds=60,
+            alert_topic_arn="arn:aws:sns:eu-west-1:123456789012:alerts",
+            alert_repeat_hours=1,
+        )
+        self.gate = Gate(f"{seed}/{number}", self.settings.allow_negative_stock)
+        self.gate.current_item = self._stored
+        self.keys: list[Key] = []
+        self._ids = 0
+        self._id_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Take the tables away."""
+        delete_tables(self.client, self.tables)
+
+    def calm_jobs(self) -> JobTable:
+        return JobTable(self.client, self.tables.jobs, retention_days=30, clock=self.clock)
+
+    def put_items(self, count: int) -> None:
+        """Fill the shop."""
+        items: list[dict[str, Any]] = []
+        for number in range(count):
+            figures: dict[str, Decimal | None] = {
+                "on_hand": Decimal(self.random.randint(0, 200)) / 4,
+                "reserved": self._quantity(20),
+                "safety_stock": self._quantity(8),
+                "reorder_point": self._quantity(40),
+                "unit_price": self._quantity(30),
+            }
+            attributes: dict[str, Any] = {
+                name: value for name, value in {**figures, **derived_of(figures)}.items() if value is not None
+            }
+            # Some of the derived figures are not right: what other writers left behind.
+            if self.random.random() < 0.2:
+                attributes["available"] = Decimal(-1)
+            sku, location_id = f"sku-{number // 2:03}", f"DC{number % 2}"
+            attributes |= {"sku": sku, "location_id": location_id, "version": Decimal(self.random.randint(1, 9))}
+            items.append(attributes)
+            self.keys.append((sku, location_id))
+            event: Event = {
+                "event": "opening",
+                "item": [sku, location_id],
+                "attributes": {name: _text(value) for name, value in attributes.items()},
+            }
+            self.gate.note(event)
+        for batch in batched(items, 25):
+            requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(each)}} for each in batch]
+            self.client.batch_write_item(RequestItems={self.tables.inventory: requests})
+
+    def _quantity(self, limit: int) -> Decimal | None:
+        return None if self.random.random() < 0.25 else Decimal(self.random.randint(0, limit * 4)) / 4
+
+    def _stored(self, key: Key) -> dict[str, Any] | None:
+        answer = self.client.get_item(
+            TableName=self.tables.inventory,
+            Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}},
+            ConsistentRead=True,
+        )
+        return cast("dict[str, Any] | None", answer.get("Item"))
+
+    def stored_items(self) -> dict[Key, Mapping[str, Any]]:
+        """Every item as the engine holds it."""
+        found: dict[Key, Mapping[str, Any]] = {}
+        for page in self.client.get_paginator("scan").paginate(TableName=self.tables.inventory, ConsistentRead=True):
+            for item in page["Items"]:
+                attributes = from_attribute_values(item)
+                found[str(attributes["sku"]), str(attributes["location_id"])] = attributes
+        return found
+
+    # Other writers
+
+    def sell(self, key: Key, generator: random.Random) -> None:
+        """A sale at the till, which knows nothing of versions."""
+        self._foreign(key, "on_hand", -Decimal(generator.randint(1, 12)) / 4)
+
+    def reserve(self, key: Key, generator: random.Random) -> None:
+        """A reservation by the web shop, which knows nothing of versions."""
+        self._foreign(key, "reserved", Decimal(generator.randint(1, 8)) / 4)
+
+    def _foreign(self, key: Key, name: str, delta: Decimal) -> None:
+        def send() -> bool:
+            if key not in self.gate.model.items:
+                return False
+            self.client.update_item(
+                TableName=self.tables.inventory,
+                Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}},
+                UpdateExpression=f"ADD {name} :delta",
+                ExpressionAttributeValues={":delta": {"N": str(delta)}},
+            )
+            return True
+
+        self.gate.foreign(send, {"event": "foreign", "item": list(key), "deltas": {name: str(delta)}})
+
+    def delete(self, key: Key) -> None:
+        """Another writer takes an item off the range."""
+
+        def send() -> bool:
+            self.client.delete_item(
+                TableName=self.tables.inventory, Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}}
+            )
+            return True
+
+        self.gate.foreign(send, {"event": "deleted", "item": list(key)})
+
+    # Operators
+
+    def new_change(self, generator: random.Random, until: int = MINUTES) -> Change:
+        """A change that is due by that minute; a few make no sense."""
+        with self._id_lock:
+            self._ids += 1
+            change_id = f"c{self._ids:05}"
+        kind: object = generator.choice(["adjustment"] * 6 + ["count", "price", "reorder_point", "safety_stock"])
+        value: object = Decimal(generator.randint(-60, 80)) / 4
+        if kind != "adjustment" and generator.random() < 0.9:
+            value = abs(cast("Decimal", value))
+        if generator.random() < 0.03:
+            kind = "theft"
+        if generator.random() < 0.03:
+            value = None
+        return Change(change_id, kind, value, minute(generator.randrange(until)))
+
+    def schedule(self, name: str, changes: list[tuple[ItemKey, Change]], rate: float) -> None:
+        """Send a file of changes, again and again until it is in."""
+        wanted: dict[Key, dict[str, Any]] = {}
+        for key, change in changes:
+            value = None if change.value is None else str(change.value)
+            wanted.setdefault((key.sku, key.location_id), {})[change.change_id] = {
+                "kind": change.kind,
+                "value": value,
+                "effective_at": change.effective_at,
+            }
+
+        def intent(key: Key) -> Event:
+            return {"event": "schedule", "item": list(key), "changes": wanted[key]}
+
+        def send(inventory: InventoryTable) -> None:
+            present = [(key, change) for key, change in changes if (key.sku, key.location_id) in self.gate.model.items]
+            schedule_changes(inventory, present, self._now, allow_old=True)
+
+        self._operate(name, intent, send, rate)
+        self.findings.changes += sum(len(each) for each in wanted.values())
+
+    def cancel(self, name: str, key: Key, ids: list[str], rate: float) -> None:
+        """Take changes back."""
+
+        def intent(item: Key) -> Event:
+            return {"event": "cancel", "item": list(item), "ids": ids}
+
+        self._operate(
+            name, intent, lambda inventory: cancel_changes(inventory, ids, self._now, key=ItemKey(*key)), rate
+        )
+
+    def _operate(
+        self, name: str, intent: Callable[[Key], Event], send: Callable[[InventoryTable], object], rate: float
+    ) -> None:
+        for attempt in range(STEP_TRIES):
+            is_calm = attempt >= STEP_TRIES - 2
+            worker = Worker(f"{name}/{attempt}", intent=intent)
+            worker.rate, worker.statement_rate = (0.0, 0.0) if is_calm else (rate, rate)
+            try:
+                with self.engine.gated(self.gate, worker) as client:
+                    send(InventoryTable(client, self.tables.inventory))
+                return
+            except RefusedError:
+                return  # what was to be cancelled is no longer pending
+            except UnfinishedError:
+                continue
+            except Exception as error:  # noqa: BLE001  # an operator does the same again, whatever it was
+                if is_calm:
+                    self.gate.find(f"{name} failed without a fault: {error!r}", Finding.BROKEN_OFF)
+
+    def _now(self) -> str:
+        return format_time(self.clock())
+
+    # While an item is written
+
+    def beside(self, rate: float) -> Callable[[Worker, Key], None]:
+        def interfere(worker: Worker, key: Key) -> None:
+            generator = self.gate.random(worker.name, "beside", key, worker.asked[f"beside {key}"])
+            worker.asked[f"beside {key}"] += 1
+            if generator.random() >= rate:
+                return
+            fault = generator.choice([SALE, SALE, RESERVATION, SCHEDULED, SCHEDULED, CANCELLED, CANCELLED, DELETED])
+            if fault == DELETED and generator.random() < 0.7:
+                fault = SALE
+            name = f"{worker.name}/beside/{key}"
+            item = self.gate.model.items.get(key)
+            if item is None:
+                return
+            if fault == CANCELLED and not item.pending:
+                fault = SCHEDULED
+            self.gate.inject(fault, worker.name, items=[list(key)])
+            match fault:
+                case "sale beside the write":
+                    self.sell(key, generator)
+                case "reservation beside the write":
+                    self.reserve(key, generator)
+                case "item deleted while planned":
+                    self.delete(key)
+                case "change cancelled while its item is written":
+                    pending = sorted(item.pending)
+                    if pending:
+                        self.cancel(name, key, [generator.choice(pending)], 0.0)
+                case _:
+                    self.schedule(name, [(ItemKey(*key), self.new_change(generator, 2 * MINUTES))], 0.0)
+
+        return interfere
+
+
+@cache
+def _definitions() -> str:
+    """What CreateTable takes for both tables, as JSON; reading the template takes a second."""
+    return json.dumps([table_definition(name, "faults-SUFFIX") for name in ("InventoryTable", "JobsTable")])
+
+
+def _create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
+    inventory, jobs = json.loads(_definitions().replace("SUFFIX", suffix))
+    for definition in (inventory, jobs):
+        client.create_table(**definition)
+    for definition in (inventory, jobs):
+        while client.describe_table(TableName=definition["TableName"])["Table"]["TableStatus"] != "ACTIVE":
+            time.sleep(0.05)
+    return Tables(inventory["TableName"], jobs["TableName"])
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Decimal) else value
