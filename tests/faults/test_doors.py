@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from inventory_updater import handler
 from inventory_updater.attribute_values import to_attribute_values
 from inventory_updater.csv_format import CsvError, read_changes, read_stock
-from inventory_updater.job import BadRequestError, open_job
+from inventory_updater.job import BadRequestError, close_job, open_job
 from inventory_updater.records import JobStatus
 from inventory_updater.settings import Settings, SettingsError
 from inventory_updater.worker import UnknownJobError, update_segment
@@ -143,7 +144,7 @@ def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.Monk
     assert shop.item()["on_hand"] == 7
 
 
-def test_a_foreign_cursor_in_the_record_fails_the_segment_and_writes_nothing(shop: Shop) -> None:
+def test_a_foreign_cursor_in_the_record_fails_the_job_by_name_and_writes_nothing(shop: Shop) -> None:
     shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
     request = shop.request()
     open_job(shop.services, request)
@@ -158,9 +159,13 @@ def test_a_foreign_cursor_in_the_record_fails_the_segment_and_writes_nothing(sho
     )
     before = shop.items()
 
-    with contextlib.suppress(ClientError, KeyError):
+    with pytest.raises(ClientError, match=r"(?i)ValidationException.* start(ing)? key"):
         update_segment(shop.services, request.job_id, segment.number)
     assert shop.items() == before
+    assert close_job(shop.services, request) is JobStatus.FAILED
+    run = shop.services.jobs.run(request.job_id)
+    assert run is not None
+    assert re.match(r"segment 0: .* start(ing)? key", run.error or "", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("segment", [-1, 1, 40, 10**30])
