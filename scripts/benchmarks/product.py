@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 import boto3
-from botocore.config import Config
 
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF
-from inventory_updater.handler import make_services
+from inventory_updater.dynamodb_transport import botocore_client
+from inventory_updater.handler import make_services, spare_garbage_collector
 from inventory_updater.inventory_table import InventoryTable
 from inventory_updater.job import JobRequest, run_job
 from inventory_updater.services import Services
@@ -36,13 +36,14 @@ def product_on_botocore(orders: Sequence[Order]) -> Peer:
 
     def wired(order: Order) -> Services:
         services = _services(session, order)
-        client = session.client("dynamodb", config=_client_config(services.settings.write_concurrency))
+        client = botocore_client(session, services.settings.write_concurrency)
         return replace(services, inventory=InventoryTable(client, order.inventory))
 
     return _peer({order.inventory: wired(order) for order in orders})
 
 
 def _peer(services: Mapping[str, Services]) -> Peer:
+    spare_garbage_collector()
     return lambda order: _run(services[order.inventory], order)
 
 
@@ -59,13 +60,3 @@ def _run(services: Services, order: Order) -> Outcome:
     if run.status != "SUCCEEDED":
         raise RuntimeError(f"the job ended {run.status}: {run.error}")
     return Outcome(tally.items_scanned, tally.items_updated, float(tally.read_units), float(tally.write_units))
-
-
-def _client_config(write_concurrency: int) -> Config:
-    return Config(
-        retries={"mode": "standard", "total_max_attempts": 4},
-        connect_timeout=3,
-        read_timeout=10,
-        max_pool_connections=write_concurrency + 2,
-        parameter_validation=False,
-    )
