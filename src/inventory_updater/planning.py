@@ -6,7 +6,7 @@ In the timeline of one item, ``a`` are adjustments, ``C`` is a count::
     a1 and a2 were seen by the count, whether they arrive before or after it was applied; a3 was not.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, DecimalException
@@ -55,8 +55,27 @@ GUARDED: Final = (
 )
 """The attributes that a plan reads, maps excepted: a write holds only if all of them still hold."""
 
-_OF_CHANGES: Final = ("next_change_at", "settled_before", "version")
-_guarded: Final = attrgetter(*(f"changes.{name}" if name in _OF_CHANGES else name for name in GUARDED))
+_PLANNED: Final = (
+    "on_hand",
+    "safety_stock",
+    "reorder_point",
+    "unit_price",
+    "available",
+    "stock_status",
+    "stock_value",
+    "next_change_at",
+)
+"""The attributes that a plan sets, or removes, where they are not as they should be; maps excepted."""
+
+
+def _getter(names: Iterable[str]) -> Callable[[StockItem], tuple[object, ...]]:
+    """Reads the attributes of an item by these names, wherever its value keeps them."""
+    of_changes = ("next_change_at", "settled_before", "version")
+    return attrgetter(*(f"changes.{name}" if name in of_changes else name for name in names))
+
+
+_guarded: Final = _getter(GUARDED)
+_planned: Final = _getter(_PLANNED)
 
 # As plain text: a member of an enumeration is many times slower to compare and to look up.
 _ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
@@ -253,21 +272,22 @@ def _differences(
     item: StockItem, figures: Figures, derived: DerivedFigures, next_change: str | None
 ) -> tuple[dict[str, object], tuple[str, ...]]:
     """What to set and what to remove so that the item is as it should be; a quantity of 0 may stay absent."""
-    safety_stock = figures.safety_stock if item.safety_stock is not None else figures.safety_stock or None
-    reorder_point = figures.reorder_point if item.reorder_point is not None else figures.reorder_point or None
-    stored_and_wanted: tuple[tuple[str, object, object], ...] = (
-        ("on_hand", item.on_hand, figures.on_hand),
-        ("safety_stock", item.safety_stock, safety_stock),
-        ("reorder_point", item.reorder_point, reorder_point),
-        ("unit_price", item.unit_price, figures.unit_price),
-        ("available", item.available, derived.available),
-        ("stock_status", item.stock_status, derived.stock_status.value),
-        ("stock_value", item.stock_value, derived.stock_value),
-        ("next_change_at", item.changes.next_change_at, next_change),
+    wanted = (
+        figures.on_hand,
+        figures.safety_stock if item.safety_stock is not None else figures.safety_stock or None,
+        figures.reorder_point if item.reorder_point is not None else figures.reorder_point or None,
+        figures.unit_price,
+        derived.available,
+        derived.stock_status.value,
+        derived.stock_value,
+        next_change,
     )
-    differing = {name: wanted for name, stored, wanted in stored_and_wanted if wanted != stored}
-    sets = {name: wanted for name, wanted in differing.items() if wanted is not None}
-    return sets, tuple(name for name in differing if name not in sets)
+    stored = _planned(item)
+    if wanted == stored:
+        return {}, ()
+    differing = [(name, new) for name, new, old in zip(_PLANNED, wanted, stored, strict=True) if new != old]
+    sets: dict[str, object] = {name: new for name, new in differing if new is not None}
+    return sets, tuple([name for name, new in differing if new is None])
 
 
 def _remembered_settlements(
