@@ -14,11 +14,11 @@ from typing import Final
 
 from benchmarks import comparisons
 from benchmarks.comparisons import Effort
-from benchmarks.engine_places import REAL_ENGINES, NotHere, real_place
+from benchmarks.engine_places import REAL_ENGINES, NotHere, growth_place, real_place
 from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
-from benchmarks.report import limits_table, tables, told, with_tables
+from benchmarks.report import goals_table, limits_table, tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
 from benchmarks.write_units import reported_write_units
 from engine import CHECKOUT
@@ -32,7 +32,7 @@ DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
 
 QUICK: Final = Effort()
-FULL: Final = replace(QUICK, items=100_000, real_items=10_000, sweep_items=20_000)
+FULL: Final = replace(QUICK, items=100_000, real_items=10_000, sweep_items=20_000, real_stored=QUICK.stored)
 
 ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], list[Entry]]]] = {
     "end_to_end": comparisons.end_to_end,
@@ -41,7 +41,11 @@ ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], li
     "growth_item_size": comparisons.growth_of_item_size,
     "settings": comparisons.settings_of_the_product,
 }
-COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, *REAL_ENGINES)
+GROWTH_ENGINE: Final = "dynamodb-local"
+"""Only its read units go by what was read."""
+GROWTH_ON_IT: Final = f"{GROWTH_ENGINE}-growth"
+
+COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, *REAL_ENGINES, GROWTH_ON_IT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -145,6 +149,13 @@ def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
                 yield comparisons.on_a_real_engine(real, effort, _say)
         except NotHere as reason:
             _say(f"{engine} is left out: {reason}")
+    if GROWTH_ON_IT in wanted:
+        _say(f"{GROWTH_ON_IT} ...")
+        try:
+            with growth_place(GROWTH_ENGINE, effort.real_stored, effort.due, _say) as growing:
+                yield comparisons.growth_of_a_real_table(growing, effort, _say)
+        except NotHere as reason:
+            _say(f"{GROWTH_ON_IT} is left out: {reason}")
 
 
 def _write_document(results: Path) -> int:
@@ -155,7 +166,12 @@ def _write_document(results: Path) -> int:
 
     machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
     document = DOCUMENT.read_text(encoding="utf-8")
-    texts = {"machine": f"Machine: {machines}.", "limits": limits_table(entries)} | tables(entries)
+    texts = {
+        "machine": f"Machine: {machines}.",
+        "goals": goals_table(entries),
+        "limits": limits_table(entries),
+        **tables(entries),
+    }
     DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")
     draw(entries, PLOT)
     _say(f"{DOCUMENT} and {PLOT} written")

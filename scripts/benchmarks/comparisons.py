@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.engine_places import RealPlace
+from benchmarks.engine_places import GrowthPlace, RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
 from benchmarks.one_run import Measurement, RunSpec
@@ -31,7 +31,8 @@ class Effort:
     Attributes:
         rounds: how often each run is repeated.
         items: for the peers on the instant server; ``real_items``: on the real engines.
-        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due.
+        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due, and
+            ``real_stored`` on a real engine.
         padding: bytes that make an item larger.
         segments, batch_sizes: settings of the product.
         sweep_items: how many items those three have.
@@ -43,6 +44,7 @@ class Effort:
     growth: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     stored: Sequence[int] = (10_000, 100_000, 1_000_000)
     due: int = 1_000
+    real_stored: Sequence[int] = (10_000, 100_000)
     padding: Sequence[int] = (0, 1_600, 5_600, 19_600)
     segments: Sequence[int] = (1, 2, 4, 8)
     batch_sizes: Sequence[int] = (1, 5, 10, 25)
@@ -86,6 +88,15 @@ def growth_of_table(place: Place, effort: Effort, progress: Progress) -> list[En
     return _sweep("growth_due", place, orders, effort, progress)
 
 
+def growth_of_a_real_table(growing: GrowthPlace, effort: Effort, progress: Progress) -> list[Entry]:
+    """The same on an engine that stores every item and keeps the index itself."""
+    specs = {
+        case: RunSpec(PRODUCT, growing.warm_up, order, engine_pid=growing.place.pid)
+        for case, order in growing.orders.items()
+    }
+    return _growth("growth_due", growing.place, specs, effort, progress)
+
+
 def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
     """Larger and larger items."""
     shelves = {padding: Shelf(effort.sweep_items, effort.sweep_items, padding) for padding in effort.padding}
@@ -109,6 +120,12 @@ def _sweep(
 ) -> list[Entry]:
     """The product alone, once for each order."""
     specs = {case: _spec(place, PRODUCT, order) for case, order in orders.items()}
+    return _growth(comparison, place, specs, effort, progress)
+
+
+def _growth(
+    comparison: str, place: Place, specs: Mapping[str, RunSpec], effort: Effort, progress: Progress
+) -> list[Entry]:
     measured: Mapping[str, Sequence[Measurement]] = interleaved(place, specs, effort.rounds, progress)
     return [
         entry
@@ -119,4 +136,4 @@ def _sweep(
 
 def _spec(place: Place, peer: str, order: Order) -> RunSpec:
     warm_up = Order(WARM_UP.table_name, scope=order.scope, settings=order.settings)
-    return RunSpec(peer, warm_up, order, place.has_counts)
+    return RunSpec(peer, warm_up, order, place.has_counts, place.pid)

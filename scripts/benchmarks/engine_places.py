@@ -5,9 +5,9 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.expressions import decide
-from benchmarks.measuring import Place, RunFailed, environment_of, with_modules
+from benchmarks.measuring import Place, Progress, RunFailed, end, environment_of, with_modules
 from benchmarks.peers import Order
 from benchmarks.shelves import Shelf
 from engine import CHECKOUT, REGION
@@ -83,7 +83,6 @@ def real_place(engine: str, items: int) -> Iterator[RealPlace]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
@@ -91,9 +90,55 @@ def real_place(engine: str, items: int) -> Iterator[RealPlace]:
                 raise RunFailed(f"{engine} did not start")
             yield _place(engine, json.loads(line), Shelf(items, items))
         finally:
-            process.stdin.close()
-            process.wait(timeout=60)
-            process.stdout.close()
+            end(process)
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthPlace:
+    """A real engine with a table for each size, every one of them with the same items that are due."""
+
+    place: Place
+    orders: Mapping[str, Order]
+    warm_up: Order
+
+
+@contextlib.contextmanager
+def growth_place(engine: str, sizes: Sequence[int], due: int, progress: Progress) -> Iterator[GrowthPlace]:
+    """A real engine with tables of so many items, of each of which the first ``due`` are due.
+
+    Raises:
+        NotHere, RunFailed: as ``real_place`` does.
+    """
+    with real_place(engine, due) as real:
+        orders = {}
+        for size in sizes:
+            progress(f"  {engine}: loading {size:,} items")
+            table = f"{real.order.inventory}-{size}"
+            _create_like(real.client, real.order.inventory, table)
+            put_shelf(real.client, table, Shelf(size, 0), range(due, size))
+            orders[f"{size:,} items"] = Order(table, real.order.jobs, scope="due")
+
+        def restore() -> None:
+            real.place.restore()
+            for order in orders.values():
+                put_shelf(real.client, order.inventory, real.shelf)
+
+        yield GrowthPlace(replace(real.place, restore=restore), orders, replace(real.warm_up, scope="due"))
+
+
+def _create_like(client: "DynamoDBClient", pattern: str, name: str) -> None:
+    described: Any = client.describe_table(TableName=pattern)["Table"]
+    indexes = [
+        {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+        for index in described["GlobalSecondaryIndexes"]
+    ]
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=described["AttributeDefinitions"],
+        KeySchema=described["KeySchema"],
+        GlobalSecondaryIndexes=indexes,  # type: ignore[arg-type]  # as it was described
+    )
 
 
 def _place(engine: str, hosted: Mapping[str, Any], shelf: Shelf) -> RealPlace:
@@ -117,17 +162,17 @@ def _place(engine: str, hosted: Mapping[str, Any], shelf: Shelf) -> RealPlace:
     )
 
 
-def put_shelf(client: "DynamoDBClient", table: str, shelf: Shelf) -> None:
-    """Put every item of a shelf into a table, as it is before anything was updated."""
+def put_shelf(client: "DynamoDBClient", table: str, shelf: Shelf, numbers: Iterable[int] | None = None) -> None:
+    """Put the items of a shelf, all or those with these ``numbers``, into a table, as they are before any update."""
 
-    def put(numbers: tuple[int, ...]) -> None:
-        requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(shelf.item(number))}} for number in numbers]
+    def put(batch: tuple[int, ...]) -> None:
+        requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(shelf.item(number))}} for number in batch]
         while requests:
             answer = client.batch_write_item(RequestItems={table: requests})
             requests = list(answer.get("UnprocessedItems", {}).get(table, []))
 
     with ThreadPoolExecutor(_WRITERS) as executor:
-        for _ in executor.map(put, batched(range(shelf.stored), _BATCH)):
+        for _ in executor.map(put, batched(range(shelf.stored) if numbers is None else numbers, _BATCH)):
             pass
 
 

@@ -89,7 +89,7 @@ def write_units(table_name: str) -> int:
     return -(-size // _WRITE_UNIT)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def scan_answer(body: bytes) -> bytes:
     """A page of a scan of a shelf or of its sparse index."""
     request = json.loads(body)

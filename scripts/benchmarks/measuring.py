@@ -50,7 +50,6 @@ def instant_place() -> Iterator[Place]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         port = process.stdout.readline().strip()
@@ -58,9 +57,19 @@ def instant_place() -> Iterator[Place]:
             raise RunFailed("the instant server did not start")
         yield Place("instant", environment_of(int(port)), process.pid, has_counts=True)
     finally:
-        process.stdin.close()
-        process.wait(timeout=10)
-        process.stdout.close()
+        end(process)
+
+
+def end(process: "subprocess.Popen[str]", seconds: float = 60.0) -> None:
+    """End a process that serves as long as its standard input is open."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def environment_of(port: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from benchmarks.figures import Entry
+from benchmarks.goals import goals
 from benchmarks.peers import FLOOR, LOOP, PRODUCT
 
 WRITE_UNITS_QUOTA: Final = 40_000
@@ -49,6 +50,8 @@ def told(entries: Iterable[Entry]) -> str:
     for section, table in tables(entries).items():
         comparison, engine = section.split(":")
         parts += [f"{TITLES[comparison]} ({engine})", table]
+    if goals(entries):
+        parts += ["What it has to show", goals_table(entries)]
     return "\n\n".join(parts)
 
 
@@ -90,6 +93,15 @@ def growth_table(entries: Sequence[Entry]) -> str:
         for case, row in rows.items()
     ]
     return _table(["", *(GROWTH_COLUMNS[unit] for unit in columns)], body)
+
+
+def goals_table(entries: Iterable[Entry]) -> str:
+    """What has to be shown, what was found, and whether that is enough."""
+    return _table(
+        ["to be shown", "found", ""],
+        [[goal.wanted, goal.found, "met" if goal.is_met else "**missed**"] for goal in goals(entries)],
+        numbers=False,
+    )
 
 
 def limits_table(entries: Iterable[Entry]) -> str:
@@ -151,6 +163,6 @@ def _number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *body]
+def _table(head: Sequence[str], body: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
+    lines = [head, ["---", *("---:" if numbers else "---" for _ in head[1:])], *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -62,8 +62,10 @@ def test_a_table_without_a_place_is_an_error() -> None:
     "section",
     [
         "machine",
+        "goals",
         "limits",
         *(f"end_to_end:{engine}" for engine in ("instant", "ministack", "dynamodb-local")),
+        "growth_due:dynamodb-local",
         *(f"write_units:{engine}" for engine in ("ministack", "dynamodb-local")),
         *(f"{comparison}:instant" for comparison in ("floor", "growth_items", "growth_due", "growth_item_size")),
         *(f"{comparison}:instant" for comparison in ("growth_segments", "growth_batch_size")),
