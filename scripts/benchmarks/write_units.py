@@ -22,7 +22,9 @@ def reported_write_units(place: RealPlace) -> list[Entry]:
     place.place.restore()
     single = [client.update_item(**request, **wanted).get("ConsumedCapacity", {}) for request in requests]
     place.place.restore()
-    batch = client.batch_execute_statement(Statements=[statement(table, update) for update in updates], **wanted)
+    batch = client.batch_execute_statement(
+        Statements=[statement(table, update).to_request() for update in updates], **wanted
+    )
     place.place.restore()
     # One at a time: of several DynamoDB Local reports one item's.
     transactions = [
