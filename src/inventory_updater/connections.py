@@ -78,9 +78,11 @@ class Connections:
 
     def _new_one(self) -> "_Connection":
         try:
-            plain = socket.create_connection((self._host, self._port), self._connect_timeout)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._host)
+            connection = socket.create_connection((self._host, self._port), self._connect_timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                # What fails to be wrapped is closed.
+                connection = self._tls.wrap_socket(connection, server_hostname=self._host)
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=self._url, error=error) from error
         except OSError as error:
