@@ -36,6 +36,17 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
 REFUSE_LINK = @if [ -L $(@D) ]; then \
   echo "$(@D) is a symbolic link, and setting it up would empty the directory behind it: remove the link first." >&2; \
   exit 1; fi
+# The package is used from the checkout: a .pth file makes every Python of a virtual environment find it.
+USE_CHECKOUT = @echo "$(CURDIR)/src" \
+  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
+define MAKE_VENV_BESIDE
+$(REFUSE_LINK)
+@echo "Setting up $(@D) ..."
+@$(BIN)/python -m venv --clear $(@D)
+@$(@D)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement $<
+$(USE_CHECKOUT)
+@touch $@
+endef
 
 ifeq ($(STOCK)$(CHANGES),)
   RUN_STOCK := build/sample/stock.csv
@@ -52,7 +63,6 @@ help:  ## List the targets
 .PHONY: setup
 setup: $(READY)  ## Make .venv with everything the other targets need
 
-# The package is used from the checkout: a .pth file makes every Python of .venv find it.
 $(READY): requirements/dev.txt
 	$(REFUSE_LINK)
 	@python=""; \
@@ -68,8 +78,7 @@ $(READY): requirements/dev.txt
 	echo "Setting up .venv with $$($$python --version) ..."; \
 	$$python -m venv --clear .venv
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement requirements/dev.txt
-	@echo "$(CURDIR)/src" \
-	  > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
+	$(USE_CHECKOUT)
 	@touch $@
 
 .PHONY: run
@@ -124,14 +133,7 @@ dynamodb-local:
 # taskcat pins packages that others need in later releases: it lives in a virtual environment of its own. It runs the same
 # package as .venv does, and an embedded engine of its own.
 .venv-taskcat/.ready: requirements/taskcat.txt | setup
-	$(REFUSE_LINK)
-	@echo "Setting up .venv-taskcat ..."
-	@$(BIN)/python -m venv --clear .venv-taskcat
-	@.venv-taskcat/bin/python -m pip --quiet --disable-pip-version-check install \
-	  --require-hashes --requirement requirements/taskcat.txt
-	@echo "$(CURDIR)/src" \
-	  > "$$(.venv-taskcat/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
-	@touch $@
+	$(MAKE_VENV_BESIDE)
 
 # The tests can do without it, saying so.
 .PHONY: taskcat-setup
@@ -148,13 +150,7 @@ taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, an
 
 # aiobotocore pins botocore: every peer and the product run in a virtual environment of their own, on the same botocore.
 .venv-bench/.ready: requirements/bench.txt | setup
-	@echo "Setting up .venv-bench ..."
-	@$(BIN)/python -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install \
-	  --require-hashes --requirement requirements/bench.txt
-	@echo "$(CURDIR)/src" \
-	  > "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/inventory_updater.pth"
-	@touch $@
+	$(MAKE_VENV_BESIDE)
 
 .PHONY: bench
 bench: dynamodb-local .venv-bench/.ready  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
@@ -170,12 +166,7 @@ bench-docs: .venv-bench/.ready  ## Put what the benchmarks have measured into do
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | setup
-	$(REFUSE_LINK)
-	@echo "Setting up .venv-checkov ..."
-	@$(BIN)/python -m venv --clear .venv-checkov
-	@.venv-checkov/bin/python -m pip --quiet --disable-pip-version-check install \
-	  --require-hashes --requirement requirements/checkov.txt
-	@touch $@
+	$(MAKE_VENV_BESIDE)
 
 .PHONY: lint
 lint: setup .venv-checkov/.ready  ## Check template, code, types, layers and YAML

@@ -188,14 +188,7 @@ class JobTable:
 
     def segments(self, job_id: str, count: int) -> list[Segment]:
         """All segments of a job, fresh ones included."""
-        request: QueryInputTypeDef = {
-            "TableName": self.name,
-            "KeyConditionExpression": "job_id = :job AND begins_with(#record, :prefix)",
-            "ExpressionAttributeNames": {"#record": "record"},
-            "ExpressionAttributeValues": {":job": {"S": job_id}, ":prefix": {"S": "SEGMENT#"}},
-            "ConsistentRead": True,
-        }
-        begun = {segment.number: segment for segment in map(_to_segment, self._query(request))}
+        begun = {segment.number: segment for segment in map(_to_segment, self._records(job_id, "SEGMENT#"))}
         return [begun.get(number, Segment(job_id, number)) for number in range(count)]
 
     def begin_call(self, job_id: str, number: int) -> Segment:
@@ -298,14 +291,7 @@ class JobTable:
 
     def failures(self, job_id: str) -> Iterator[Failure]:
         """The recorded failures of a job, at most 1,000."""
-        request: QueryInputTypeDef = {
-            "TableName": self.name,
-            "KeyConditionExpression": "job_id = :job AND begins_with(#record, :prefix)",
-            "ExpressionAttributeNames": {"#record": "record"},
-            "ExpressionAttributeValues": {":job": {"S": job_id}, ":prefix": {"S": "FAILURE#"}},
-            "ConsistentRead": True,
-        }
-        for stored in self._query(request):
+        for stored in self._records(job_id, "FAILURE#"):
             yield Failure(
                 str(stored["sku"]),
                 str(stored["location_id"]),
@@ -340,6 +326,17 @@ class JobTable:
         key = to_attribute_values({"job_id": job_id, "record": record})
         answer = self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
         return from_attribute_values(answer["Item"]) if "Item" in answer else None
+
+    def _records(self, job_id: str, prefix: str) -> Iterator[Attributes]:
+        """The records of a job whose names begin with ``prefix``, as they are now."""
+        request: QueryInputTypeDef = {
+            "TableName": self.name,
+            "KeyConditionExpression": "job_id = :job AND begins_with(#record, :prefix)",
+            "ExpressionAttributeNames": {"#record": "record"},
+            "ExpressionAttributeValues": {":job": {"S": job_id}, ":prefix": {"S": prefix}},
+            "ConsistentRead": True,
+        }
+        return self._query(request)
 
     def _query(self, request: "QueryInputTypeDef") -> Iterator[Attributes]:
         while True:
