@@ -94,6 +94,8 @@ def growth_of_a_real_table(growing: GrowthPlace, effort: Effort, progress: Progr
         case: RunSpec(PRODUCT, growing.warm_up, order, engine_pid=growing.place.pid)
         for case, order in growing.orders.items()
     }
+    progress("  a round that warms the engine up")
+    interleaved(growing.place, specs, 1, lambda _: None)
     return _growth("growth_due", growing.place, specs, effort, progress)
 
 
@@ -107,7 +109,10 @@ def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> lis
 def settings_of_the_product(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
     """More segments, which one process works through one after the other, and larger batches."""
     table = Shelf(effort.sweep_items, effort.sweep_items).table_name
-    segments = {f"{number} segments": Order(table, settings={"segments": number}) for number in effort.segments}
+    segments = {
+        "1 segment" if number == 1 else f"{number} segments": Order(table, settings={"segments": number})
+        for number in effort.segments
+    }
     batches = {f"batches of {size}": Order(table, settings={"batch_size": size}) for size in effort.batch_sizes}
     return [
         *_sweep("growth_segments", place, segments, effort, progress),
