@@ -15,17 +15,19 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Low
 import json
 import time
 import zlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
 from botocore.exceptions import ConnectionError as ConnectingError
 from botocore.exceptions import HTTPClientError, NoCredentialsError
 from botocore.hooks import first_non_none_response
 from botocore.httpsession import get_cert_path
+from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 BROKEN_CONNECTIONS: Final = (ConnectingError, HTTPClientError)
 """Both stand for a connection that broke or never was: botocore has two families of them."""
+
+_IS_WHOLE: Final = "is_whole"
+"""In the context of a call: its answer has been looked at already."""
 
 _API: Final = "DynamoDB_20120810"
 _CONNECT_SECONDS: Final = 3
@@ -75,7 +80,39 @@ def botocore_client(
         max_pool_connections=write_concurrency + 2,
         parameter_validation=False,
     )
-    return session.client("dynamodb", endpoint_url=endpoint_url, config=config)
+    client = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
+    client.meta.events.register("after-call.dynamodb", _refuse_damaged)
+    return client
+
+
+def _refuse_damaged(
+    http_response: AWSResponse | Answer, model: OperationModel, context: Mapping[str, object], **_: object
+) -> None:
+    """Let botocore's client, too, raise where an answer is damaged.
+
+    By itself it takes one that is cut off for an empty one, and after its last try it believes one that its checksum
+    refutes.
+
+    Raises:
+        DamagedAnswerError: where an answer of HTTP 200 is not what was sent.
+    """
+    if http_response.status_code < 300 and _IS_WHOLE not in context:
+        _content(model.name, http_response)
+
+
+def _content(operation: str, response: AWSResponse | Answer) -> dict[str, Any]:
+    """What an answer of HTTP 200 says.
+
+    Raises:
+        DamagedAnswerError: where it is not what was sent.
+    """
+    checksum = response.headers.get("x-amz-crc32")
+    if checksum is not None and int(checksum) != zlib.crc32(response.content):
+        raise DamagedAnswerError(operation=operation, error="its checksum is another one")
+    try:
+        return cast("dict[str, Any]", json.loads(response.content))
+    except ValueError as error:
+        raise DamagedAnswerError(operation=operation, error=error) from None
 
 
 class DirectClient:
@@ -163,16 +200,9 @@ class DirectClient:
 
     def _read(self, operation: str, response: Answer) -> dict[str, Any]:
         """The answer in ``response``, as botocore gives it."""
-        content = response.content
         if response.status_code >= 300:
             return self._read_refusal(response)
-        checksum = response.headers.get("x-amz-crc32")
-        if checksum is not None and int(checksum) != zlib.crc32(content):
-            raise DamagedAnswerError(operation=operation, error="its checksum is another one")
-        try:
-            answer: dict[str, Any] = json.loads(content)
-        except ValueError as error:
-            raise DamagedAnswerError(operation=operation, error=error) from None
+        answer = _content(operation, response)
         answer["ResponseMetadata"] = {
             "RequestId": response.headers.get("x-amzn-requestid", ""),
             "HTTPStatusCode": response.status_code,
@@ -203,7 +233,7 @@ class DirectClient:
             http_response=response,
             parsed=answer,
             model=self._model(operation),
-            context=context,
+            context=context | {_IS_WHOLE: True},
         )
 
     def _retry_delay(
