@@ -15,6 +15,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ BATCH: Final = "BatchExecuteStatement"
 WRITES: Final = frozenset({BATCH, "PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem"})
 
 LOST_ANSWER: Final = "answer lost after the write landed"
+CUT_OFF: Final = "answer cut off in the middle"
+DAMAGED: Final = "answer that its checksum refutes"
 LATE_LANDING: Final = "write landed after its time-out"
 NO_ANSWER: Final = "read time-out before the write"
 RESET: Final = "connection reset"
@@ -43,6 +46,8 @@ UNPROCESSED: Final = "part of a batch unprocessed"
 
 REQUEST_FAULTS: Final = (
     LOST_ANSWER,
+    CUT_OFF,
+    DAMAGED,
     LATE_LANDING,
     NO_ANSWER,
     RESET,
@@ -90,6 +95,7 @@ class Reply:
 
     status: int
     content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Send = Callable[[bytes], Reply]
@@ -263,6 +269,9 @@ class Gate:
             raise ConnectionClosedError(endpoint_url="the gate")
         if fault == REFUSED:
             raise EndpointConnectionError(endpoint_url="the gate")
+        if fault in (CUT_OFF, DAMAGED):
+            reply = forward()
+            return reply if reply.status != 200 else _cut_off(reply) if fault == CUT_OFF else _damaged(reply)
         if fault in (HTTP_500, HTTP_500_LANDED):
             return _error(500, "InternalServerError")
         if fault == HTTP_503:
@@ -391,6 +400,27 @@ def _key_of(statement: Mapping[str, Any]) -> Key:
 def _error(status: int, code: str) -> Reply:
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"}
     return Reply(status, json.dumps(body).encode())
+
+
+def _cut_off(reply: Reply) -> Reply:
+    return Reply(200, reply.content[: len(reply.content) // 2])
+
+
+def _damaged(reply: Reply) -> Reply:
+    """An answer that says of everything that it is well, and of every item that it is not there."""
+    answer = json.loads(reply.content)
+    for name in ("Item", "LastEvaluatedKey", "UnprocessedItems", "UnprocessedKeys"):
+        answer.pop(name, None)
+    for name, nothing in (("Items", []), ("Count", 0), ("ScannedCount", 0)):
+        if name in answer:
+            answer[name] = nothing
+    responses = answer.get("Responses")
+    if isinstance(responses, list):
+        answer["Responses"] = [{} for _ in responses]
+    elif responses is not None:
+        answer["Responses"] = {table: [] for table in responses}
+    # The blank makes it another text where nothing was left out.
+    return Reply(200, json.dumps(answer).encode() + b" ", {"x-amz-crc32": str(zlib.crc32(reply.content))})
 
 
 def _partly(operation: str, request: Mapping[str, Any], send: Send) -> Reply:

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 
 from inventory_updater.settings import Settings
-from tests.faults.gate import Gate, Worker, WorkerGone
+from tests.faults.gate import Gate, Reply, Worker, WorkerGone
 from tests.faults.wire import Engine, headers_of, operation_of
 
 HOST: Final = "127.0.0.1"
@@ -66,7 +66,7 @@ class Nursery:
                 elif self.path == "/done":
                     process.answer = json.loads(content)
                     process.ended.set()
-                    self._reply(200, b"{}")
+                    self._reply(Reply(200, b"{}"))
                 else:
                     self._pass_on(process, content)
 
@@ -85,15 +85,17 @@ class Nursery:
                 except (BotoCoreError, WorkerGone):
                     self.close_connection = True
                     return
-                self._reply(reply.status, reply.content)
+                self._reply(reply)
 
-            def _reply(self, status: int, content: bytes) -> None:
-                self.send_response(status)
+            def _reply(self, reply: Reply) -> None:
+                self.send_response(reply.status)
                 self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(reply.content)))
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 try:
-                    self.wfile.write(content)
+                    self.wfile.write(reply.content)
                 except OSError:
                     self.close_connection = True
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from inventory_updater.stock import Change, ItemKey
 from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
-from tests.faults.gate import HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker
+from tests.faults.gate import CUT_OFF, DAMAGED, HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker
 from tests.faults.proxy import Nursery
 from tests.faults.small_shop import MINUTES, SmallShop, minute
 from tests.faults.state_machine import (
@@ -27,7 +27,7 @@ from tests.faults.state_machine import (
 )
 from tests.faults.wire import Engine
 
-ONLY_LOST: Final = (LOST_ANSWER, HTTP_500_LANDED, f"statement: {LANDED_ALL_THE_SAME}")
+ONLY_LOST: Final = (LOST_ANSWER, CUT_OFF, DAMAGED, HTTP_500_LANDED, f"statement: {LANDED_ALL_THE_SAME}")
 
 BOTOCORE_SENDS: Final = 4
 

@@ -108,7 +108,10 @@ class _Wire:
         )
         stream = cast("Any", _Stream(reply.content))  # all of a raw answer that botocore uses
         return AWSResponse(
-            request.url, reply.status, headers_of({"Content-Type": "application/x-amz-json-1.0"}), stream
+            request.url,
+            reply.status,
+            headers_of({"Content-Type": "application/x-amz-json-1.0", **reply.headers}),
+            stream,
         )
 
 
