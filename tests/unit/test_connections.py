@@ -1,7 +1,5 @@
 """Connections against an endpoint on this machine that keeps, breaks and delays them."""
 
-import datetime
-import ipaddress
 import socket
 import ssl
 import threading
@@ -9,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -19,12 +16,9 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from inventory_updater.connections import Answer, Connections
+from tests.fakes.certificates import Certificate, certificate
 from tests.fakes.endpoint import CLOSED, HOST, RESET, SILENT, Act, Endpoint, endpoint, http
 
 HEADERS = {"Host": "somewhere", "X-Amz-Target": "Target"}
@@ -293,46 +287,14 @@ def test_whoever_interrupts_a_request_leaves_no_half_read_connection_behind(
 # TLS
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate that vouches for itself."""
-
-    bundle: str
-    server: ssl.SSLContext
-
-
-def certificate(directory: Path, *names: x509.GeneralName) -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    bundle, both = directory / "bundle.pem", directory / "server.pem"
-    content = made.public_bytes(serialization.Encoding.PEM)
-    bundle.write_bytes(content)
-    both.write_bytes(
-        content
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return Certificate(str(bundle), context)
-
-
 @pytest.fixture(scope="module")
 def right(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return certificate(tmp_path_factory.mktemp("right"), x509.IPAddress(ipaddress.ip_address(HOST)))
+    return certificate(tmp_path_factory.mktemp("right"), HOST)
 
 
 @pytest.fixture(scope="module")
 def of_another_host(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return certificate(tmp_path_factory.mktemp("other"), x509.DNSName("dynamodb.eu-west-1.amazonaws.com"))
+    return certificate(tmp_path_factory.mktemp("other"), "127.0.0.2")
 
 
 def test_a_server_with_the_right_certificate_is_asked_over_one_connection(serve: Serve, right: Certificate) -> None:
@@ -349,7 +311,7 @@ def test_a_server_with_the_right_certificate_is_asked_over_one_connection(serve:
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
 def test_large_answers_come_over_tls_too(serve: Serve, tmp_path: Path, version: ssl.TLSVersion) -> None:
     large = bytes(range(256)) * 4_000
-    own = certificate(tmp_path, x509.IPAddress(ipaddress.ip_address(HOST)))
+    own = certificate(tmp_path, HOST)
     own.server.maximum_version = version
     server = serve(says(large), says(b"second"), tls=own.server)
     connections = connect(server, ca_bundle=own.bundle)
