@@ -40,6 +40,7 @@ ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], li
     "growth_due": comparisons.growth_of_table,
     "growth_item_size": comparisons.growth_of_item_size,
     "settings": comparisons.settings_of_the_product,
+    "parts": comparisons.parts_of_an_update,
 }
 GROWTH_ENGINE: Final = "dynamodb-local"
 """Only its read units go by what was read."""

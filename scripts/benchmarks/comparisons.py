@@ -8,6 +8,7 @@ from benchmarks.engine_places import GrowthPlace, RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
 from benchmarks.one_run import Measurement, RunSpec
+from benchmarks.parts import cost_of_parts
 from benchmarks.peers import FLOOR, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
 from benchmarks.shelves import Shelf
 
@@ -40,7 +41,7 @@ class Effort:
 
     rounds: int = 5
     items: int = 10_000
-    real_items: int = 1_000
+    real_items: int = 2_000
     growth: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     stored: Sequence[int] = (10_000, 100_000, 1_000_000)
     due: int = 1_000
@@ -117,6 +118,14 @@ def settings_of_the_product(place: Place, effort: Effort, progress: Progress) ->
     return [
         *_sweep("growth_segments", place, segments, effort, progress),
         *_sweep("growth_batch_size", place, batches, effort, progress),
+    ]
+
+
+def parts_of_an_update(_place: Place, effort: Effort, _progress: Progress) -> list[Entry]:
+    """What each pure step of the product takes; no engine has a part in it."""
+    return [
+        Entry("parts", "none", name, "cpu_us_per_item", microseconds, times_better=None)
+        for name, microseconds in cost_of_parts(effort.rounds).items()
     ]
 
 

@@ -40,6 +40,7 @@ TITLES: Final[Mapping[str, str]] = {
     "growth_item_size": "Larger items",
     "growth_segments": "More segments",
     "growth_batch_size": "Larger batches",
+    "parts": "What each step takes",
 }
 
 

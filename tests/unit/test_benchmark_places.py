@@ -71,7 +71,7 @@ def test_every_third_of_thirty_items_is_due_where_ten_are() -> None:
 
 
 def test_an_item_is_as_large_as_dynamodb_counts_it() -> None:
-    # Text by its bytes; a byte for two digits, one more, one for the sign; a map's three, and one for each pair.
+    # Names; text by its bytes; a byte for two digits, one more, one for the sign; a map and a byte for each pair.
     assert item_size({"sku": "mug", "on_hand": Decimal(-120), "map": {"a": "xy"}}) == (3 + 7 + 3) + 3 + 3 + (3 + 1 + 3)
     assert Shelf(1, 1, padding=1000).item_bytes == Shelf(1, 1).item_bytes + 1000
 
