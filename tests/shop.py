@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import boto3
 
 from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.dynamodb_transport import botocore_client, dynamodb_client
 from inventory_updater.inventory_table import InventoryTable, batched
 from inventory_updater.job import JobRequest, run_job
 from inventory_updater.job_table import JobTable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
     from tests.engines import Tables
+
+
+Transport = Literal["direct", "botocore"]
 
 
 class Clock:
@@ -146,12 +150,18 @@ class Shop:
         return run_job(self.services, self.request(job_id, **wanted), call_seconds=call_seconds)
 
 
-def open_shop(endpoint_url: str, tables: "Tables", **settings: Any) -> Shop:
-    """A shop on the tables of one test, with the client that the function would make."""
+@cache
+def _session() -> boto3.Session:
+    """One for all shops: what it knows of DynamoDB takes longer to read than many a job."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
+
+
+def open_shop(endpoint_url: str, tables: "Tables", transport: Transport = "direct", **settings: Any) -> Shop:
+    """A shop on the tables of one test, with the client that the function would make, or botocore's in its place."""
     wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
-    # `make_client` of the engines has settings of its own: here the product's matter.
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
-    client = dynamodb_client(session, wanted.write_concurrency, endpoint_url)
+    # The engines have clients with settings of their own: here the product's matter.
+    make_client = dynamodb_client if transport == "direct" else botocore_client
+    client = make_client(_session(), wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock(), Metrics()
     services = Services(
         InventoryTable(client, tables.inventory),

@@ -21,6 +21,8 @@ from tests.shop import Interposed, Shop, just_before
 
 WRITE = "batch_execute_statement"
 
+pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
+
 
 def mugs(count: int, **attributes: Any) -> list[Attributes]:
     """Items ``mug-000`` and following, each with a sale of 3 that is due."""

@@ -158,6 +158,12 @@ def test_the_closing_stock_of_the_day_is_the_same_with_pages_of_one_item(shop: S
     assert_the_day_closes_right(shop.set_up_with(page_size=1), stocked)
 
 
+@second_opinion_is_slow
+@pytest.mark.parametrize("transport", ["botocore"])
+def test_the_closing_stock_of_the_day_is_the_same_over_botocores_client(shop: Shop, stocked: Filled) -> None:
+    assert_the_day_closes_right(shop, stocked)
+
+
 def assert_the_day_closes_right(shop: Shop, stocked: Filled) -> None:
     stocked(shop, DAY)
 

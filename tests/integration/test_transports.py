@@ -1,0 +1,129 @@
+"""What the direct transport sends for a whole job, beside what botocore's client sends for it."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from boto3.dynamodb.types import Binary
+
+from inventory_updater.dynamodb_transport import DirectClient
+from inventory_updater.job_table import JobTable
+from inventory_updater.records import JobStatus, Run
+from inventory_updater.stock import Attributes
+from tests.builders import change, item_attributes
+from tests.engines import Tables, create_tables, delete_tables
+from tests.shop import Clock, Shop, Transport, open_shop
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TRANSPORTS: tuple[Transport, ...] = ("direct", "botocore")
+
+pytestmark = pytest.mark.parametrize("dynamodb_client", ["ministack"], indirect=True, scope="session")
+
+
+class Recorder:
+    """The requests of a shop; before the first batch of writes is sent, somebody sells a mug."""
+
+    def __init__(self, shop: Shop, tables: Tables) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self._shop = shop
+        self._names = {tables.inventory: "INVENTORY", tables.jobs: "JOBS"}
+        self._lock = threading.Lock()
+        self._has_sold = False
+
+    def __call__(self, request: Any, **_event: object) -> None:
+        target = request.headers["X-Amz-Target"]
+        operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
+        with self._lock:
+            self.sent.append((operation, self._comparable(request.body)))
+            sells = operation == "BatchExecuteStatement" and not self._has_sold
+            self._has_sold |= sells
+        if sells:
+            self._shop.update("SET on_hand = on_hand - :sold", sku="mug-003", sold=2)
+
+    def _comparable(self, body: Any) -> str:
+        """A body in one order of its members, with the names of tables and of calls made the same."""
+        text = json.dumps(json.loads(body), sort_keys=True)
+        for name, common in self._names.items():
+            text = text.replace(name, common)
+        return re.sub(r'"[0-9a-f]{32}"', '"TOKEN"', text)
+
+    @property
+    def in_any_order(self) -> list[tuple[str, str]]:
+        # Pages are read ahead of what is written.
+        return sorted(self.sent)
+
+
+@contextmanager
+def recorded(client: "DynamoDBClient", transport: Transport) -> Iterator[tuple[Shop, Recorder]]:
+    """A shop at a time that stands still, whose requests are recorded."""
+    tables = create_tables(client, f"sent-{transport}")
+    try:
+        shop = open_shop(
+            client.meta.endpoint_url, tables, transport, segments=1, page_size=10, batch_size=4, write_concurrency=1
+        )
+        jobs = JobTable(shop.client, tables.jobs, retention_days=30, clock=lambda: NOW)
+        services = replace(shop.services, jobs=jobs, clock=lambda: NOW, monotonic=lambda: 0.0)
+        # Whoever looks on has a client of their own, so that what they do is not recorded.
+        recorder = Recorder(replace(shop, client=client), tables)
+        shop.client.meta.events.register("before-send.dynamodb", recorder)
+        shop = replace(shop, services=services, clock=cast("Clock", lambda: NOW))
+        replace(shop, client=client).put(*stock())
+        yield shop, recorder
+    finally:
+        delete_tables(client, tables)
+
+
+def stock() -> list[Attributes]:
+    """Items of every kind that a job meets: due, rejected, superseded, spoilt, and stale to a nightly job."""
+    mugs = [
+        item_attributes(10, sku=f"mug-{number:03}", pending=[change("sale", "adjustment", -3)]) for number in range(25)
+    ]
+    odd = {"description": 'mug \U0001f6d2 "é"\n', "photo": Binary(b"\x00\xff"), "tags": {"red", "blue"}}
+    last_set = {"count": ("09:00", "c0")}
+    return [
+        *mugs,
+        item_attributes(10, sku="odd é", pending=[change("price", "price", 4)]) | odd,
+        item_attributes(10, sku="sold out", pending=[change("out", "adjustment", -11)]),
+        item_attributes(10, sku="late", pending=[change("late", "count", 3, "08:00")], last_set=last_set),
+        item_attributes(10, sku="spoilt", pending=[change("sale", "adjustment", -3)]) | {"on_hand": "many"},
+        item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK"),
+    ]
+
+
+@pytest.mark.parametrize("scope", ["due", "all"])
+def test_both_transports_send_the_same_requests_for_a_whole_job(
+    dynamodb_client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    # The memory of the process grows with every test.
+    usage = SimpleNamespace(getrusage=lambda _who: SimpleNamespace(ru_maxrss=1024), RUSAGE_SELF=0)
+    monkeypatch.setattr("inventory_updater.worker.resource", usage)
+    sent: dict[str, list[tuple[str, str]]] = {}
+    runs: list[Run] = []
+    items: list[object] = []
+    for transport in TRANSPORTS:
+        with recorded(dynamodb_client, transport) as (shop, recorder):
+            assert is_direct(shop.client) == (transport == "direct")
+            runs.append(shop.run("job-1", scope=scope))
+            sent[transport] = recorder.in_any_order
+            items.append(replace(shop, client=dynamodb_client).items())
+
+    assert sent["direct"] == sent["botocore"]
+    assert items[0] == items[1]
+    assert runs[0] == runs[1]
+    assert (runs[0].status, runs[0].tally.conflicts) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
+    operations = {operation for operation, _ in sent["direct"]}
+    assert {"Scan", "BatchExecuteStatement", "PutItem", "UpdateItem", "GetItem", "BatchWriteItem"} <= operations
+
+
+def is_direct(client: object) -> bool:
+    return isinstance(client, DirectClient)
