@@ -1,4 +1,4 @@
-"""How the product talks to DynamoDB: botocore's client, and a direct way around most of it for its hot operations.
+"""How the product talks to DynamoDB: botocore's client, and a direct way around most of it to read and write items.
 
 Most of what a request costs in botocore is the walk through DynamoDB's model of shapes, on the way out and on the way
 in; JSON alone says the same. The direct way encodes, signs, sends and decodes by itself and leaves to botocore what is
@@ -17,6 +17,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -45,6 +46,17 @@ _IS_WHOLE: Final = "is_whole"
 """In the context of a call: its answer has been looked at already."""
 
 _API: Final = "DynamoDB_20120810"
+_DIRECT: Final = {
+    "batch_execute_statement": "BatchExecuteStatement",
+    "batch_get_item": "BatchGetItem",
+    "batch_write_item": "BatchWriteItem",
+    "get_item": "GetItem",
+    "put_item": "PutItem",
+    "query": "Query",
+    "scan": "Scan",
+    "update_item": "UpdateItem",
+}
+"""What is said of items alone: there JSON and botocore differ in nothing but binary values."""
 _CONNECT_SECONDS: Final = 3
 _READ_SECONDS: Final = 10
 
@@ -58,7 +70,7 @@ class DamagedAnswerError(HTTPClientError):
 def dynamodb_client(
     session: boto3.Session, write_concurrency: int, endpoint_url: str | None = None
 ) -> "DynamoDBClient":
-    """A client that takes the direct way for its hot operations, unless a proxy stands between it and DynamoDB."""
+    """A client that takes the direct way to items, unless a proxy stands between it and DynamoDB."""
     client = botocore_client(session, write_concurrency, endpoint_url)
     if get_environ_proxies(client.meta.endpoint_url):
         return client
@@ -116,7 +128,7 @@ def _content(operation: str, response: AWSResponse | Answer) -> dict[str, Any]:
 
 
 class DirectClient:
-    """A client that does its hot operations directly and everything else as botocore does."""
+    """A client that reads and writes items directly and does everything else as botocore does."""
 
     def __init__(self, client: "DynamoDBClient", session: boto3.Session, connections: int) -> None:
         self._client = client
@@ -135,17 +147,12 @@ class DirectClient:
         self._exceptions: Any = client.exceptions
         self._error_parser: Any = create_parser("json")
 
-    def __getattr__(self, name: str) -> Any:  # any operation of a client
-        return getattr(self._client, name)
+    def __getattr__(self, name: str) -> Any:  # whatever a client has
+        operation = _DIRECT.get(name)
+        return getattr(self._client, name) if operation is None else partial(self._ask, operation)
 
-    def scan(self, **request: object) -> dict[str, Any]:  # the answers of many operations
-        return self.call("Scan", _json(request))
-
-    def batch_execute_statement(self, **request: object) -> dict[str, Any]:
-        return self.call("BatchExecuteStatement", _json(request))
-
-    def put_item(self, **request: object) -> dict[str, Any]:
-        return self.call("PutItem", _json(request))
+    def _ask(self, operation: str, **request: object) -> dict[str, Any]:
+        return self.call(operation, json.dumps(request, default=encode_binary))
 
     def call(self, operation: str, request: str) -> dict[str, Any]:
         """The answer to a request in JSON, sent again as often and as late as botocore's client would.
@@ -256,7 +263,3 @@ class DirectClient:
             request_dict={"context": context},
         )
         return cast("float | None", first_non_none_response(answers))
-
-
-def _json(request: dict[str, object]) -> str:
-    return json.dumps(request, default=encode_binary)

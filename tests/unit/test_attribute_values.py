@@ -107,7 +107,7 @@ def test_what_went_as_json_comes_back_as_it_went(value: object) -> None:
         ({Colour.RED: Colour.RED}, {"M": {"red": {"S": "red"}}}),
         ({Colour.RED, "blue"}, {"SS": ["blue", "red"]}),
     ],
-    ids=repr,
+    ids=lambda case: type(case).__name__,
 )
 def test_a_value_as_json(value: object, expected: object) -> None:
     assert in_any_order(json.loads(to_json(value))) == expected

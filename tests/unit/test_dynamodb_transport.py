@@ -582,7 +582,7 @@ MUG: Final = Update(ItemKey("mug", "DC1"), {"on_hand": 7}, (), {"on_hand": 10})
 
 
 @BOTH
-@pytest.mark.parametrize("unanswered", [CLOSED, RESET, refusal("InternalServerError", status=500)], ids=str)
+@pytest.mark.parametrize("unanswered", [CLOSED, RESET, refusal("InternalServerError", status=500)], ids=["closed", "reset", "HTTP 500"])
 def test_a_write_without_an_answer_is_in_doubt(make: Make, unanswered: Act) -> None:
     with endpoint(repeat(unanswered)) as server:
         report = write_batch(make(shared_session(), 4, server.url), MUG)
