@@ -52,8 +52,8 @@ class Request:
 
     @property
     def content(self) -> Any:
-        """The body's JSON in meaning."""
-        return json.loads(self.body)
+        """The body's JSON in meaning; `json` alone would read other encodings than UTF-8 too."""
+        return json.loads(self.body.decode("utf-8"))
 
 
 def http(

@@ -267,15 +267,76 @@ def test_the_inventory_table_writes_the_same_over_both(same: Ask) -> None:
     assert cast("dict[str, Any]", sent.content)["Statements"][0]["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
 
 
-def test_an_operation_that_does_not_go_directly_goes_by_botocore(same: Ask) -> None:
+ITEM: Final = {"sku": {"S": "mug é"}, "map": {"M": {"list": {"L": [{"N": "1"}, {"NULL": True}]}}}}
+KEY: Final = {"sku": {"S": "mug"}, "location_id": {"S": "DC1"}}
+
+OPERATIONS: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
+    "scan": ({"TableName": "t"}, {"Items": [ITEM], "Count": 1, "ScannedCount": 2, "LastEvaluatedKey": KEY}),
+    "query": (
+        {
+            "TableName": "t",
+            "KeyConditionExpression": "sku = :sku",
+            "ExpressionAttributeValues": {":sku": {"B": b"\xff"}},
+        },
+        {"Items": [ITEM], "Count": 1},
+    ),
+    "get_item": ({"TableName": "t", "Key": KEY, "ConsistentRead": True}, {"Item": ITEM}),
+    "batch_get_item": (
+        {"RequestItems": {"t": {"Keys": [KEY], "ConsistentRead": True}}},
+        {"Responses": {"t": [ITEM]}, "UnprocessedKeys": {"t": {"Keys": [KEY], "ConsistentRead": True}}},
+    ),
+    "put_item": ({"TableName": "t", "Item": ITEM}, {"Attributes": ITEM}),
+    "update_item": ({"TableName": "t", "Key": KEY, "UpdateExpression": "SET a = :b"}, {"Attributes": ITEM}),
+    "delete_item": ({"TableName": "t", "Key": KEY}, {"Attributes": ITEM}),
+    "batch_write_item": (
+        {"RequestItems": {"t": [{"PutRequest": {"Item": ITEM}}, {"DeleteRequest": {"Key": KEY}}]}},
+        {"UnprocessedItems": {"t": [{"PutRequest": {"Item": ITEM}}]}},
+    ),
+    "batch_execute_statement": (
+        {"Statements": [{"Statement": "UPDATE", "Parameters": [{"S": "é"}]}]},
+        {"Responses": [{"TableName": "t"}, {"Error": {"Code": "DuplicateItem", "Message": "no", "Item": ITEM}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_on_items_asks_and_answers_as_botocore_does(same: Ask, name: str) -> None:
+    request, content = OPERATIONS[name]
+
+    def call(client: "DynamoDBClient") -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", getattr(client, name)(**request))
+
+    found = same([answer(content)], call)
+    refused = same([refusal("ConditionalCheckFailedException", Item=ITEM)], call)
+    throttled = same([refusal("ThrottlingException"), answer(content)], call)
+
+    assert found.answer is not None
+    assert {name: found.answer[name] for name in content} == content
+    assert (found.attempts, throttled.attempts, throttled.retries) == (1, 2, 1)
+    assert refused.error[0] == "ConditionalCheckFailedException"
+    assert found.sent[0].target == f"DynamoDB_20120810.{name.title().replace('_', '')}"
+
+
+def test_an_operation_on_tables_goes_by_botocore(same: Ask) -> None:
     outcome = same(
-        [answer({"Item": to_attribute_values({"sku": "mug"})})],
-        lambda client: client.get_item(TableName="inventory", Key={"sku": {"S": "mug"}}),
+        [answer({"Table": {"TableName": "inventory", "CreationDateTime": 1.5e9}})],
+        lambda client: client.describe_table(TableName="inventory"),
     )
 
-    assert [sent.target for sent in outcome.sent] == ["DynamoDB_20120810.GetItem"]
+    assert [sent.target for sent in outcome.sent] == ["DynamoDB_20120810.DescribeTable"]
     assert outcome.answer is not None
-    assert outcome.answer["Item"] == {"sku": {"S": "mug"}}
+    assert isinstance(outcome.answer["Table"]["CreationDateTime"], datetime)
+
+
+def test_pages_are_turned_by_botocore(same: Ask) -> None:
+    def every_item(client: "DynamoDBClient") -> Mapping[str, Any]:
+        pages = list(client.get_paginator("scan").paginate(TableName="inventory"))
+        return {"items": [item for page in pages for item in page["Items"]], "ResponseMetadata": {}}
+
+    outcome = same([answer({"Items": [ITEM], "LastEvaluatedKey": KEY}), answer({"Items": [ITEM]})], every_item)
+
+    assert outcome.answer is not None
+    assert outcome.answer["items"] == [ITEM, ITEM]
 
 
 # Answers
@@ -569,12 +630,9 @@ def test_no_client_takes_a_damaged_answer_for_an_answer(make: Make, call: Call, 
 
 @BOTH
 @damaged_for_both
-def test_nor_does_an_operation_that_does_not_go_directly(make: Make, damaged: Act) -> None:
-    with endpoint(repeat(damaged)) as server:
-        client = make(shared_session(), 4, server.url)
-
-        with pytest.raises(DamagedAnswerError):
-            client.get_item(TableName="inventory", Key={"sku": {"S": "mug"}})
+def test_nor_for_an_operation_on_tables(make: Make, damaged: Act) -> None:
+    with endpoint(repeat(damaged)) as server, pytest.raises(DamagedAnswerError):
+        make(shared_session(), 4, server.url).describe_table(TableName="inventory")
 
 
 def test_a_damaged_refusal_is_asked_for_again_and_stays_a_refusal(same: Ask) -> None:
@@ -601,7 +659,9 @@ MUG: Final = Update(ItemKey("mug", "DC1"), {"on_hand": 7}, (), {"on_hand": 10})
 
 
 @BOTH
-@pytest.mark.parametrize("unanswered", [CLOSED, RESET, refusal("InternalServerError", status=500)], ids=["closed", "reset", "HTTP 500"])
+@pytest.mark.parametrize(
+    "unanswered", [CLOSED, RESET, refusal("InternalServerError", status=500)], ids=["closed", "reset", "HTTP 500"]
+)
 def test_a_write_without_an_answer_is_in_doubt(make: Make, unanswered: Act) -> None:
     with endpoint(repeat(unanswered)) as server:
         report = write_batch(make(shared_session(), 4, server.url), MUG)
@@ -828,13 +888,13 @@ def test_whoever_watches_one_operation_sees_no_other(make: Make) -> None:
 
 
 def test_retries_are_taken_from_one_quota_and_given_back() -> None:
-    # 500 units: a retry takes 5, a success gives back what its last retry took. Without that the 101st would get none.
+    # Of 500 units a retry takes 5, and a success gives back what its last retry took: else it would give back 1.
     for make in CLIENTS.values():
         client = Canned(make)
-        for _ in range(120):
+        for _ in range(150):
             client.answers = iter([refusal("ThrottlingException"), answer({})])
             scan(client.client)
-        assert len(client.requests) == 240
+        assert len(client.requests) == 300
 
 
 def test_where_everything_fails_the_quota_of_retries_runs_out_at_the_same_request() -> None:
@@ -866,10 +926,11 @@ def test_a_client_retries_within_bounds_and_has_a_connection_for_every_writer(ma
 
 
 @BOTH
-def test_parameters_are_not_looked_through_before_they_are_sent(make: Make) -> None:
+@pytest.mark.parametrize("operation", ["get_item", "delete_item"])
+def test_parameters_are_not_looked_through_before_they_are_sent(make: Make, operation: str) -> None:
     client = Canned(make)
 
-    client.client.get_item(TableName="inventory", Key={"sku": {"S": 7}})
+    getattr(client.client, operation)(TableName="inventory", Key={"sku": {"S": 7}})
 
     assert json.loads(client.requests[0].body)["Key"] == {"sku": {"S": 7}}
 
