@@ -6,12 +6,11 @@ In the timeline of one item, ``a`` are adjustments, ``C`` is a count::
     a1 and a2 were seen by the count, whether they arrive before or after it was applied; a3 was not.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, DecimalException
 from functools import lru_cache
-from operator import attrgetter
 from typing import Final, Literal, assert_never
 
 from inventory_updater.stock import (
@@ -40,21 +39,6 @@ SETTLED_LIMIT: Final = 500
 REJECTED_LIMIT: Final = 100
 """How many rejected changes an item keeps at most."""
 
-GUARDED: Final = (
-    "on_hand",
-    "reserved",
-    "safety_stock",
-    "reorder_point",
-    "unit_price",
-    "available",
-    "stock_status",
-    "stock_value",
-    "next_change_at",
-    "settled_before",
-    "version",
-)
-"""The attributes that a plan reads, maps excepted: a write holds only if all of them still hold."""
-
 _PLANNED: Final = (
     "on_hand",
     "safety_stock",
@@ -66,16 +50,6 @@ _PLANNED: Final = (
     "next_change_at",
 )
 """The attributes that a plan sets, or removes, where they are not as they should be; maps excepted."""
-
-
-def _getter(names: Iterable[str]) -> Callable[[StockItem], tuple[object, ...]]:
-    """Reads the attributes of an item by these names, wherever its value keeps them."""
-    of_changes = ("next_change_at", "settled_before", "version")
-    return attrgetter(*(f"changes.{name}" if name in of_changes else name for name in names))
-
-
-_guarded: Final = _getter(GUARDED)
-_planned: Final = _getter(_PLANNED)
 
 # As plain text: a member of an enumeration is many times slower to compare and to look up.
 _ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
@@ -205,8 +179,7 @@ def plan(
     sets["updated_at"] = now
     if write_id is not None:
         sets["last_write_id"] = write_id
-    write = Update(item.key, sets, removes, guard=dict(zip(GUARDED, _guarded(item), strict=True)))
-    return Plan(write, tuple(applied), tuple(superseded), tuple(rejected))
+    return Plan(Update(item.key, sets, removes, _guard(item)), tuple(applied), tuple(superseded), tuple(rejected))
 
 
 def due_changes(pending: Iterable[Change], as_of: str) -> list[Change]:
@@ -216,12 +189,14 @@ def due_changes(pending: Iterable[Change], as_of: str) -> list[Change]:
     instant; then the change id decides.
     """
     due = [change for change in pending if change.effective_at <= as_of]
+    if len(due) < 2:
+        return due
     return sorted(due, key=lambda change: (change.effective_at, change.kind != _ADJUSTMENT, change.change_id))
 
 
 def next_change_at(pending: Mapping[str, Change]) -> str | None:
     """The earliest time at which one of the pending changes takes effect."""
-    return min([change.effective_at for change in pending.values()], default=None)
+    return min([change.effective_at for change in pending.values()]) if pending else None
 
 
 def _judge(
@@ -282,12 +257,42 @@ def _differences(
         derived.stock_value,
         next_change,
     )
-    stored = _planned(item)
+    stored = (
+        item.on_hand,
+        item.safety_stock,
+        item.reorder_point,
+        item.unit_price,
+        item.available,
+        item.stock_status,
+        item.stock_value,
+        item.changes.next_change_at,
+    )
     if wanted == stored:
         return {}, ()
     differing = [(name, new) for name, new, old in zip(_PLANNED, wanted, stored, strict=True) if new != old]
     sets: dict[str, object] = {name: new for name, new in differing if new is not None}
     return sets, tuple([name for name, new in differing if new is None])
+
+
+def _guard(item: StockItem) -> dict[str, object]:
+    """What a plan has read of an item, maps excepted: a write holds only if all of it still holds."""
+    return {
+        "on_hand": item.on_hand,
+        "reserved": item.reserved,
+        "safety_stock": item.safety_stock,
+        "reorder_point": item.reorder_point,
+        "unit_price": item.unit_price,
+        "available": item.available,
+        "stock_status": item.stock_status,
+        "stock_value": item.stock_value,
+        "next_change_at": item.changes.next_change_at,
+        "settled_before": item.changes.settled_before,
+        "version": item.changes.version,
+    }
+
+
+GUARDED: Final = tuple(_guard(StockItem(ItemKey("", ""), Decimal(0))))
+"""The attributes that a plan reads, maps excepted."""
 
 
 def _remembered_settlements(

@@ -45,7 +45,9 @@ class Statement:
     def to_json(self) -> str:
         """The same as JSON."""
         # Most parameters are numbers, and a call for each would cost more than they do.
-        parameters = ",".join([f'{{"N":"{one}"}}' if type(one) is Decimal else to_json(one) for one in self.parameters])
+        parameters = ",".join(
+            [f'{{"N":"{one!s}"}}' if type(one) is Decimal else to_json(one) for one in self.parameters]
+        )
         closing = '],"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}' if self.returns_item else "]}"
         return f'{{"Statement":{_json_of_text(self.text)},"Parameters":[{parameters}{closing}'
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from decimal import (
@@ -272,27 +272,18 @@ def read_changes(attributes: Attributes) -> ItemChanges:
     """
     return ItemChanges(
         pending={
-            change_id: _change(change_id, stored, path)
-            for change_id, stored, path in _entries(attributes, "pending_changes")
+            change_id: _change(change_id, stored, "pending_changes")
+            for change_id, stored in _map(attributes, "pending_changes").items()
         },
         settled={
-            change_id: Settlement(_time(stored, "settled_at", path), _time(stored, "effective_at", path))
-            for change_id, stored, path in _entries(attributes, "settled_changes")
+            change_id: _settlement(change_id, stored)
+            for change_id, stored in _map(attributes, "settled_changes").items()
         },
         rejected={
-            change_id: Rejection(
-                _change(change_id, stored, path),
-                str(stored.get("code")),
-                str(stored.get("message")),
-                _time(stored, "rejected_at", path),
-                str(stored.get("job_id")),
-            )
-            for change_id, stored, path in _entries(attributes, "rejected_changes")
+            change_id: _rejection(change_id, stored)
+            for change_id, stored in _map(attributes, "rejected_changes").items()
         },
-        last_set={
-            kind: LastSet(_time(stored, "effective_at", path), str(stored.get("change_id")))
-            for kind, stored, path in _entries(attributes, "last_set")
-        },
+        last_set={kind: _last_set(kind, stored) for kind, stored in _map(attributes, "last_set").items()},
         next_change_at=_text(attributes, "next_change_at"),
         settled_before=_text(attributes, "settled_before"),
         version=_version(attributes),
@@ -367,6 +358,7 @@ _INCOMING_TIME = re.compile(
     re.ASCII,
 )
 _STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+_NOTHING: Mapping[str, object] = {}
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 
 
@@ -402,33 +394,59 @@ def _text(attributes: Attributes, name: str) -> str | None:
     raise _wrong_type(name, "text")
 
 
-def _entries(attributes: Attributes, name: str) -> Sequence[tuple[str, Mapping[str, object], str]]:
-    """The entries of a map of maps, each with its path for messages."""
+def _map(attributes: Attributes, name: str) -> Mapping[str, object]:
     if name not in attributes:
-        return ()
-    entries = attributes[name]
-    if not isinstance(entries, dict):
+        return _NOTHING
+    value = attributes[name]
+    if not isinstance(value, dict):
         raise _wrong_type(name, "a map")
-    paths = [(entry_id, stored, f"{name}.{entry_id}") for entry_id, stored in entries.items()]
-    for _, stored, path in paths:
-        if not isinstance(stored, dict):
-            raise _wrong_type(path, "a map")
-    return paths
-
-
-def _time(stored: Mapping[str, object], name: str, path: str) -> str:
-    value = stored.get(name)
-    if not isinstance(value, str) or not _STORED_TIME.fullmatch(value):
-        raise _wrong_type(f"{path}.{name}", "a time of the form YYYY-MM-DDTHH:MM:SS.ffffffZ")
     return value
 
 
-def _change(change_id: str, stored: Mapping[str, object], path: str) -> Change:
+def _time(stored: Mapping[str, object], name: str, entry_id: str, map_name: str) -> str:
+    value = stored.get(name)
+    if not isinstance(value, str) or not _STORED_TIME.fullmatch(value):
+        raise _wrong_type(f"{map_name}.{entry_id}.{name}", "a time of the form YYYY-MM-DDTHH:MM:SS.ffffffZ")
+    return value
+
+
+def _entry(stored: object, entry_id: str, map_name: str) -> Mapping[str, object]:
+    if not isinstance(stored, dict):
+        raise _wrong_type(f"{map_name}.{entry_id}", "a map")
+    return stored
+
+
+def _change(change_id: str, stored: object, map_name: str) -> Change:
+    entry = _entry(stored, change_id, map_name)
     return Change(
         change_id,
-        stored.get("kind"),
-        stored.get("value"),
-        _time(stored, "effective_at", path),
-        stored.get("reason"),
-        stored.get("reference"),
+        entry.get("kind"),
+        entry.get("value"),
+        _time(entry, "effective_at", change_id, map_name),
+        entry.get("reason"),
+        entry.get("reference"),
     )
+
+
+def _settlement(change_id: str, stored: object) -> Settlement:
+    where = (change_id, "settled_changes")
+    entry = _entry(stored, *where)
+    return Settlement(_time(entry, "settled_at", *where), _time(entry, "effective_at", *where))
+
+
+def _rejection(change_id: str, stored: object) -> Rejection:
+    where = (change_id, "rejected_changes")
+    entry = _entry(stored, *where)
+    return Rejection(
+        _change(change_id, stored, "rejected_changes"),
+        str(entry.get("code")),
+        str(entry.get("message")),
+        _time(entry, "rejected_at", *where),
+        str(entry.get("job_id")),
+    )
+
+
+def _last_set(kind: str, stored: object) -> LastSet:
+    where = (kind, "last_set")
+    entry = _entry(stored, *where)
+    return LastSet(_time(entry, "effective_at", *where), str(entry.get("change_id")))
