@@ -694,6 +694,24 @@ def test_a_write_that_was_sent_before_may_have_landed_before(make: Make, first: 
 
 
 @BOTH
+def test_a_write_that_was_refused_in_the_end_may_have_landed_before(make: Make) -> None:
+    with endpoint(chain([CLOSED], repeat(refusal("ThrottlingException")))) as server:
+        report = write_batch(make(shared_session(), 4, server.url), MUG)
+
+    assert [(result.written, result.code) for result in report.results] == [(False, "ThrottlingError")]
+    assert report.is_in_doubt
+
+
+@BOTH
+def test_a_write_that_is_refused_for_good_is_an_error_at_once(make: Make) -> None:
+    with endpoint([refusal("ItemCollectionSizeLimitExceededException")]) as server:
+        with pytest.raises(ClientError):
+            write_batch(make(shared_session(), 4, server.url), MUG)
+
+        assert len(server.requests) == 1
+
+
+@BOTH
 def test_a_write_whose_first_answer_was_damaged_may_have_landed_before(make: Make) -> None:
     conflict = {"TableName": "inventory", "Error": {"Code": "ConditionalCheckFailed", "Message": "no"}}
     script = [answer(DONE, x_amz_crc32="1"), answer({"Responses": [conflict]})]
