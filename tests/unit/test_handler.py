@@ -1,5 +1,6 @@
 """The Lambda entry: which event leads to which step, and what is said of a bad one."""
 
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -197,6 +198,19 @@ def test_the_services_are_those_that_the_settings_name() -> None:
     assert services.jobs.name == "inventory-jobs-test"
     assert services.settings == settings
     assert services.metrics.meta.service_model.service_name == "cloudwatch"
+
+
+def test_the_collector_of_garbage_is_asked_rarely_and_not_for_what_the_start_has_left() -> None:
+    thresholds = gc.get_threshold()
+    try:
+        handler.spare_garbage_collector()
+
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] > thresholds[0]
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
