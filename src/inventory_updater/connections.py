@@ -12,7 +12,13 @@ from queue import Empty, LifoQueue
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
 from urllib3.util.wait import wait_for_read
 
 _PORTS = {"http": 80, "https": 443}
@@ -66,6 +72,11 @@ class Connections:
             self._idle.put(connection)
         return answer
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        while (connection := self._idle_one()) is not None:
+            connection.close()
+
     def _idle_one(self) -> "_Connection | None":
         while True:
             try:
@@ -83,6 +94,8 @@ class Connections:
             if self._tls is not None:
                 # What fails to be wrapped is closed.
                 connection = self._tls.wrap_socket(connection, server_hostname=self._host)
+        except ssl.SSLError as error:
+            raise SSLError(endpoint_url=self._url, error=error) from error
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=self._url, error=error) from error
         except OSError as error:

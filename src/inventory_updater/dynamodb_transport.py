@@ -27,7 +27,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError as ConnectingError
 from botocore.exceptions import HTTPClientError, NoCredentialsError
 from botocore.hooks import first_non_none_response
-from botocore.httpsession import get_cert_path
+from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
@@ -70,9 +70,10 @@ class DamagedAnswerError(HTTPClientError):
 def dynamodb_client(
     session: boto3.Session, write_concurrency: int, endpoint_url: str | None = None
 ) -> "DynamoDBClient":
-    """A client that takes the direct way to items, unless a proxy stands between it and DynamoDB."""
+    """A client that takes the direct way to items, unless that leads through a proxy or below a path."""
     client = botocore_client(session, write_concurrency, endpoint_url)
-    if get_environ_proxies(client.meta.endpoint_url):
+    url = client.meta.endpoint_url
+    if ProxyConfiguration(get_environ_proxies(url)).proxy_url_for(url) or urlsplit(url).path not in ("", "/"):
         return client
     return cast("DynamoDBClient", DirectClient(client, session, write_concurrency + 2))
 
@@ -119,12 +120,15 @@ def _content(operation: str, response: AWSResponse | Answer) -> dict[str, Any]:
         DamagedAnswerError: where it is not what was sent.
     """
     checksum = response.headers.get("x-amz-crc32")
-    if checksum is not None and int(checksum) != zlib.crc32(response.content):
+    if checksum is not None and checksum != str(zlib.crc32(response.content)):
         raise DamagedAnswerError(operation=operation, error="its checksum is another one")
     try:
-        return cast("dict[str, Any]", json.loads(response.content))
+        said = json.loads(response.content)
     except ValueError as error:
         raise DamagedAnswerError(operation=operation, error=error) from None
+    if not isinstance(said, dict):
+        raise DamagedAnswerError(operation=operation, error="it is no object")
+    return said
 
 
 class DirectClient:
@@ -150,6 +154,10 @@ class DirectClient:
     def __getattr__(self, name: str) -> Any:  # whatever a client has
         operation = _DIRECT.get(name)
         return getattr(self._client, name) if operation is None else partial(self._ask, operation)
+
+    def close(self) -> None:
+        self._connections.close()
+        self._client.close()
 
     def _ask(self, operation: str, **request: object) -> dict[str, Any]:
         return self.call(operation, json.dumps(request, default=encode_binary))
@@ -185,7 +193,7 @@ class DirectClient:
                 if failure is not None:
                     raise failure
                 answer["ResponseMetadata"]["RetryAttempts"] = attempts - 1
-                raise self._exceptions.from_code(answer["Error"]["Code"])(answer, operation)
+                raise self._exceptions.from_code(_code(answer))(answer, operation)
             time.sleep(delay)
 
     def _send(self, operation: str, content: bytes) -> Answer:
@@ -223,7 +231,8 @@ class DirectClient:
             "body": response.content,
         }
         answer: dict[str, Any] = self._error_parser.parse(parts, None)
-        shape = self._client.meta.service_model.shape_for_error_code(answer["Error"]["Code"])
+        model: Any = self._client.meta.service_model
+        shape = model.shape_for_error_code(_code(answer))
         if shape is not None:
             answer |= self._error_parser.parse(parts, shape)
         return answer
@@ -263,3 +272,8 @@ class DirectClient:
             request_dict={"context": context},
         )
         return cast("float | None", first_non_none_response(answers))
+
+
+def _code(refusal: Mapping[str, Any]) -> str:
+    """The code of an error; empty where the answer has none, as a redirect."""
+    return str(refusal.get("Error", {}).get("Code", ""))

@@ -402,7 +402,7 @@ class InventoryTable:
             # One item that AWS cannot take must not touch the others.
             return [pair for key, decision in batch.items() for pair in self._send({key: decision}, report)]
         report.write_units += sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", []))
-        errors = [(key, response.get("Error", {})) for key, response in zip(batch, answer["Responses"], strict=True)]
+        errors = [(key, response.get("Error") or {}) for key, response in zip(batch, answer["Responses"], strict=True)]
         if _was_sent_before(answer):
             report.unanswered.update(batch)
         report.unanswered.update(key for key, error in errors if error.get("Code") in _UNANSWERED_CODES)

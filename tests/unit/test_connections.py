@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from inventory_updater.connections import Answer, Connections
@@ -357,7 +358,7 @@ def test_nothing_is_sent_to_a_server_with_the_certificate_of_another_host(
 ) -> None:
     server = serve(says(), tls=of_another_host.server)
 
-    with pytest.raises(EndpointConnectionError) as caught:
+    with pytest.raises(SSLError) as caught:
         connect(server, ca_bundle=of_another_host.bundle).exchange(HEADERS, b"secret")
 
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
@@ -373,7 +374,7 @@ def test_nothing_is_sent_to_a_server_that_nobody_vouches_for(
     server = serve(says(), tls=right.server)
     bundle = None if trusts == "the system's" else of_another_host.bundle
 
-    with pytest.raises(EndpointConnectionError) as caught:
+    with pytest.raises(SSLError) as caught:
         connect(server, ca_bundle=bundle).exchange(HEADERS, b"secret")
 
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)

@@ -962,3 +962,67 @@ def test_the_direct_way_keeps_a_connection_for_every_writer_and_the_reader() -> 
             list(executor.map(lambda _: scan(client), range(9)))
 
         assert server.connections == 9
+
+
+# What is rare
+
+
+@pytest.mark.parametrize("content", [b"null", b"[]", b'"text"', b"7"])
+def test_an_answer_that_is_no_object_is_damaged(content: bytes) -> None:
+    with endpoint(repeat(answer(content))) as server:
+        report = write_batch(dynamodb_client(shared_session(), 4, server.url), MUG)
+
+    assert report.is_in_doubt
+
+
+def test_an_answer_with_a_checksum_that_is_no_number_is_damaged() -> None:
+    with endpoint(repeat(answer(DONE, x_amz_crc32="none"))) as server:
+        report = write_batch(dynamodb_client(shared_session(), 4, server.url), MUG)
+
+    assert report.is_in_doubt
+
+
+def test_a_redirect_of_many_choices_is_an_error_of_the_client() -> None:
+    with endpoint(repeat(answer(b"", 300))) as server, pytest.raises(ClientError):
+        scan(dynamodb_client(shared_session(), 4, server.url))
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "ftp_proxy", "https_proxy"])
+def test_only_a_proxy_for_this_endpoint_stands_in_the_direct_way(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert is_direct(dynamodb_client(shared_session(), 4, "http://dynamodb.example"))
+
+
+def test_an_endpoint_under_a_path_is_asked_there() -> None:
+    seen = {}
+    for name, make in CLIENTS.items():
+        with endpoint([answer(NOTHING)]) as server:
+            scan(make(shared_session(), 4, f"{server.url}/somewhere"))
+            seen[name] = server.requests[0].line
+
+    assert seen["direct"] == seen["botocore"]
+
+
+def test_a_batch_with_a_null_error_is_written() -> None:
+    with endpoint([answer({"Responses": [{"TableName": "inventory", "Error": None}]})]) as server:
+        report = write_batch(dynamodb_client(shared_session(), 4, server.url), MUG)
+
+    assert [result.written for result in report.results] == [True]
+
+
+def test_a_client_that_is_closed_leaves_no_connection_open() -> None:
+    with endpoint([answer(NOTHING)]) as server:
+        client = dynamodb_client(shared_session(), 4, server.url)
+        scan(client)
+        client.close()
+        assert server.wait_until_one_is_closed() == 0
+
+
+def test_who_could_not_be_trusted_is_told(tmp_path: Path) -> None:
+    own = certificate(tmp_path, HOST)
+    with (
+        endpoint(repeat(answer(NOTHING)), own.server) as server,
+        pytest.raises(ConnectingError, match="certificate verify failed"),
+    ):
+        scan(dynamodb_client(shared_session(), 4, server.url))
