@@ -1,7 +1,7 @@
 """The comparisons: what runs where, with how many items, in how many rounds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.engine_places import GrowthPlace, RealPlace
@@ -23,6 +23,9 @@ GROWTH_UNITS: Final = (
     "write_units_per_item",
 )
 WARM_UP: Final = Shelf(stored=50, due=50)
+
+ONE_WORKER: Final = {"segments": 1, "page_size": 1_000}
+"""What the product is set to where a page is dear: a process works through its segments one after the other anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def end_to_end(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
 
 def on_a_real_engine(place: RealPlace, effort: Effort, progress: Progress) -> list[Entry]:
     """The same on an engine that stores something; after each run its items are what the plan says."""
-    order, warm_up = place.order, place.warm_up
+    order, warm_up = replace(place.order, settings=ONE_WORKER), replace(place.warm_up, settings=ONE_WORKER)
     peers = [name for name in effort.peers if name != PRODUCT_ON_BOTOCORE]
     specs = {name: RunSpec(name, warm_up, order, engine_pid=place.place.pid) for name in peers}
     progress("  a round that warms the engine up")
