@@ -7,7 +7,9 @@ checkout, not in it.
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 from typing import Final
 
 import pytest
@@ -234,6 +236,9 @@ def test_scheduling_the_same_file_again_before_the_run_finds_only_duplicates(sho
 def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop, stocked: Filled) -> None:
     shop = shop.set_up_with(segments=2, page_size=5)
     stocked(shop, DAY)
+    # A watch that goes on by being looked at is the same on every machine.
+    looks = count()
+    shop = replace(shop, services=replace(shop.services, monotonic=lambda: next(looks) / 100))
 
     run = shop.run(call_seconds=0.5)
 
@@ -243,4 +248,4 @@ def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(sho
         REJECTED[DAY],
         True,
     )
-    assert run.tally.calls > 2 * run.segments
+    assert run.tally.calls > 5 * run.segments
