@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.expressions import decide
-from benchmarks.measuring import Place, Progress, RunFailed, end, environment_of, with_modules
+from benchmarks.measuring import Place, Progress, RunFailed, environment_of, serving
 from benchmarks.peers import Order
 from benchmarks.shelves import Shelf
 from engine import CHECKOUT, REGION
@@ -75,22 +73,12 @@ def real_place(engine: str, items: int) -> Iterator[RealPlace]:
         NotHere: where it cannot run on this machine.
         RunFailed: where it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
-        process = subprocess.Popen(
-            [str(CHECKOUT / ".venv" / "bin" / "python"), "-m", "benchmarks.engine_host", engine, directory],
-            env=with_modules(os.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise RunFailed(f"{engine} did not start")
-            yield _place(engine, json.loads(line), Shelf(items, items))
-        finally:
-            end(process)
+    python = str(CHECKOUT / ".venv" / "bin" / "python")
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
+        serving(python, "-m", "benchmarks.engine_host", engine, directory) as (_, line),
+    ):
+        yield _place(engine, json.loads(line), Shelf(items, items))
 
 
 @dataclass(frozen=True, slots=True)

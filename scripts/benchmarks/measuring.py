@@ -43,19 +43,26 @@ class Place:
 @contextlib.contextmanager
 def instant_place() -> Iterator[Place]:
     """The instant server in a process of its own; ended when the context is left."""
+    with serving(sys.executable, "-m", "benchmarks.instant_server") as (process, line):
+        yield Place("instant", environment_of(int(line)), process.pid, has_counts=True)
+
+
+@contextlib.contextmanager
+def serving(*command: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A process that serves as long as its standard input is open, and the line that it says when it is ready.
+
+    Raises:
+        RunFailed: where it ends without a line.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.instant_server"],
-        env=with_modules(os.environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        command, env=with_modules(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
-        port = process.stdout.readline().strip()
-        if not port:
-            raise RunFailed("the instant server did not start")
-        yield Place("instant", environment_of(int(port)), process.pid, has_counts=True)
+        line = process.stdout.readline().strip()
+        if not line:
+            raise RunFailed(f"{' '.join(command[1:])} did not start")
+        yield process, line
     finally:
         end(process)
 
