@@ -19,9 +19,8 @@ from command_line import (
     print_table,
     progress,
 )
-from inventory_updater.csv_format import CsvError, read_changes
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import (
+from inventory_updater.intake.csv_format import CsvError, read_changes
+from inventory_updater.intake.operations import (
     Progress,
     RefusedError,
     cancel_changes,
@@ -29,8 +28,7 @@ from inventory_updater.operations import (
     schedule_changes,
     told_while_reading,
 )
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import (
+from inventory_updater.stock.items import (
     Attributes,
     Change,
     ItemChanges,
@@ -39,7 +37,9 @@ from inventory_updater.stock import (
     UnreadableAttributeError,
     read_key,
 )
-from inventory_updater.stock import read_changes as read_item_changes
+from inventory_updater.stock.items import read_changes as read_item_changes
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import JobStatus
 
 ROWS_SHOWN: Final = 100
 

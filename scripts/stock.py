@@ -21,18 +21,10 @@ from command_line import (
     print_table,
     progress,
 )
-from inventory_updater.csv_format import CsvError, read_stock, write_levels
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import RefusedError, load_stock, told_while_reading
-from inventory_updater.stock import (
-    Figures,
-    InvalidItem,
-    ItemKey,
-    StockItem,
-    parse_time,
-    read_item,
-    read_time,
-)
+from inventory_updater.intake.csv_format import CsvError, read_stock, write_levels
+from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
+from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, StockItem, parse_time, read_item, read_time
+from inventory_updater.tables.inventory_table import InventoryTable
 
 INVALID_ITEMS_NAMED: Final = 10
 

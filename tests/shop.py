@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import boto3
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.dynamodb_transport import botocore_client, dynamodb_client
-from inventory_updater.inventory_table import InventoryTable, batched
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import Run
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.stock import Attributes, format_time
+from inventory_updater.dynamodb.client import botocore_client, dynamodb_client
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.jobs.closing import JobRequest, run_job
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.stock.items import Attributes, format_time
+from inventory_updater.tables.inventory_table import InventoryTable, batched
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Run
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient

@@ -9,12 +9,12 @@ import boto3
 
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF
-from inventory_updater.dynamodb_transport import botocore_client
+from inventory_updater.dynamodb.client import botocore_client
 from inventory_updater.handler import make_services, spare_garbage_collector
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
+from inventory_updater.jobs.closing import JobRequest, run_job
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.tables.inventory_table import InventoryTable
 
 
 class _UnsentMetrics:

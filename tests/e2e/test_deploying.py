@@ -14,12 +14,12 @@ import pytest
 import deploy
 from command_line import stack_outputs
 from engine import CHECKOUT, Engine
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.jobs.closing import JobRequest, run_job
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.engines import Script, run_script
 from tests.stacks import Stack, deploy_stack

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from engine import Engine
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.records import Run
-from inventory_updater.stock import Attributes, ItemKey, format_time, read_key
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.stock.items import Attributes, ItemKey, format_time, read_key
+from inventory_updater.tables.records import Run
 from tests.builders import change, item_attributes
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until

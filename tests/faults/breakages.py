@@ -12,12 +12,15 @@ from datetime import timedelta
 from typing import Any, Final
 from unittest import mock
 
-from inventory_updater import inventory_table, job_table, planning, scheduling, statements, worker
-from inventory_updater.inventory_table import BatchReport, InventoryTable, Limits, Page, WriteResult
-from inventory_updater.job_table import JobTable
-from inventory_updater.planning import Plan, Update
-from inventory_updater.records import Lease, Segment
-from inventory_updater.stock import Attributes, ItemKey
+from inventory_updater.dynamodb import statements
+from inventory_updater.jobs import worker
+from inventory_updater.stock import planning, scheduling
+from inventory_updater.stock.items import Attributes, ItemKey
+from inventory_updater.stock.planning import Plan, Update
+from inventory_updater.tables import inventory_table, job_table
+from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Limits, Page, WriteResult
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Lease, Segment
 from tests.faults.findings import Finding
 
 Patches = list[Any]

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, close_job, open_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.services import Services
-from inventory_updater.stock import format_time
-from inventory_updater.worker import update_segment
+from inventory_updater.jobs.closing import JobRequest, close_job, open_job
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.worker import update_segment
+from inventory_updater.stock.items import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 from tests.faults.findings import Finding
 from tests.faults.gate import BATCH, Worker, WorkerGone
 from tests.faults.model import Key

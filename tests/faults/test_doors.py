@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory_updater import handler
-from inventory_updater.attribute_values import to_attribute_values
-from inventory_updater.csv_format import CsvError, read_changes, read_stock
-from inventory_updater.job import BadRequestError, close_job, open_job
-from inventory_updater.records import JobStatus
-from inventory_updater.settings import Settings, SettingsError
-from inventory_updater.worker import UnknownJobError, update_segment
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.intake.csv_format import CsvError, read_changes, read_stock
+from inventory_updater.jobs.closing import BadRequestError, close_job, open_job
+from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.worker import UnknownJobError, update_segment
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes, moment
 from tests.engines import Tables
 from tests.shop import Shop, open_shop

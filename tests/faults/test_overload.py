@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.job import close_job, open_job
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import Attributes
+from inventory_updater.jobs.closing import close_job, open_job
+from inventory_updater.stock.items import Attributes
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.engines import Tables
 from tests.fakes.dynamodb import failed_request

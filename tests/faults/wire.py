@@ -13,8 +13,9 @@ import botocore.endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from inventory_updater import dynamodb_transport, inventory_table
-from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.dynamodb import client as dynamodb_transport
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.tables import inventory_table
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:

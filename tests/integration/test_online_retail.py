@@ -15,10 +15,10 @@ from typing import Final
 import pytest
 
 from engine import CHECKOUT
-from inventory_updater.csv_format import read_changes, read_stock, write_levels
-from inventory_updater.operations import ScheduleReport, load_stock, schedule_changes
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import Attributes, Figures, StockItem, read_item
+from inventory_updater.intake.csv_format import read_changes, read_stock, write_levels
+from inventory_updater.intake.operations import ScheduleReport, load_stock, schedule_changes
+from inventory_updater.stock.items import Attributes, Figures, StockItem, read_item
+from inventory_updater.tables.records import JobStatus
 from tests.shop import Shop
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"

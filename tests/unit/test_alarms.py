@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from inventory_updater import telemetry
-from inventory_updater.records import JobStatus, Run
+from inventory_updater.reports import alerts as telemetry
+from inventory_updater.tables.records import JobStatus, Run
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
 from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values, resolve, resources_of_type
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.job import AlertError, close_job, run_job
-from inventory_updater.records import Failure, JobStatus, LastAlert, Run, Tally, failure_sum
-from inventory_updater.telemetry import FAILURES_AN_ALERT, alert_of, failure_signature
+from inventory_updater.jobs.closing import AlertError, close_job, run_job
+from inventory_updater.reports.alerts import FAILURES_AN_ALERT, alert_of, failure_signature
+from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Run, Tally, failure_sum
 from tests.builders import change, moment
 from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
 

@@ -10,7 +10,7 @@ import pytest
 from boto3.dynamodb.types import Binary
 from hypothesis import given
 
-from inventory_updater.attribute_values import (
+from inventory_updater.dynamodb.values import (
     encode_binary,
     from_attribute_values,
     to_attribute_value,

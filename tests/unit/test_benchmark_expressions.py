@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.expressions import decide, update_request
 from benchmarks.shelves import Shelf
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.planning import Update
-from inventory_updater.stock import ItemKey
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.planning import Update
 from tests.engines import table_definition
 
 if TYPE_CHECKING:

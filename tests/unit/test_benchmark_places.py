@@ -15,7 +15,7 @@ from benchmarks.peers import Order
 from benchmarks.processes import cpu_seconds_of_tree
 from benchmarks.shelves import Shelf, item_size
 from benchmarks.write_units import table_units
-from inventory_updater.attribute_values import to_attribute_value
+from inventory_updater.dynamodb.values import to_attribute_value
 from tests.engines import table_definition
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.expressions import decide, update_request
 from benchmarks.measuring import Place, instant_place
 from benchmarks.shelves import Shelf, item_size
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_value
-from inventory_updater.statements import statement
-from inventory_updater.stock import Attributes
+from inventory_updater.dynamodb.statements import statement
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value
+from inventory_updater.stock.items import Attributes
 from tests.engines import make_client
 
 if TYPE_CHECKING:

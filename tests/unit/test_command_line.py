@@ -25,10 +25,10 @@ from botocore.stub import Stubber
 import command_line
 from command_line import CommandLine, Deployment, InputError, explain, find_deployment, print_json, print_table
 from engine import Engine, EngineNotRunning
-from inventory_updater.csv_format import CsvError
-from inventory_updater.operations import RefusedError, UnfinishedError
-from inventory_updater.scheduling import Refusal
-from inventory_updater.stock import ItemKey
+from inventory_updater.intake.csv_format import CsvError
+from inventory_updater.intake.operations import RefusedError, UnfinishedError
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.scheduling import Refusal
 
 
 def commands(run: object = None) -> CommandLine:

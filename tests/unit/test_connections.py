@@ -18,7 +18,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from inventory_updater.connections import Answer, Connections
+from inventory_updater.dynamodb.connections import Answer, Connections
 from tests.fakes.certificates import Certificate, certificate
 from tests.fakes.endpoint import CLOSED, HOST, RESET, SILENT, Act, Endpoint, endpoint, http
 
@@ -277,7 +277,7 @@ def test_whoever_interrupts_a_request_leaves_no_half_read_connection_behind(
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr("inventory_updater.connections.Answer", interrupt)
+        patch.setattr("inventory_updater.dynamodb.connections.Answer", interrupt)
         with pytest.raises(Interrupted):
             connections.exchange(HEADERS, b"{}")
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.scheduling import size_in_bytes
-from inventory_updater.telemetry import metric_data
+from inventory_updater.reports.alerts import metric_data
+from inventory_updater.stock.scheduling import size_in_bytes
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import NOW, change, item_attributes
 from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values
 

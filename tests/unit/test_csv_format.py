@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.csv_format import (
+from inventory_updater.intake.csv_format import (
     CHANGE_COLUMNS,
     MAXIMUM_LINE_BYTES,
     STOCK_COLUMNS,
@@ -20,7 +20,7 @@ from inventory_updater.csv_format import (
     read_stock,
     write_levels,
 )
-from inventory_updater.stock import KINDS, Change, ItemKey, StockItem, plain
+from inventory_updater.stock.items import KINDS, Change, ItemKey, StockItem, plain
 
 CHANGE = {
     "change_id": "c1",

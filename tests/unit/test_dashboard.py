@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from inventory_updater import telemetry
-from inventory_updater.records import JobStatus, Run
+from inventory_updater.reports import alerts as telemetry
+from inventory_updater.tables.records import JobStatus, Run
 from tests.cloudformation import load_template, parameter_values, resolve, resources_of_type
 from tests.unit.test_alarms import exists, published
 

@@ -24,11 +24,11 @@ from botocore.exceptions import ConnectionError as ConnectingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.dynamodb_transport import DamagedAnswerError, DirectClient, botocore_client, dynamodb_client
-from inventory_updater.inventory_table import BatchReport, InventoryTable, Limits, scan_request
-from inventory_updater.planning import Update
-from inventory_updater.stock import Attributes, ItemKey
+from inventory_updater.dynamodb.client import DamagedAnswerError, DirectClient, botocore_client, dynamodb_client
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.items import Attributes, ItemKey
+from inventory_updater.stock.planning import Update
+from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Limits, scan_request
 from tests.builders import moment
 from tests.fakes.certificates import certificate
 from tests.fakes.endpoint import CLOSED, HOST, RESET, SILENT, Act, Request, answer, endpoint, http, refusal
@@ -112,7 +112,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, which nobody waits for."""
     made: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=made.append))
-    monkeypatch.setattr("inventory_updater.dynamodb_transport.time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr("inventory_updater.dynamodb.client.time", SimpleNamespace(sleep=made.append))
     return made
 
 
@@ -543,7 +543,7 @@ def test_what_is_refused_for_a_while_is_asked_again_as_often(same: Ask, call: Ca
 def test_a_request_that_got_no_answer_is_sent_again_as_often(
     same: Ask, monkeypatch: pytest.MonkeyPatch, broken: Act, error: str
 ) -> None:
-    monkeypatch.setattr("inventory_updater.dynamodb_transport._READ_SECONDS", 0.1)
+    monkeypatch.setattr("inventory_updater.dynamodb.client._READ_SECONDS", 0.1)
 
     for_good = same(repeat(broken), write)
     for_a_while = same([broken, broken, answer(DONE)], write)

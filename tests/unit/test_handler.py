@@ -8,11 +8,11 @@ import boto3
 import pytest
 
 from inventory_updater import handler
-from inventory_updater.job import BadRequestError, JobRequest, Opened
-from inventory_updater.records import JobStatus
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings, SettingsError
-from inventory_updater.worker import NoProgressError
+from inventory_updater.jobs.closing import BadRequestError, JobRequest, Opened
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.worker import NoProgressError
+from inventory_updater.tables.records import JobStatus
 from tests.builders import moment
 
 BEGIN = {"job_id": "job-1", "started_at": "2026-03-02T08:00:00.5Z", "input": {"scope": "due"}}

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.inventory_table import (
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.items import Attributes, ItemKey
+from inventory_updater.stock.planning import Update
+from inventory_updater.stock.scheduling import Creation
+from inventory_updater.tables.inventory_table import (
     BatchReport,
     InventoryTable,
     Limits,
@@ -19,9 +22,6 @@ from inventory_updater.inventory_table import (
     batched,
     scan_request,
 )
-from inventory_updater.planning import Update
-from inventory_updater.scheduling import Creation
-from inventory_updater.stock import Attributes, ItemKey
 from tests.builders import item_attributes, moment
 from tests.fakes.dynamodb import (
     WRITTEN,
@@ -738,7 +738,7 @@ def keys_of(*skus: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("inventory_updater.tables.inventory_table.random.uniform", lambda _low, _high: 0.0)
 
 
 @pytest.mark.usefixtures("without_pauses")

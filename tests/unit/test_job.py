@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.job import close_job, open_job, run_job
-from inventory_updater.records import JobStatus, Run
+from inventory_updater.jobs.closing import close_job, open_job, run_job
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, moment
 from tests.fakes.dynamodb import failed_request
 from tests.fakes.warehouse import WRITE, Warehouse, counted, items_with_work, mug, unreadable

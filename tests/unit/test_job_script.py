@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 import job
 from command_line import Deployment
-from inventory_updater.records import JobStatus, Run, Segment, Tally
+from inventory_updater.tables.records import JobStatus, Run, Segment, Tally
 
 JOB_ID = "manual-20260105T120000Z-ab12"
 AT_NOON = "2026-01-05T12:00:00.000000Z"

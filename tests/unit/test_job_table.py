@@ -10,10 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.job_table import JobTable, LeaseLostError, SegmentTakenError
-from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
-from inventory_updater.stock import read_time
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.stock.items import read_time
+from inventory_updater.tables.job_table import JobTable, LeaseLostError, SegmentTakenError
+from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
 from tests.builders import moment
 from tests.shop import just_before
 

@@ -7,9 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job_table import JobTable
-from inventory_updater.operations import (
+from inventory_updater.intake.operations import (
     RefusedError,
     RetryReport,
     ScheduleReport,
@@ -19,8 +17,10 @@ from inventory_updater.operations import (
     retry_changes,
     schedule_changes,
 )
-from inventory_updater.records import Failure, JobStatus, Run, Tally
-from inventory_updater.stock import Change, Figures, ItemKey
+from inventory_updater.stock.items import Change, Figures, ItemKey
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Failure, JobStatus, Run, Tally
 from tests.builders import NOW, change, item_attributes, moment
 from tests.fakes.dynamodb import InMemoryInventory, batch_answer, lost_answer, statement_error
 
@@ -45,7 +45,7 @@ def pending(inventory: InMemoryInventory, key: ItemKey) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("inventory_updater.tables.inventory_table.random.uniform", lambda _low, _high: 0.0)
 
 
 # Schedule

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.records import Failure, JobStatus, Lease, Run, Tally
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Tally
 from tests.builders import moment
 
 COUNTS: Final = [

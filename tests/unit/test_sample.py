@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import sample
-from inventory_updater.csv_format import ChangeRow, read_changes, read_stock
-from inventory_updater.stock import KINDS, ItemKey, format_time
+from inventory_updater.intake.csv_format import ChangeRow, read_changes, read_stock
+from inventory_updater.stock.items import KINDS, ItemKey, format_time
 
 AROUND = format_time(sample.AROUND)
 

@@ -6,8 +6,17 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.types import Binary
 
-from inventory_updater.planning import Update
-from inventory_updater.scheduling import (
+from inventory_updater.stock.items import (
+    Attributes,
+    Change,
+    Figures,
+    ItemKey,
+    StockItem,
+    UnreadableAttributeError,
+    read_item,
+)
+from inventory_updater.stock.planning import Update
+from inventory_updater.stock.scheduling import (
     Creation,
     Loading,
     Refusal,
@@ -19,7 +28,6 @@ from inventory_updater.scheduling import (
     schedule,
     size_in_bytes,
 )
-from inventory_updater.stock import Attributes, Change, Figures, ItemKey, StockItem, UnreadableAttributeError, read_item
 from tests.builders import NOW, change, item_attributes, moment
 
 MUG = ItemKey("mug", "DC1")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from inventory_updater.planning import Policy
-from inventory_updater.settings import Settings, SettingsError
+from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.stock.planning import Policy
 
 GOOD = {
     "ENVIRONMENT": "staging",

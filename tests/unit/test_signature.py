@@ -9,7 +9,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.signature import Credentials, Destination, signed_headers
+from inventory_updater.dynamodb.signature import Credentials, Destination, signed_headers
 
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 SECRETS = st.text(VISIBLE, min_size=1, max_size=64)

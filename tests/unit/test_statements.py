@@ -11,10 +11,10 @@ from botocore.serialize import create_serializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.planning import GUARDED, Plan, Policy, Update, plan
-from inventory_updater.scheduling import Creation, Loading, Refusal, Scheduling, load, schedule
-from inventory_updater.statements import Statement, batch_json, batch_request, statement
-from inventory_updater.stock import Change, Figures, ItemKey, StockItem, read_item
+from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
+from inventory_updater.stock.items import Change, Figures, ItemKey, StockItem, read_item
+from inventory_updater.stock.planning import GUARDED, Plan, Policy, Update, plan
+from inventory_updater.stock.scheduling import Creation, Loading, Refusal, Scheduling, load, schedule
 from tests.builders import NOW, change, item, item_attributes, moment
 from tests.strategies import dynamodb_values, numbers, texts
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.stock import (
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.stock.items import (
     Change,
     DerivedFigures,
     Figures,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from inventory_updater.records import JobStatus, Run, Tally
-from inventory_updater.stock import read_time
-from inventory_updater.telemetry import has_metrics, log_run, metric_data, publish_metrics
+from inventory_updater.reports.alerts import has_metrics, log_run, metric_data, publish_metrics
+from inventory_updater.stock.items import read_time
+from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.builders import moment
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from inventory_updater import settings
-from inventory_updater.settings import Settings
+from inventory_updater.jobs import settings
+from inventory_updater.jobs.settings import Settings
 from tests.cloudformation import (
     PSEUDO_PARAMETERS,
     TEMPLATE,

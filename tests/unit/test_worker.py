@@ -10,11 +10,11 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.inventory_table import InventoryTable, OutOfTimeError
-from inventory_updater.job import run_job
-from inventory_updater.records import Failure, JobStatus
-from inventory_updater.stock import ItemKey
-from inventory_updater.worker import NoProgressError, UnknownJobError, update_segment
+from inventory_updater.jobs.closing import run_job
+from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.tables.inventory_table import InventoryTable, OutOfTimeError
+from inventory_updater.tables.records import Failure, JobStatus
 from tests.builders import change, item_attributes, moment
 from tests.fakes.dynamodb import Request, failed_request
 from tests.fakes.warehouse import MUG, WRITE, Warehouse, counted, items_with_work, mug, unreadable
@@ -327,7 +327,7 @@ def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_s
 def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inventory_updater.worker.FAILURES_A_JOB", 7)
+    monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 7)
     warehouse.configure(segments=2)
     warehouse.put(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)))
     warehouse.open()
@@ -342,7 +342,7 @@ def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
 
 
 def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.worker.FAILURES_A_JOB", 3)
+    monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 3)
     warehouse.configure(page_size=1, batch_size=1)
     warehouse.put(*(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)))
     warehouse.open()
@@ -501,7 +501,7 @@ def test_a_page_for_which_no_time_was_left_does_not_spoil_the_tally(warehouse: W
 def test_a_job_ends_before_its_execution_runs_out_of_history(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inventory_updater.worker.CALLS_A_JOB", 4)
+    monkeypatch.setattr("inventory_updater.jobs.worker.CALLS_A_JOB", 4)
     warehouse.configure(page_size=1, segments=2)
     warehouse.put(*items_with_work(40))
     warehouse.open()

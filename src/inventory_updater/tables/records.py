@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from inventory_updater.stock import Attributes
+from inventory_updater.stock.items import Attributes
 
 FAILURES_A_JOB: Final = 1_000
 """How many failures a job records at most, shared out over its segments; the RUN counts them all."""

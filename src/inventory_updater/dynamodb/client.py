@@ -32,9 +32,9 @@ from botocore.model import OperationModel
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
 
-from inventory_updater.attribute_values import encode_binary
-from inventory_updater.connections import Answer, Connections
-from inventory_updater.signature import Credentials, Destination, signed_headers
+from inventory_updater.dynamodb.connections import Answer, Connections
+from inventory_updater.dynamodb.signature import Credentials, Destination, signed_headers
+from inventory_updater.dynamodb.values import encode_binary
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job_table import JobTable
-from inventory_updater.settings import Settings
-from inventory_updater.stock import format_time
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.stock.items import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from inventory_updater.records import Failure, JobStatus, Run
-from inventory_updater.stock import read_time
+from inventory_updater.stock.items import read_time
+from inventory_updater.tables.records import Failure, JobStatus, Run
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient

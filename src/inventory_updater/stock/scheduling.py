@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from inventory_updater.planning import Update, next_change_at
-from inventory_updater.stock import (
+from inventory_updater.stock.items import (
     Attributes,
     Change,
     Figures,
@@ -19,6 +18,7 @@ from inventory_updater.stock import (
     UnreadableAttributeError,
     read_changes,
 )
+from inventory_updater.stock.planning import Update, next_change_at
 
 PENDING_LIMIT: Final = 1_000
 """How many pending changes ``schedule`` lets an item have."""

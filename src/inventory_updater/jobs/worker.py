@@ -19,7 +19,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from inventory_updater.inventory_table import (
+from inventory_updater.jobs.services import Services
+from inventory_updater.stock.items import Attributes, InvalidItem, ItemKey, is_stored_time, read_item, read_key
+from inventory_updater.stock.planning import GUARDED, Plan, Unchanged, plan
+from inventory_updater.tables.inventory_table import (
     BatchReport,
     Limits,
     OutOfTimeError,
@@ -29,11 +32,8 @@ from inventory_updater.inventory_table import (
     WriteResult,
     batched,
 )
-from inventory_updater.job_table import LeaseLostError, SegmentTakenError
-from inventory_updater.planning import GUARDED, Plan, Unchanged, plan
-from inventory_updater.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
-from inventory_updater.services import Services
-from inventory_updater.stock import Attributes, InvalidItem, ItemKey, is_stored_time, read_item, read_key
+from inventory_updater.tables.job_table import LeaseLostError, SegmentTakenError
+from inventory_updater.tables.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
 
 CALLS_A_JOB: Final = 2_500
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.

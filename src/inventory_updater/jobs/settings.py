@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from inventory_updater.planning import Policy
+from inventory_updater.stock.planning import Policy
 
 LEASE_EXTRA_SECONDS: Final = 180
 """How much longer a lease lasts than a call may: more than the longest pause between two retries."""

@@ -10,12 +10,12 @@ from datetime import timedelta
 from itertools import islice
 from typing import Literal, TypedDict
 
-from inventory_updater import telemetry
-from inventory_updater.inventory_table import Limits, Scope
-from inventory_updater.records import JobStatus, LastAlert, Run, Segment, Tally
-from inventory_updater.services import Services
-from inventory_updater.stock import format_time, is_stored_time, parse_time, read_time
-from inventory_updater.worker import SAMPLES_A_JOB, UnknownJobError, update_segment
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.worker import SAMPLES_A_JOB, UnknownJobError, update_segment
+from inventory_updater.reports import alerts as telemetry
+from inventory_updater.stock.items import format_time, is_stored_time, parse_time, read_time
+from inventory_updater.tables.inventory_table import Limits, Scope
+from inventory_updater.tables.records import JobStatus, LastAlert, Run, Segment, Tally
 
 _log = logging.getLogger(__name__)
 

@@ -9,10 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from inventory_updater.inventory_table import Decide, Decision, InventoryTable, WriteResult, batched
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import Run
-from inventory_updater.scheduling import (
+from inventory_updater.stock.items import (
+    Attributes,
+    Change,
+    Figures,
+    ItemKey,
+    UnreadableAttributeError,
+    read_changes,
+    read_key,
+)
+from inventory_updater.stock.scheduling import (
     Creation,
     Loading,
     Refusal,
@@ -23,15 +29,9 @@ from inventory_updater.scheduling import (
     retry,
     schedule,
 )
-from inventory_updater.stock import (
-    Attributes,
-    Change,
-    Figures,
-    ItemKey,
-    UnreadableAttributeError,
-    read_changes,
-    read_key,
-)
+from inventory_updater.tables.inventory_table import Decide, Decision, InventoryTable, WriteResult, batched
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Run
 
 Progress = Callable[[str, int], None]
 """Told what is being done ("reading", "checking", "writing") and how many items of it are done."""

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import (
     Context,
@@ -21,8 +21,6 @@ from decimal import (
 )
 from enum import StrEnum
 from typing import NamedTuple, TypeGuard
-
-from inventory_updater.values import value
 
 NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal])
 """The one context for quantities and money: what needs more than 38 digits raises instead of being rounded."""
@@ -67,7 +65,7 @@ class ItemKey(NamedTuple):
         return f"{self.sku} at {self.location_id}"
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """A scheduled change as it stands in its item.
 
@@ -92,7 +90,7 @@ class Change:
         return stored
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A change that could not be applied, and why; it can be put back (``changes.py retry``)."""
 
@@ -111,7 +109,7 @@ class Rejection:
         }
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """When a change was applied or superseded (by the clock), and when it had been due."""
 
@@ -122,7 +120,7 @@ class Settlement:
         return {"settled_at": self.settled_at, "effective_at": self.effective_at}
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LastSet:
     """The last setting of one kind that was applied."""
 
@@ -133,7 +131,7 @@ class LastSet:
         return {"effective_at": self.effective_at, "change_id": self.change_id}
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ItemChanges:
     """Everything an item knows of its changes; ``version`` guards it, since who writes it raises the version."""
 
@@ -150,7 +148,7 @@ class ItemChanges:
         return NUMBERS.add(self.version or ZERO, Decimal(1))
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DerivedFigures:
     """What follows from an item's figures; ``stock_value`` only where there is a price."""
 
@@ -159,7 +157,7 @@ class DerivedFigures:
     stock_value: Decimal | None
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Figures:
     """The figures of an item that changes act on, absent quantities read as 0."""
 
@@ -196,7 +194,7 @@ class Figures:
         return DerivedFigures(available, status, value)
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StockItem:
     """One item of the inventory table; ``None`` stands for an attribute that is absent."""
 
@@ -218,7 +216,7 @@ class StockItem:
         )
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class InvalidItem:
     """An item that cannot be read as a stock item, and why."""
 

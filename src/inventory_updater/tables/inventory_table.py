@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVa
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.dynamodb_transport import BROKEN_CONNECTIONS, DirectClient
-from inventory_updater.planning import Update
-from inventory_updater.scheduling import Creation
-from inventory_updater.statements import Statement, batch_json, batch_request, statement
-from inventory_updater.stock import LAST_MOMENT, Attributes, ItemKey, read_key
-from inventory_updater.values import value
+from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS, DirectClient
+from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.stock.items import LAST_MOMENT, Attributes, ItemKey, read_key
+from inventory_updater.stock.planning import Update
+from inventory_updater.stock.scheduling import Creation
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -104,7 +103,7 @@ class Page:
     read_units: float
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class WriteResult(Generic[D]):
     """What became of one item: written, not needing a write any more, or failed with a code and a message."""
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TextIO
 
-from inventory_updater.stock import KINDS, Change, ItemKey, StockItem, parse_number, parse_time, plain
+from inventory_updater.stock.items import KINDS, Change, ItemKey, StockItem, parse_number, parse_time, plain
 
 CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference")
 STOCK_COLUMNS: Final = (

@@ -20,9 +20,9 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.records import Failure, JobStatus, LastAlert, Lease, Run, Segment, Tally
-from inventory_updater.stock import Attributes, format_time
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.items import Attributes, format_time
+from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Lease, Run, Segment, Tally
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

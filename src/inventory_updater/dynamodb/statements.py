@@ -8,20 +8,20 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.in
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from inventory_updater.attribute_values import to_attribute_value, to_json
-from inventory_updater.planning import Update
-from inventory_updater.scheduling import Creation
-from inventory_updater.values import value
+from inventory_updater.dynamodb.values import to_attribute_value, to_json
+from inventory_updater.stock.planning import Update
+from inventory_updater.stock.scheduling import Creation
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import BatchExecuteStatementInputTypeDef, BatchStatementRequestTypeDef
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One write; where its condition fails the answer brings the item back, unless the write makes a new one.
 

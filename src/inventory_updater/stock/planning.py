@@ -13,7 +13,7 @@ from decimal import Decimal, DecimalException
 from functools import lru_cache
 from typing import Final, Literal, assert_never
 
-from inventory_updater.stock import (
+from inventory_updater.stock.items import (
     KINDS,
     NUMBERS,
     Change,
@@ -31,7 +31,6 @@ from inventory_updater.stock import (
     plain,
     read_time,
 )
-from inventory_updater.values import value
 
 SETTLED_LIMIT: Final = 500
 """How many settled change ids an item remembers at most."""
@@ -73,7 +72,7 @@ class Policy:
     change_retention_days: int = 7
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Update:
     """A conditional write of one item, as a value.
 
@@ -86,7 +85,7 @@ class Update:
     guard: Mapping[str, object]
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """An item that has to change: the write, and what became of each due change."""
 
@@ -96,7 +95,7 @@ class Plan:
     rejected: tuple[Rejection, ...] = ()
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """An item that is as it should be."""
 
@@ -104,18 +103,18 @@ class Unchanged:
     write: None = None
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Applied:
     figures: Figures
     derived: DerivedFigures | None
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Superseded:
     pass
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Rejected:
     code: RejectionCode
     message: str
