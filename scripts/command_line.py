@@ -33,7 +33,8 @@ from engine import EngineNotRunning, running_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.operations import RefusedError, UnfinishedError
-from inventory_updater.stock.items import format_time, plain
+from inventory_updater.stock.numbers import plain
+from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 

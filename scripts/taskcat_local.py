@@ -26,7 +26,9 @@ from engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.intake.operations import load_stock, schedule_changes
-from inventory_updater.stock.items import Change, Figures, ItemKey, StockItem, StockStatus, format_time, read_item
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey, StockItem, StockStatus, read_item
+from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run

@@ -13,7 +13,9 @@ import pytest
 
 from engine import Engine
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.stock.items import Attributes, ItemKey, format_time, read_key
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.stock.times import format_time
 from inventory_updater.tables.records import Run
 from tests.builders import change, item_attributes
 from tests.stacks import Stack, deploy_stack

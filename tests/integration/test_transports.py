@@ -14,7 +14,7 @@ import pytest
 from boto3.dynamodb.types import Binary
 
 from inventory_updater.dynamodb.client import DirectClient
-from inventory_updater.stock.items import Attributes
+from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from inventory_updater.reports import alerts as telemetry
+from inventory_updater.reports.metrics import NAMESPACE, metric_data
 from inventory_updater.tables.records import JobStatus, Run
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
 from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values, resolve, resources_of_type
@@ -58,13 +58,13 @@ def published() -> dict[str, tuple[frozenset[str], str]]:
             frozenset(dimension["Name"] for dimension in datum["Dimensions"]),
             str(datum["Unit"]),
         )
-        for datum in telemetry.metric_data(run, "dev", datetime(2026, 1, 1, tzinfo=UTC))
+        for datum in metric_data(run, "dev", datetime(2026, 1, 1, tzinfo=UTC))
     }
 
 
 def exists(namespace: str, metric: str, dimensions: frozenset[str]) -> bool:
     """Whether somebody publishes the metric with exactly these dimensions: the job, or AWS as it documents."""
-    if namespace == telemetry.NAMESPACE:
+    if namespace == NAMESPACE:
         return published().get(metric, (None,))[0] == dimensions
     return dimensions in DOCUMENTED.get((namespace, metric), ())
 
@@ -96,7 +96,7 @@ def test_what_is_known_of_the_jobs_themselves_is_alarmed_for_each_scope() -> Non
     watched = {
         (alarm(name)["MetricName"], dimensions(name)["Scope"], dimensions(name)["Environment"])
         for name in ALARMS
-        if alarm(name)["Namespace"] == telemetry.NAMESPACE
+        if alarm(name)["Namespace"] == NAMESPACE
     }
 
     assert watched == {

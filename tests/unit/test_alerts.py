@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.jobs.closing import AlertError, close_job, run_job
-from inventory_updater.reports.alerts import FAILURES_AN_ALERT, alert_of, failure_signature
+from inventory_updater.jobs.closing import AlertError, close_job
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.reports.alerts import FAILURES_AN_ALERT, alert_of
+from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Run, Tally, failure_sum
 from tests.builders import change, moment
 from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
@@ -99,12 +101,12 @@ def test_the_message_says_when_its_counts_are_lower_bounds() -> None:
     "status", [JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED], ids=str.lower
 )
 def test_a_run_that_did_not_end_clean_is_known_by_its_status_and_its_failures(status: JobStatus) -> None:
-    assert failure_signature(replace(RUN, status=status)) == f"{status.value}:ff"
+    assert replace(RUN, status=status).failure_signature == f"{status.value}:ff"
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.SKIPPED, JobStatus.RUNNING], ids=str.lower)
 def test_a_run_without_failures_has_no_signature(status: JobStatus) -> None:
-    assert failure_signature(replace(RUN, status=status)) == ""
+    assert replace(RUN, status=status).failure_signature == ""
 
 
 FAILURES = st.builds(
@@ -173,7 +175,7 @@ def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(wa
     assert "mug at DC1, change c1: INSUFFICIENT_STOCK" in sent.message
     assert "cup at DC1: " in sent.message
     assert (ended.alerted_at, ended.alert_error) == (moment("12:00"), None)
-    assert warehouse.jobs.last_alert("due") == LastAlert(failure_signature(ended), moment("12:00"))
+    assert warehouse.jobs.last_alert("due") == LastAlert(ended.failure_signature, moment("12:00"))
 
 
 def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None:
@@ -211,7 +213,7 @@ def test_a_skipped_job_tells_nobody(warehouse: Warehouse) -> None:
 
 def test_without_anybody_to_tell_a_job_closes_all_the_same(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
-    services = replace(warehouse.services, alerts=None)
+    services = replace(warehouse.services, reports=Reporter("test", warehouse.metrics.client))
 
     ended = run_job(services, warehouse.request())
 

@@ -11,7 +11,7 @@ from benchmarks.measuring import Place, instant_place
 from benchmarks.shelves import Shelf, item_size
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value
-from inventory_updater.stock.items import Attributes
+from inventory_updater.stock.attributes import Attributes
 from tests.engines import make_client
 
 if TYPE_CHECKING:

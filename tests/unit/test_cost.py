@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from inventory_updater.reports.alerts import metric_data
+from inventory_updater.reports.metrics import metric_data
 from inventory_updater.stock.scheduling import size_in_bytes
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import NOW, change, item_attributes

@@ -16,11 +16,13 @@ from inventory_updater.intake.csv_format import (
     ChangeRow,
     CsvError,
     StockRow,
-    read_changes,
-    read_stock,
+    read_change_file,
+    read_stock_file,
     write_levels,
 )
-from inventory_updater.stock.items import KINDS, Change, ItemKey, StockItem, plain
+from inventory_updater.stock.changes import KINDS, Change
+from inventory_updater.stock.items import ItemKey, StockItem
+from inventory_updater.stock.numbers import plain
 
 CHANGE = {
     "change_id": "c1",
@@ -78,11 +80,11 @@ def message_of(read: Callable[[Path], object], path: Path) -> str:
 
 
 def change_message(file: Write, **cells: str) -> str:
-    return message_of(read_changes, file(csv_text(CHANGE_COLUMNS, [CHANGE | cells])))
+    return message_of(read_change_file, file(csv_text(CHANGE_COLUMNS, [CHANGE | cells])))
 
 
 def stock_message(file: Write, **cells: str) -> str:
-    return message_of(read_stock, file(csv_text(STOCK_COLUMNS, [STOCK | cells])))
+    return message_of(read_stock_file, file(csv_text(STOCK_COLUMNS, [STOCK | cells])))
 
 
 # What is read
@@ -95,7 +97,7 @@ def test_a_change_file_gives_its_changes(file: Write) -> None:
             key=ItemKey("MUG", "LEEDS"),
             change=Change("c1", "adjustment", Decimal(-12), "2026-01-05T12:00:00.000000Z", "sale", "order 7"),
         )
-    ] == read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE])))
+    ] == read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE])))
 
 
 def test_a_stock_file_gives_its_items(file: Write) -> None:
@@ -111,39 +113,39 @@ def test_a_stock_file_gives_its_items(file: Write) -> None:
             currency="GBP",
             description="Mug, blue",
         )
-    ] == read_stock(file(csv_text(STOCK_COLUMNS, [STOCK])))
+    ] == read_stock_file(file(csv_text(STOCK_COLUMNS, [STOCK])))
 
 
 def test_empty_cells_are_zero_for_quantities_and_absent_for_the_rest(file: Write) -> None:
     assert [
         StockRow(2, ItemKey("MUG", "LEEDS"), Decimal(40), Decimal(0), Decimal(0), Decimal(0), None, None, None)
-    ] == read_stock(file(f"{STOCK_HEADER}\nMUG,LEEDS,40,,,,,,\n"))
+    ] == read_stock_file(file(f"{STOCK_HEADER}\nMUG,LEEDS,40,,,,,,\n"))
 
 
 def test_empty_reason_and_reference_are_absent(file: Write) -> None:
-    (row,) = read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"reason": "", "reference": ""}])))
+    (row,) = read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"reason": "", "reference": ""}])))
     assert (row.change.reason, row.change.reference) == (None, None)
 
 
 def test_on_hand_may_be_negative(file: Write) -> None:
-    (row,) = read_stock(file(csv_text(STOCK_COLUMNS, [STOCK | {"on_hand": "-3.5"}])))
+    (row,) = read_stock_file(file(csv_text(STOCK_COLUMNS, [STOCK | {"on_hand": "-3.5"}])))
     assert Decimal("-3.5") == row.on_hand
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_read(file: Write, kind: str) -> None:
-    (row,) = read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"kind": kind, "value": "0"}])))
+    (row,) = read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"kind": kind, "value": "0"}])))
     assert kind == row.change.kind
 
 
 def test_a_time_with_an_offset_becomes_utc(file: Write) -> None:
-    (row,) = read_changes(
+    (row,) = read_change_file(
         file(csv_text(CHANGE_COLUMNS, [CHANGE | {"effective_at": "2026-01-05T00:30:00.25+01:00"}])),
     )
     assert row.change.effective_at == "2026-01-04T23:30:00.250000Z"
 
 
-@pytest.mark.parametrize(("read", "header"), [(read_changes, CHANGE_HEADER), (read_stock, STOCK_HEADER)])
+@pytest.mark.parametrize(("read", "header"), [(read_change_file, CHANGE_HEADER), (read_stock_file, STOCK_HEADER)])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n\r\n\n"])
 def test_a_file_of_only_a_header_holds_nothing(
     file: Write, read: Callable[[Path], list[object]], header: str, end: str
@@ -157,31 +159,33 @@ def test_a_file_of_only_a_header_holds_nothing(
 def test_mark_line_ends_and_order_of_columns_make_no_difference(
     file: Write, mark: bytes, line_end: str, columns: tuple[str, ...]
 ) -> None:
-    plain_rows = read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE])))
-    assert plain_rows == read_changes(file(mark + csv_text(columns, [CHANGE], line_end).encode()))
+    plain_rows = read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE])))
+    assert plain_rows == read_change_file(file(mark + csv_text(columns, [CHANGE], line_end).encode()))
 
 
 def test_a_formula_is_text(file: Write) -> None:
-    (row,) = read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"sku": "=1+1", "reason": "@SUM(A1)"}])))
+    (row,) = read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"sku": "=1+1", "reason": "@SUM(A1)"}])))
     assert (row.key.sku, row.change.reason) == ("=1+1", "@SUM(A1)")
 
 
 def test_a_row_is_where_it_starts_also_after_a_line_break_in_a_cell(file: Write) -> None:
     rows = [STOCK | {"sku": "A", "description": "two\nlines"}, STOCK | {"sku": "B", "description": "and\r\n\r\nmore"}]
     rows += [STOCK | {"sku": "C"}]
-    read = read_stock(file(csv_text(STOCK_COLUMNS, rows)))
+    read = read_stock_file(file(csv_text(STOCK_COLUMNS, rows)))
     assert [(row.line, row.key.sku) for row in read] == [(2, "A"), (4, "B"), (7, "C")]
     assert read[0].description == "two\nlines"
 
 
 def test_the_line_of_a_problem_counts_line_breaks_in_cells(file: Write) -> None:
     rows = [STOCK | {"sku": "A", "description": "two\nlines"}, STOCK | {"sku": "B", "on_hand": "many"}]
-    assert message_of(read_stock, file(csv_text(STOCK_COLUMNS, rows))).startswith("file.csv: line 4, column on_hand: ")
+    assert message_of(read_stock_file, file(csv_text(STOCK_COLUMNS, rows))).startswith(
+        "file.csv: line 4, column on_hand: "
+    )
 
 
 def test_ids_may_be_as_long_as_is_allowed(file: Write) -> None:
     longest = "é" * 32
-    (row,) = read_changes(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"change_id": longest, "reason": "r" * 128}])))
+    (row,) = read_change_file(file(csv_text(CHANGE_COLUMNS, [CHANGE | {"change_id": longest, "reason": "r" * 128}])))
     assert longest == row.change.change_id
 
 
@@ -331,13 +335,13 @@ def test_what_is_not_a_currency_is_refused(file: Write, currency: str) -> None:
 def test_a_change_id_that_stands_twice_is_refused_naming_both_lines(file: Write) -> None:
     rows = [CHANGE, CHANGE | {"change_id": "c2"}, CHANGE | {"sku": "BOWL"}]
     assert (
-        message_of(read_changes, file(csv_text(CHANGE_COLUMNS, rows)))
+        message_of(read_change_file, file(csv_text(CHANGE_COLUMNS, rows)))
     ) == "file.csv: line 4, column change_id: 'c1' stands in line 2 already; a change id stands once in a file"
 
 
 def test_an_item_that_stands_twice_is_refused_naming_both_lines(file: Write) -> None:
     rows = [STOCK, STOCK | {"location_id": "YORK"}, STOCK | {"on_hand": "1"}]
-    assert message_of(read_stock, file(csv_text(STOCK_COLUMNS, rows))) == (
+    assert message_of(read_stock_file, file(csv_text(STOCK_COLUMNS, rows))) == (
         "file.csv: line 4, column sku: 'MUG' at location 'LEEDS' stands in line 2 already; "
         "an item stands once in a file"
     )
@@ -347,7 +351,7 @@ def test_an_item_that_stands_twice_is_refused_naming_both_lines(file: Write) -> 
 
 
 def test_an_unknown_column_is_refused(file: Write) -> None:
-    assert message_of(read_changes, file(CHANGE_HEADER.replace("value", "quantity"))) == (
+    assert message_of(read_change_file, file(CHANGE_HEADER.replace("value", "quantity"))) == (
         "file.csv: line 1: the column 'quantity' is unknown; "
         "a change file has the columns change_id,sku,location_id,kind,value,effective_at,reason,reference"
     )
@@ -355,7 +359,7 @@ def test_an_unknown_column_is_refused(file: Write) -> None:
 
 def test_missing_columns_are_refused(file: Write) -> None:
     assert message_of(
-        read_stock, file("sku,location_id,on_hand,safety_stock,reorder_point,unit_price,description\n")
+        read_stock_file, file("sku,location_id,on_hand,safety_stock,reorder_point,unit_price,description\n")
     ) == (
         "file.csv: line 1: the header lacks reserved, currency; a stock file has the columns "
         "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description"
@@ -364,13 +368,13 @@ def test_missing_columns_are_refused(file: Write) -> None:
 
 def test_a_column_that_stands_twice_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f"{CHANGE_HEADER},sku\n"))
+        message_of(read_change_file, file(f"{CHANGE_HEADER},sku\n"))
         == "file.csv: line 1, column sku: stands twice in the header"
     )
 
 
 def test_a_file_without_a_header_is_refused(file: Write) -> None:
-    assert message_of(read_changes, file("c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,,\n")) == (
+    assert message_of(read_change_file, file("c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,,\n")) == (
         "file.csv: line 1: is no header, 'c1,MUG,LEEDS,adjustment,-12,2026-01-05T1'... names none of the columns; "
         "a change file has the columns change_id,sku,location_id,kind,value,effective_at,reason,reference"
     )
@@ -379,7 +383,7 @@ def test_a_file_without_a_header_is_refused(file: Write) -> None:
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n"])
 def test_an_empty_file_is_refused(file: Write, content: bytes) -> None:
     assert f"file.csv: is empty; a stock file starts with the header {STOCK_HEADER}" == message_of(
-        read_stock, file(content)
+        read_stock_file, file(content)
     )
 
 
@@ -388,14 +392,14 @@ def test_an_empty_file_is_refused(file: Write, content: bytes) -> None:
 
 def test_a_row_with_too_few_cells_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f"{CHANGE_HEADER}\nc1\n"))
+        message_of(read_change_file, file(f"{CHANGE_HEADER}\nc1\n"))
         == "file.csv: line 2: has 1 cell; the header has 8 columns"
     )
 
 
 def test_a_row_with_too_many_cells_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f"{CHANGE_HEADER}\nc1,MUG,LEEDS,adjustment,1,2026-01-05T12:00:00Z,,,\n"))
+        message_of(read_change_file, file(f"{CHANGE_HEADER}\nc1,MUG,LEEDS,adjustment,1,2026-01-05T12:00:00Z,,,\n"))
         == "file.csv: line 2: has 9 cells; the header has 8 columns"
     )
 
@@ -403,33 +407,35 @@ def test_a_row_with_too_many_cells_is_refused(file: Write) -> None:
 def test_a_blank_line_between_rows_is_refused(file: Write) -> None:
     header, row = csv_text(CHANGE_COLUMNS, [CHANGE]).splitlines()
     assert (
-        message_of(read_changes, file(f"{header}\n\n\n{row}\n"))
+        message_of(read_change_file, file(f"{header}\n\n\n{row}\n"))
         == "file.csv: line 2: is blank; blank lines may only stand at the end"
     )
 
 
 def test_a_quotation_mark_that_is_never_closed_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f'{CHANGE_HEADER}\nc1,"MUG,LEEDS\nc2,BOWL,LEEDS\n'))
+        message_of(read_change_file, file(f'{CHANGE_HEADER}\nc1,"MUG,LEEDS\nc2,BOWL,LEEDS\n'))
         == "file.csv: line 2: has a quotation mark that is never closed"
     )
 
 
 def test_a_quotation_mark_left_open_before_much_text_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f'{CHANGE_HEADER}\nc1,"MUG' + "\nc2,BOWL" * 20_000))
+        message_of(read_change_file, file(f'{CHANGE_HEADER}\nc1,"MUG' + "\nc2,BOWL" * 20_000))
         == "file.csv: line 2: has a cell of more than 131072 characters; is a quotation mark left open?"
     )
 
 
 def test_text_behind_a_closing_quotation_mark_is_refused(file: Write) -> None:
-    assert message_of(read_changes, file(f'{CHANGE_HEADER}\nc1,"12" ruler",LEEDS\n')) == (
+    assert message_of(read_change_file, file(f'{CHANGE_HEADER}\nc1,"12" ruler",LEEDS\n')) == (
         "file.csv: line 2: has text behind a closing quotation mark; a quotation mark inside a quoted cell is doubled"
     )
 
 
 def test_a_quotation_mark_in_an_unquoted_cell_is_refused(file: Write) -> None:
-    assert message_of(read_changes, file(f'{CHANGE_HEADER}\nc1,12" ruler,LEEDS,count,1,2026-01-05T12:00:00Z,,\n')) == (
+    assert message_of(
+        read_change_file, file(f'{CHANGE_HEADER}\nc1,12" ruler,LEEDS,count,1,2026-01-05T12:00:00Z,,\n')
+    ) == (
         "file.csv: line 2: has a quotation mark in a cell that is not quoted; "
         'write "..." around the cell and double the mark'
     )
@@ -437,43 +443,43 @@ def test_a_quotation_mark_in_an_unquoted_cell_is_refused(file: Write) -> None:
 
 def test_a_lone_carriage_return_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(csv_text(CHANGE_COLUMNS, [CHANGE], "\r")))
+        message_of(read_change_file, file(csv_text(CHANGE_COLUMNS, [CHANGE], "\r")))
         == "file.csv: line 1: has a carriage return without a line feed; lines end in CRLF or LF"
     )
 
 
 def test_a_nul_byte_is_refused(file: Write) -> None:
     assert (
-        message_of(read_changes, file(f"{CHANGE_HEADER}\nc1,M\0G,,,,,,\n"))
+        message_of(read_change_file, file(f"{CHANGE_HEADER}\nc1,M\0G,,,,,,\n"))
         == "file.csv: line 2: has a NUL byte; is this a CSV file in UTF-8?"
     )
 
 
 def test_another_encoding_is_refused(file: Write) -> None:
     assert (
-        message_of(read_stock, file(csv_text(STOCK_COLUMNS, [STOCK | {"description": "Café"}]).encode("latin-1")))
+        message_of(read_stock_file, file(csv_text(STOCK_COLUMNS, [STOCK | {"description": "Café"}]).encode("latin-1")))
         == "file.csv: line 2: is not in UTF-8; save the file in this encoding"
     )
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(file: Write) -> None:
     assert f"file.csv: line 1: is longer than {MAXIMUM_LINE_BYTES} bytes; is this a CSV file?" == message_of(
-        read_changes, file("x" * (MAXIMUM_LINE_BYTES + 1))
+        read_change_file, file("x" * (MAXIMUM_LINE_BYTES + 1))
     )
 
 
 def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    assert message_of(read_changes, tmp_path / "file.csv") == "file.csv: does not exist"
+    assert message_of(read_change_file, tmp_path / "file.csv") == "file.csv: does not exist"
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file.csv").mkdir()
-    assert message_of(read_stock, tmp_path / "file.csv") == "file.csv: is a directory, not a file"
+    assert message_of(read_stock_file, tmp_path / "file.csv") == "file.csv: is a directory, not a file"
 
 
 def test_a_file_below_a_file_is_refused(file: Write) -> None:
     path = file("") / "changes.csv"
-    assert message_of(read_changes, path) == "changes.csv: cannot be read: Not a directory"
+    assert message_of(read_change_file, path) == "changes.csv: cannot be read: Not a directory"
 
 
 # Round trips
@@ -517,7 +523,7 @@ def test_changes_come_back_as_they_were_written(
     ]
     path.write_bytes(csv_text(columns, written, line_end).encode("utf-8-sig" if marked else "utf-8"))
 
-    read = read_changes(path)
+    read = read_change_file(path)
 
     assert [(row.key, row.change) for row in rows] == [(row.key, row.change) for row in read]
     assert list(range(2, len(rows) + 2)) == [row.line for row in read]

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from inventory_updater.reports import alerts as telemetry
+from inventory_updater.reports.log import log_run
+from inventory_updater.reports.metrics import NAMESPACE
 from inventory_updater.tables.records import JobStatus, Run
 from tests.cloudformation import load_template, parameter_values, resolve, resources_of_type
 from tests.unit.test_alarms import exists, published
@@ -94,7 +95,7 @@ def test_it_shows_only_metrics_that_somebody_publishes(metric: list[str]) -> Non
 
 
 def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
-    shown = {(metric[1], metric[-1]) for metric in ALL_METRICS if metric[0] == telemetry.NAMESPACE}
+    shown = {(metric[1], metric[-1]) for metric in ALL_METRICS if metric[0] == NAMESPACE}
     names = {name for name, _ in shown}
 
     assert shown == {(name, scope) for name in names for scope in ("due", "all")}
@@ -146,7 +147,7 @@ def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_wri
 ) -> None:
     [properties] = of_type("log")
     query = properties["query"]
-    telemetry.log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
+    log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
     [record] = caplog.records
     named = set(re.findall(r"fields @timestamp, (.+?) \|", query)[0].split(", "))
 

@@ -25,10 +25,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.client import DamagedAnswerError, DirectClient, botocore_client, dynamodb_client
+from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.stock.items import Attributes, ItemKey
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.planning import Update
-from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Limits, scan_request
+from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, scan_request
 from tests.builders import moment
 from tests.fakes.certificates import certificate
 from tests.fakes.endpoint import CLOSED, HOST, RESET, SILENT, Act, Request, answer, endpoint, http, refusal

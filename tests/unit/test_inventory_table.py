@@ -8,20 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.stock.items import Attributes, ItemKey
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import Creation
-from inventory_updater.tables.inventory_table import (
-    BatchReport,
-    InventoryTable,
-    Limits,
-    OutOfTimeError,
-    Page,
-    WritePace,
-    batched,
-    scan_request,
-)
+from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Page, scan_request
 from tests.builders import item_attributes, moment
 from tests.fakes.dynamodb import (
     WRITTEN,
@@ -738,7 +731,7 @@ def keys_of(*skus: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.tables.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
 
 
 @pytest.mark.usefixtures("without_pauses")

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.jobs.closing import close_job, open_job, run_job
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, moment
 from tests.fakes.dynamodb import failed_request

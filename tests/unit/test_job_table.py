@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.stock.items import read_time
+from inventory_updater.stock.times import read_time
 from inventory_updater.tables.job_table import JobTable, LeaseLostError, SegmentTakenError
 from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
 from tests.builders import moment

@@ -17,7 +17,8 @@ from inventory_updater.intake.operations import (
     retry_changes,
     schedule_changes,
 )
-from inventory_updater.stock.items import Change, Figures, ItemKey
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Failure, JobStatus, Run, Tally
@@ -45,7 +46,7 @@ def pending(inventory: InMemoryInventory, key: ItemKey) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.tables.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
 
 
 # Schedule

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from inventory_updater.stock.items import Change, InvalidItem, StockItem, read_item
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import InvalidItem, StockItem, read_item
 from inventory_updater.stock.planning import Plan, Policy, Unchanged, plan
 from tests.builders import NOW, change, item, item_attributes, moment
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory_updater.stock.items import Change, InvalidItem, StockItem, read_item
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import InvalidItem, StockItem, read_item
 from inventory_updater.stock.planning import Plan, Policy, Unchanged, plan
 from tests.builders import NOW, change, item_attributes, moment
 

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 import sample
-from inventory_updater.intake.csv_format import ChangeRow, read_changes, read_stock
-from inventory_updater.stock.items import KINDS, ItemKey, format_time
+from inventory_updater.intake.csv_format import ChangeRow, read_change_file, read_stock_file
+from inventory_updater.stock.changes import KINDS
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.times import format_time
 
 AROUND = format_time(sample.AROUND)
 
 
 def rejected_ids(made: sample.Sample, as_of: str) -> list[str]:
     """The due adjustments that find too little on hand, each item worked through in the order of time."""
-    on_hand = {row.key: row.on_hand for row in read_stock(made.stock_file)}
+    on_hand = {row.key: row.on_hand for row in read_stock_file(made.stock_file)}
     rejected = []
-    for row in sorted(read_changes(made.changes_file), key=lambda row: row.change.effective_at):
+    for row in sorted(read_change_file(made.changes_file), key=lambda row: row.change.effective_at):
         assert isinstance(row.change.value, Decimal)
         if row.change.effective_at > as_of:
             continue
@@ -49,7 +51,7 @@ def test_another_seed_gives_other_stock_and_other_change_ids(tmp_path: Path) -> 
     first = sample.write_sample(tmp_path / "first", items=50, changes=120, seed=3)
     second = sample.write_sample(tmp_path / "second", items=50, changes=120, seed=4)
     assert first.stock_file.read_bytes() != second.stock_file.read_bytes()
-    ids = [{row.change.change_id for row in read_changes(made.changes_file)} for made in (first, second)]
+    ids = [{row.change.change_id for row in read_change_file(made.changes_file)} for made in (first, second)]
     assert not ids[0] & ids[1]
 
 
@@ -62,7 +64,7 @@ def test_the_stock_of_a_seed_does_not_depend_on_the_changes(tmp_path: Path) -> N
 @pytest.mark.parametrize(("items", "changes"), [(0, 0), (1, 0), (1, 1), (1, 100), (7, 25), (1000, 1600)])
 def test_the_files_hold_as_many_rows_as_asked_for(tmp_path: Path, items: int, changes: int) -> None:
     made = sample.write_sample(tmp_path, items, changes, seed=5)
-    assert (len(read_stock(made.stock_file)), len(read_changes(made.changes_file))) == (items, changes)
+    assert (len(read_stock_file(made.stock_file)), len(read_change_file(made.changes_file))) == (items, changes)
     assert (made.items, made.changes) == (items, changes)
 
 
@@ -71,7 +73,7 @@ def test_even_a_small_sample_has_all_kinds_late_and_future_changes_and_some_to_r
     tmp_path: Path, changes: int
 ) -> None:
     made = sample.write_sample(tmp_path, items=500, changes=changes, seed=5)
-    rows = read_changes(made.changes_file)
+    rows = read_change_file(made.changes_file)
     assert {row.change.kind for row in rows} == set(KINDS)
     assert [row for row in rows if row.change.effective_at < "2025-12-20"]
     assert [row for row in rows if row.change.effective_at > "2099"]
@@ -81,7 +83,7 @@ def test_even_a_small_sample_has_all_kinds_late_and_future_changes_and_some_to_r
 @pytest.mark.parametrize("seed", range(5))
 def test_what_becomes_of_the_changes_is_known_beforehand(tmp_path: Path, seed: int) -> None:
     made = sample.write_sample(tmp_path, items=200, changes=1000, seed=seed)
-    future = [row for row in read_changes(made.changes_file) if row.change.effective_at > AROUND]
+    future = [row for row in read_change_file(made.changes_file) if row.change.effective_at > AROUND]
     assert len(rejected_ids(made, as_of=AROUND)) == made.rejected
     assert len(future) == made.future
     assert made.applied + made.rejected + made.future == 1000
@@ -89,13 +91,13 @@ def test_what_becomes_of_the_changes_is_known_beforehand(tmp_path: Path, seed: i
 
 def test_adjustments_are_most_of_the_changes(tmp_path: Path) -> None:
     made = sample.write_sample(tmp_path, items=200, changes=1000, seed=2)
-    kinds = Counter(row.change.kind for row in read_changes(made.changes_file))
+    kinds = Counter(row.change.kind for row in read_change_file(made.changes_file))
     assert kinds["adjustment"] > 750
 
 
 def test_some_late_changes_come_before_a_count_of_their_item(tmp_path: Path) -> None:
     made = sample.write_sample(tmp_path, items=200, changes=1000, seed=2)
-    rows = read_changes(made.changes_file)
+    rows = read_change_file(made.changes_file)
     last_count: dict[ItemKey, str] = {}
     for row in rows:
         if row.change.kind == "count" and row.change.effective_at <= AROUND:
@@ -109,14 +111,14 @@ def test_some_late_changes_come_before_a_count_of_their_item(tmp_path: Path) -> 
 
 def test_no_two_changes_of_an_item_share_a_moment(tmp_path: Path) -> None:
     made = sample.write_sample(tmp_path, items=3, changes=300, seed=2)
-    moments = [(row.key, row.change.effective_at) for row in read_changes(made.changes_file)]
+    moments = [(row.key, row.change.effective_at) for row in read_change_file(made.changes_file)]
     assert len(moments) == len(set(moments))
 
 
 def test_due_changes_are_due_around_the_moment_given(tmp_path: Path) -> None:
     around = datetime(2031, 7, 1, tzinfo=UTC)
     made = sample.write_sample(tmp_path, items=100, changes=500, seed=2, around=around)
-    times = [row.change.effective_at for row in read_changes(made.changes_file)]
+    times = [row.change.effective_at for row in read_change_file(made.changes_file)]
     due = [time for time in times if time <= format_time(around)]
     assert len(due) == made.applied + made.rejected
     assert min(due) > "2031-05"
@@ -124,7 +126,7 @@ def test_due_changes_are_due_around_the_moment_given(tmp_path: Path) -> None:
 
 def test_an_item_gets_far_less_than_it_may_hold(tmp_path: Path) -> None:
     made = sample.write_sample(tmp_path, items=50, changes=5000, seed=2)
-    assert max(Counter(row.key for row in read_changes(made.changes_file)).values()) < 500
+    assert max(Counter(row.key for row in read_change_file(made.changes_file)).values()) < 500
 
 
 @pytest.mark.parametrize(("items", "changes", "seed"), [(-1, 0, 0), (1, -1, 0), (1, 1, -1)])

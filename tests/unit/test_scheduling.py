@@ -6,15 +6,9 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.types import Binary
 
-from inventory_updater.stock.items import (
-    Attributes,
-    Change,
-    Figures,
-    ItemKey,
-    StockItem,
-    UnreadableAttributeError,
-    read_item,
-)
+from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey, StockItem, read_item
 from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import (
     Creation,

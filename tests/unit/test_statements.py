@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
-from inventory_updater.stock.items import Change, Figures, ItemKey, StockItem, read_item
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey, StockItem, read_item
 from inventory_updater.stock.planning import GUARDED, Plan, Policy, Update, plan
 from inventory_updater.stock.scheduling import Creation, Loading, Refusal, Scheduling, load, schedule
 from tests.builders import NOW, change, item, item_attributes, moment

@@ -8,25 +8,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.stock.changes import Change, LastSet, Rejection, Settlement
 from inventory_updater.stock.items import (
-    Change,
     DerivedFigures,
     Figures,
     InvalidItem,
     ItemKey,
-    LastSet,
-    Rejection,
-    Settlement,
     StockItem,
     StockStatus,
-    format_time,
-    is_stored_time,
-    parse_number,
-    parse_time,
-    plain,
     read_item,
-    read_time,
 )
+from inventory_updater.stock.numbers import parse_number, plain
+from inventory_updater.stock.times import format_time, is_stored_time, parse_time, read_time
 from tests.builders import item, item_attributes, moment
 from tests.strategies import dynamodb_values, numbers
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from inventory_updater.reports.alerts import has_metrics, log_run, metric_data, publish_metrics
-from inventory_updater.stock.items import read_time
+from inventory_updater.reports.log import log_run
+from inventory_updater.reports.metrics import metric_data, publish_metrics
+from inventory_updater.stock.times import read_time
 from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.builders import moment
 
@@ -132,13 +133,13 @@ def test_a_job_without_work_has_no_failures() -> None:
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED])
 def test_a_dry_run_has_no_metrics_a_real_one_has(status: JobStatus) -> None:
-    assert has_metrics(replace(RUN, status=status, dry_run=False))
-    assert not has_metrics(replace(RUN, status=status, dry_run=True))
+    assert replace(RUN, status=status, dry_run=False).has_metrics
+    assert not replace(RUN, status=status, dry_run=True).has_metrics
 
 
 @pytest.mark.parametrize("status", [JobStatus.SKIPPED, JobStatus.RUNNING])
 def test_a_job_that_never_began_or_has_not_ended_has_no_metrics(status: JobStatus) -> None:
-    assert not has_metrics(replace(RUN, status=status))
+    assert not replace(RUN, status=status).has_metrics
 
 
 def test_metrics_go_into_one_namespace_in_one_request() -> None:

@@ -10,10 +10,11 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.jobs.closing import run_job
+from inventory_updater.dynamodb.pacing import OutOfTimeError
+from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
 from inventory_updater.stock.items import ItemKey
-from inventory_updater.tables.inventory_table import InventoryTable, OutOfTimeError
+from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import Failure, JobStatus
 from tests.builders import change, item_attributes, moment
 from tests.fakes.dynamodb import Request, failed_request

@@ -14,7 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TextIO
 
-from inventory_updater.stock.items import KINDS, Change, ItemKey, StockItem, parse_number, parse_time, plain
+from inventory_updater.stock.changes import KINDS, Change
+from inventory_updater.stock.items import ItemKey, StockItem
+from inventory_updater.stock.numbers import parse_number, plain
+from inventory_updater.stock.times import parse_time
 
 CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference")
 STOCK_COLUMNS: Final = (
@@ -80,7 +83,7 @@ class StockRow:
     description: str | None
 
 
-def read_changes(path: Path) -> list[ChangeRow]:
+def read_change_file(path: Path) -> list[ChangeRow]:
     """Return the changes of a change file in the order of the file, or raise the CsvError of its first problem."""
     rows: list[ChangeRow] = []
     line_of_id: dict[str, int] = {}
@@ -106,7 +109,7 @@ def read_changes(path: Path) -> list[ChangeRow]:
     return rows
 
 
-def read_stock(path: Path) -> list[StockRow]:
+def read_stock_file(path: Path) -> list[StockRow]:
     """Return the items of a stock file in the order of the file, or raise the CsvError of its first problem."""
     rows: list[StockRow] = []
     line_of_key: dict[ItemKey, int] = {}

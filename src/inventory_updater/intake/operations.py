@@ -9,15 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from inventory_updater.stock.items import (
-    Attributes,
-    Change,
-    Figures,
-    ItemKey,
-    UnreadableAttributeError,
-    read_changes,
-    read_key,
-)
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
+from inventory_updater.stock.changes import Change, read_changes
+from inventory_updater.stock.items import Figures, ItemKey, read_key
 from inventory_updater.stock.scheduling import (
     Creation,
     Loading,
@@ -29,7 +24,7 @@ from inventory_updater.stock.scheduling import (
     retry,
     schedule,
 )
-from inventory_updater.tables.inventory_table import Decide, Decision, InventoryTable, WriteResult, batched
+from inventory_updater.tables.inventory_table import Decide, Decision, InventoryTable, WriteResult
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run
 

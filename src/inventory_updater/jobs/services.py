@@ -1,30 +1,39 @@
 """What a job works with: the two tables, where it reports to, its settings and its clocks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from inventory_updater.jobs.settings import Settings
-from inventory_updater.stock.items import format_time
+from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Failure, Run
 
-if TYPE_CHECKING:
-    from types_boto3_cloudwatch import CloudWatchClient
-    from types_boto3_sns import SNSClient
+
+class Reports(Protocol):
+    """Where a job reports to; ``reports.reporter`` has the real one."""
+
+    @property
+    def notifies_people(self) -> bool: ...
+
+    def log(self, run: Run) -> None: ...
+
+    def publish_metrics(self, run: Run, moment: datetime) -> None: ...
+
+    def send_alert(self, run: Run, failures: Iterable[Failure]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a job works with; without a client for alerts nobody is told."""
+    """What a job works with."""
 
     inventory: InventoryTable
     jobs: JobTable
-    metrics: "CloudWatchClient"
+    reports: Reports
     settings: Settings
-    alerts: "SNSClient | None" = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

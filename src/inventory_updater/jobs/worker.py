@@ -19,19 +19,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
+from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
 from inventory_updater.jobs.services import Services
-from inventory_updater.stock.items import Attributes, InvalidItem, ItemKey, is_stored_time, read_item, read_key
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import InvalidItem, ItemKey, read_item, read_key
 from inventory_updater.stock.planning import GUARDED, Plan, Unchanged, plan
-from inventory_updater.tables.inventory_table import (
-    BatchReport,
-    Limits,
-    OutOfTimeError,
-    Page,
-    Scope,
-    WritePace,
-    WriteResult,
-    batched,
-)
+from inventory_updater.stock.times import is_stored_time
+from inventory_updater.tables.inventory_table import BatchReport, Page, Scope, WriteResult
 from inventory_updater.tables.job_table import LeaseLostError, SegmentTakenError
 from inventory_updater.tables.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
 

@@ -13,24 +13,10 @@ from decimal import Decimal, DecimalException
 from functools import lru_cache
 from typing import Final, Literal, assert_never
 
-from inventory_updater.stock.items import (
-    KINDS,
-    NUMBERS,
-    Change,
-    ChangeKind,
-    DerivedFigures,
-    Figures,
-    InvalidItem,
-    ItemChanges,
-    ItemKey,
-    LastSet,
-    Rejection,
-    Settlement,
-    StockItem,
-    format_time,
-    plain,
-    read_time,
-)
+from inventory_updater.stock.changes import KINDS, Change, ChangeKind, ItemChanges, LastSet, Rejection, Settlement
+from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
+from inventory_updater.stock.numbers import NUMBERS, plain
+from inventory_updater.stock.times import format_time, read_time
 
 SETTLED_LIMIT: Final = 500
 """How many settled change ids an item remembers at most."""

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-from inventory_updater.stock.items import (
-    Attributes,
-    Change,
-    Figures,
-    ItemChanges,
-    ItemKey,
-    UnreadableAttributeError,
-    read_changes,
-)
+from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
+from inventory_updater.stock.changes import Change, ItemChanges, read_changes
+from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.planning import Update, next_change_at
 
 PENDING_LIMIT: Final = 1_000

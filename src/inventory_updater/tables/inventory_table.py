@@ -14,23 +14,35 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteS
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
 """
 
-import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS, DirectClient
+from inventory_updater.dynamodb.pacing import (
+    PATIENCE_SECONDS,
+    RETRIED_CODES,
+    ROUND_LIMIT,
+    UNANSWERED_CODES,
+    Limits,
+    OutOfTimeError,
+    backoff,
+    batched,
+    patiently,
+    request_code,
+    was_sent_before,
+)
 from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.stock.items import LAST_MOMENT, Attributes, ItemKey, read_key
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import Creation
+from inventory_updater.stock.times import LAST_MOMENT
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -48,37 +60,7 @@ BATCH_LIMIT: Final = 25
 Scope = Literal["due", "all"]
 Cursor = Mapping[str, object]
 """Where a scan goes on, in Python values; the key of the last item read."""
-
-_RETRIED_STATEMENT_CODES: Final = frozenset(
-    {
-        "ThrottlingError",
-        "ProvisionedThroughputExceeded",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "TransactionConflict",
-    }
-)
-_RETRIED_REQUEST_CODES: Final = frozenset(
-    {
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-        "TransactionConflictException",
-    }
-)
-# Of these even the server cannot say whether the write was made.
-_UNANSWERED_CODES: Final = frozenset({"InternalServerError", "ServiceUnavailable"})
-_BACKOFF_BASE_SECONDS: Final = 0.05
-_BACKOFF_LIMIT_SECONDS: Final = 5.0
 _ROUNDS_WITHOUT_BACKOFF: Final = 3
-_PATIENCE_SECONDS: Final = 60.0
-_ROUND_LIMIT: Final = 200
-
-
-class OutOfTimeError(Exception):
-    """The time of this call ends before a write could be sent."""
 
 
 class Decision(Protocol):
@@ -131,62 +113,6 @@ class BatchReport(Generic[D]):
         return any(not result.written and result.key in self.unanswered for result in self.results)
 
 
-class WritePace:
-    """Spreads writes so that no more than ``items_a_second`` are sent; 0 is no limit. Shared by threads."""
-
-    def __init__(
-        self,
-        items_a_second: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._items_a_second = items_a_second
-        self._clock = clock
-        self._sleep = sleep
-        self._next = clock()
-        self._lock = threading.Lock()
-
-    def wait(self, items: int, seconds_left: float) -> None:
-        """Return when ``items`` may be sent.
-
-        Raises:
-            OutOfTimeError: where that is not within ``seconds_left``.
-        """
-        if not self._items_a_second:
-            return
-        with self._lock:
-            now = self._clock()
-            start = max(self._next, now)
-            if start - now > seconds_left:
-                raise OutOfTimeError(f"the write rate leaves no room for {items} items")
-            self._next = start + items / self._items_a_second
-        if start > now:
-            self._sleep(start - now)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the work of one call.
-
-    ``seconds_left`` tells the time that remains for requests; ``check`` is asked before every batch and raises where
-    this worker may no longer write.
-    """
-
-    seconds_left: Callable[[], float]
-    check: Callable[[], None] = lambda: None
-    pace: WritePace = field(default_factory=lambda: WritePace(0))
-    sleep: Callable[[float], None] = time.sleep
-
-    @classmethod
-    def for_seconds(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> "Limits":
-        """Bounds of time alone, from now on."""
-        end = clock() + seconds
-        return cls(lambda: end - clock())
-
-    def may_retry_after(self, delay: float) -> bool:
-        return delay < self.seconds_left()
-
-
 def _never_landed(_decision: object, _attributes: Attributes) -> bool:
     return False
 
@@ -220,7 +146,7 @@ class InventoryTable:
             limits: how long to go on while the table throttles.
         """
         request = scan_request(self.name, scope, as_of, segment=segment, segments=segments, limit=limit, cursor=cursor)
-        answer = _patiently(lambda: self._client.scan(**request), limits)
+        answer = patiently(lambda: self._client.scan(**request), limits)
         last_key = answer.get("LastEvaluatedKey")
         return Page(
             tuple(from_attribute_values(item) for item in answer["Items"]),
@@ -233,7 +159,7 @@ class InventoryTable:
         """Every item of a scope, page by page; without ``limits`` each page may take a minute."""
         cursor: Cursor | None = None
         while True:
-            bounds = limits or Limits.for_seconds(_PATIENCE_SECONDS)
+            bounds = limits or Limits.for_seconds(PATIENCE_SECONDS)
             page = self.scan_page(scope, as_of, segment=0, segments=1, limit=1000, cursor=cursor, limits=bounds)
             yield from page.items
             cursor = page.cursor
@@ -265,11 +191,11 @@ class InventoryTable:
         found: dict[ItemKey, Attributes] = {}
         # AWS refuses a request that names a key twice.
         waiting = [to_attribute_values(key._asdict()) for key in dict.fromkeys(keys)]
-        for attempt in range(_ROUND_LIMIT):
+        for attempt in range(ROUND_LIMIT):
             if not waiting:
                 return found
             if attempt:
-                time.sleep(_backoff(attempt))
+                time.sleep(backoff(attempt))
             answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": waiting, "ConsistentRead": True}})
             for item in answer["Responses"].get(self.name, []):
                 attributes = from_attribute_values(item)
@@ -290,7 +216,7 @@ class InventoryTable:
 
         def one_batch(batch: tuple[ItemKey, ...]) -> BatchReport[D]:
             items = self.read_many(batch)
-            limits = Limits.for_seconds(_PATIENCE_SECONDS)
+            limits = Limits.for_seconds(PATIENCE_SECONDS)
             return self.write_batch({key: decide(key, items.get(key)) for key in batch}, decide, limits, landed)
 
         with ThreadPoolExecutor(writers) as executor:
@@ -330,7 +256,7 @@ class InventoryTable:
 
         for key, decision in batch.items():
             settle(key, decision)
-        for round_number in range(_ROUND_LIMIT):
+        for round_number in range(ROUND_LIMIT):
             if not waiting:
                 return report
             if limits.seconds_left() <= 0 and round_number == 0:
@@ -357,14 +283,14 @@ class InventoryTable:
                     else:
                         refused[key] = (code, "other writers changed the item every time")
                         settle(key, decide(key, attributes))
-                elif code in _RETRIED_STATEMENT_CODES:
+                elif code in RETRIED_CODES:
                     report.throttles += 1
                     refused[key] = (code, error.get("Message", ""))
                     waiting[key] = decision
                 else:
                     report.results.append(WriteResult(key, decision, False, code, error.get("Message", "")))
-            only_conflicts = all(refused[key][0] not in _RETRIED_STATEMENT_CODES for key in waiting)
-            delay = 0.0 if only_conflicts and round_number < _ROUNDS_WITHOUT_BACKOFF else _backoff(round_number)
+            only_conflicts = all(refused[key][0] not in RETRIED_CODES for key in waiting)
+            delay = 0.0 if only_conflicts and round_number < _ROUNDS_WITHOUT_BACKOFF else backoff(round_number)
             if waiting and not limits.may_retry_after(delay):
                 break
             if waiting and delay:
@@ -388,10 +314,10 @@ class InventoryTable:
         try:
             answer = self._execute([statement(self.name, write) for write in writes.values() if write is not None])
         except (ClientError, *BROKEN_CONNECTIONS) as error:
-            code = _request_code(error)
-            if code in _UNANSWERED_CODES or _was_sent_before(getattr(error, "response", {})):
+            code = request_code(error)
+            if code in UNANSWERED_CODES or was_sent_before(getattr(error, "response", {})):
                 report.unanswered.update(batch)
-            if code in _RETRIED_REQUEST_CODES:
+            if code in RETRIED_CODES:
                 # Whether anything landed is unknown; a write that did fails its condition when it is sent again.
                 return [(key, {"Code": "ThrottlingError", "Message": str(error)}) for key in batch]
             if code != "ValidationException":
@@ -402,9 +328,9 @@ class InventoryTable:
             return [pair for key, decision in batch.items() for pair in self._send({key: decision}, report)]
         report.write_units += sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", []))
         errors = [(key, response.get("Error") or {}) for key, response in zip(batch, answer["Responses"], strict=True)]
-        if _was_sent_before(answer):
+        if was_sent_before(answer):
             report.unanswered.update(batch)
-        report.unanswered.update(key for key, error in errors if error.get("Code") in _UNANSWERED_CODES)
+        report.unanswered.update(key for key, error in errors if error.get("Code") in UNANSWERED_CODES)
         return errors
 
 
@@ -431,51 +357,6 @@ def scan_request(
     if cursor:
         request["ExclusiveStartKey"] = to_attribute_values(cursor)
     return request
-
-
-T = TypeVar("T")
-
-
-def batched(elements: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """``elements`` in tuples of at most ``size`` (``itertools.batched`` came with Python 3.12)."""
-    iterator = iter(elements)
-    while batch := tuple(islice(iterator, size)):
-        yield batch
-
-
-def _backoff(attempt: int) -> float:
-    """Seconds to wait: full jitter under an exponential limit."""
-    limit = min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_BASE_SECONDS * 2 ** min(attempt, 16))
-    return random.uniform(0, limit)  # spreads load, guards nothing
-
-
-def _request_code(error: ClientError | BotoCoreError) -> str:
-    """The code of a request that failed as a whole; a broken connection counts as a server's error."""
-    if not isinstance(error, ClientError):
-        return "ServiceUnavailable"
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return "InternalServerError" if status >= 500 else code
-
-
-def _was_sent_before(answer: Mapping[str, Any]) -> bool:
-    """Whether botocore sent a request more than once: the answer is to the last one, and the first may have landed."""
-    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
-
-
-def _patiently(call: Callable[[], T], limits: Limits) -> T:
-    """The answer of ``call``, asked again with full jitter while the table refuses it for a while."""
-    attempt = 0
-    while True:
-        try:
-            return call()
-        except (ClientError, *BROKEN_CONNECTIONS) as error:
-            delay = _backoff(attempt)
-            may_pass = _request_code(error) in _RETRIED_REQUEST_CODES
-            if not may_pass or attempt == _ROUND_LIMIT or not limits.may_retry_after(delay):
-                raise
-            limits.sleep(delay)
-            attempt += 1
 
 
 def _item_of(error: "BatchStatementErrorTypeDef") -> Attributes | None:

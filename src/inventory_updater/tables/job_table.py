@@ -21,8 +21,24 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.stock.items import Attributes, format_time
-from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Lease, Run, Segment, Tally
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.records import (
+    RUN,
+    Failure,
+    JobStatus,
+    LastAlert,
+    Lease,
+    Run,
+    Segment,
+    Tally,
+    optional_text,
+    read_run,
+    read_segment,
+    run_attributes,
+    segment_attributes,
+    segment_record,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -30,7 +46,6 @@ if TYPE_CHECKING:
 
 RUNS_INDEX: Final = "jobs-by-start"
 LEASE: Final = "LEASE"
-RUN: Final = "RUN"
 ALERT: Final = "ALERT"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
@@ -69,7 +84,7 @@ class JobTable:
         """The lease as it stands."""
         stored = self._get(LEASE, LEASE) or {}
         return Lease(
-            _optional_text(stored, "holder"),
+            optional_text(stored, "holder"),
             str(stored.get("held_until", "")),
             frozenset(stored.get("displaced", ())),  # type: ignore[call-overload]  # a string set
         )
@@ -130,7 +145,7 @@ class JobTable:
     def run(self, job_id: str) -> Run | None:
         """The RUN record of a job; ``None`` where there is none, or it has expired."""
         stored = self._get(job_id, RUN)
-        return None if stored is None or self._has_expired(stored) else _to_run(stored)
+        return None if stored is None or self._has_expired(stored) else read_run(stored)
 
     def runs(self, limit: int = 25) -> Iterator[Run]:
         """The newest runs first, as the index knows them (eventually consistent)."""
@@ -147,11 +162,11 @@ class JobTable:
                 return
             if not self._has_expired(stored):
                 found += 1
-                yield _to_run(stored)
+                yield read_run(stored)
 
     def start_run(self, run: Run) -> Run:
         """Write a RUN record where there is none; the record as it stands then."""
-        stored = _run_attributes(run) | {"expires_at": self._expiry()}
+        stored = run_attributes(run) | {"expires_at": self._expiry()}
         try:
             self._client.put_item(
                 TableName=self.name,
@@ -161,17 +176,17 @@ class JobTable:
         except ClientError as error:
             if not _is_condition_failure(error):
                 raise
-            return _to_run(self._get(run.job_id, RUN) or stored)
+            return read_run(self._get(run.job_id, RUN) or stored)
         return run
 
     def settle_run(self, settled: Run) -> Run:
         """Give a RUNNING run its final status and figures; one that is settled already stays as it is."""
-        values: dict[str, object] = {f":{name}": value for name, value in _run_attributes(settled).items()}
+        values: dict[str, object] = {f":{name}": value for name, value in run_attributes(settled).items()}
         names = {f"#{name[1:]}": name[1:] for name in values if name not in (":job_id", ":record")}
         expression = "SET " + ", ".join(f"{alias} = :{name}" for alias, name in names.items())
         used = {f":{name}": values[f":{name}"] for name in names.values()} | {":running": JobStatus.RUNNING.value}
         found = self._update(settled.job_id, RUN, expression, "#status = :running", used, names)
-        return settled if found is None else _to_run(found)
+        return settled if found is None else read_run(found)
 
     def mark_run(self, run: Run, **marks: str) -> Run:
         """Note on the RUN that a step of closing is done, in its fields ``metrics_published_at`` and the like."""
@@ -183,12 +198,12 @@ class JobTable:
 
     def segment(self, job_id: str, number: int) -> Segment:
         """How far a segment has come; a fresh one where no call has begun."""
-        stored = self._get(job_id, _segment_record(number))
-        return Segment(job_id, number) if stored is None else _to_segment(stored)
+        stored = self._get(job_id, segment_record(number))
+        return Segment(job_id, number) if stored is None else read_segment(stored)
 
     def segments(self, job_id: str, count: int) -> list[Segment]:
         """All segments of a job, fresh ones included."""
-        begun = {segment.number: segment for segment in map(_to_segment, self._records(job_id, "SEGMENT#"))}
+        begun = {segment.number: segment for segment in map(read_segment, self._records(job_id, "SEGMENT#"))}
         return [begun.get(number, Segment(job_id, number)) for number in range(count)]
 
     def begin_call(self, job_id: str, number: int) -> Segment:
@@ -227,7 +242,7 @@ class JobTable:
         values = {":mine": segment.call_token, ":error": error}
         self._update(
             segment.job_id,
-            _segment_record(segment.number),
+            segment_record(segment.number),
             "SET #error = :error",
             "call_token = :mine",
             values,
@@ -236,7 +251,7 @@ class JobTable:
 
     def _write_segment(self, segment: Segment, condition: str, values: Mapping[str, object]) -> Segment:
         segment = replace(segment, updated_at=format_time(self._clock()))
-        stored = _segment_attributes(segment) | {"expires_at": self._expiry()}
+        stored = segment_attributes(segment) | {"expires_at": self._expiry()}
         try:
             self._client.put_item(
                 TableName=self.name,
@@ -248,7 +263,7 @@ class JobTable:
         except ClientError as error:
             if not _is_condition_failure(error):
                 raise
-            found = _to_segment(_item_of(error))
+            found = read_segment(_item_of(error))
             if (found.call_token, found.saves) != (segment.call_token, segment.saves):
                 raise SegmentTakenError(f"segment {segment.number} of {segment.job_id} has another worker") from None
             # This very save had landed; only its answer was lost.
@@ -295,7 +310,7 @@ class JobTable:
             yield Failure(
                 str(stored["sku"]),
                 str(stored["location_id"]),
-                _optional_text(stored, "change_id"),
+                optional_text(stored, "change_id"),
                 str(stored["code"]),
                 str(stored["message"]),
             )
@@ -379,107 +394,3 @@ def _is_condition_failure(error: ClientError) -> bool:
 
 def _item_of(error: ClientError) -> Attributes:
     return from_attribute_values(error.response.get("Item", {}))  # type: ignore[arg-type]  # not in the stubs
-
-
-def _optional_text(stored: Attributes, name: str) -> str | None:
-    return None if stored.get(name) is None else str(stored[name])
-
-
-def _segment_record(number: int) -> str:
-    return f"SEGMENT#{number:03}"
-
-
-def _run_attributes(run: Run) -> dict[str, object]:
-    attributes: dict[str, object | None] = {
-        "job_id": run.job_id,
-        "record": RUN,
-        "record_type": RUN,
-        "status": run.status.value,
-        "scope": run.scope,
-        "trigger": run.trigger,
-        "dry_run": run.dry_run,
-        "as_of": run.as_of,
-        "started_at": run.started_at,
-        "segments": run.segments,
-        "finished_at": run.finished_at,
-        "duration_seconds": None if run.duration_seconds is None else Decimal(str(round(run.duration_seconds, 6))),
-        "tally": run.tally.to_map(),
-        "tally_is_exact": run.tally_is_exact,
-        "failure_rate": Decimal(str(round(run.failure_rate, 6))),
-        "error": run.error,
-        "metrics_published_at": run.metrics_published_at,
-        "metrics_error": run.metrics_error,
-        "alerted_at": run.alerted_at,
-        "alert_error": run.alert_error,
-        "samples": list(run.samples) or None,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
-
-
-def _to_run(stored: Attributes) -> Run:
-    duration = stored.get("duration_seconds")
-    return Run(
-        job_id=str(stored["job_id"]),
-        status=JobStatus(str(stored["status"])),
-        scope=str(stored["scope"]),
-        trigger=str(stored["trigger"]),
-        dry_run=bool(stored["dry_run"]),
-        as_of=str(stored["as_of"]),
-        started_at=str(stored["started_at"]),
-        segments=int(stored["segments"]),  # type: ignore[call-overload]
-        finished_at=_optional_text(stored, "finished_at"),
-        duration_seconds=None if duration is None else float(duration),  # type: ignore[arg-type]
-        tally=Tally.from_map(stored.get("tally", {})),  # type: ignore[arg-type]
-        tally_is_exact=bool(stored.get("tally_is_exact", True)),
-        failure_rate=float(stored.get("failure_rate", 0)),  # type: ignore[arg-type]
-        error=_optional_text(stored, "error"),
-        metrics_published_at=_optional_text(stored, "metrics_published_at"),
-        metrics_error=_optional_text(stored, "metrics_error"),
-        alerted_at=_optional_text(stored, "alerted_at"),
-        alert_error=_optional_text(stored, "alert_error"),
-        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
-    )
-
-
-def _segment_attributes(segment: Segment) -> dict[str, object]:
-    attributes: dict[str, object | None] = {
-        "job_id": segment.job_id,
-        "record": _segment_record(segment.number),
-        "number": segment.number,
-        "cursor": segment.cursor,
-        "is_done": segment.is_done,
-        "tally": segment.tally.to_map(),
-        "tally_is_exact": segment.tally_is_exact,
-        "call": segment.call,
-        "call_is_open": segment.call_is_open,
-        "call_token": segment.call_token,
-        "saves": segment.saves,
-        "slowest_page_seconds": Decimal(str(round(segment.slowest_page_seconds, 6))),
-        "was_cut_short": segment.was_cut_short,
-        "error": segment.error,
-        "recording_error": segment.recording_error,
-        "updated_at": segment.updated_at,
-        "samples": list(segment.samples) or None,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
-
-
-def _to_segment(stored: Attributes) -> Segment:
-    return Segment(
-        job_id=str(stored["job_id"]),
-        number=int(stored["number"]),  # type: ignore[call-overload]
-        cursor=stored.get("cursor"),  # type: ignore[arg-type]
-        is_done=bool(stored["is_done"]),
-        tally=Tally.from_map(stored["tally"]),  # type: ignore[arg-type]
-        tally_is_exact=bool(stored["tally_is_exact"]),
-        call=int(stored["call"]),  # type: ignore[call-overload]
-        call_is_open=bool(stored["call_is_open"]),
-        call_token=str(stored["call_token"]),
-        saves=int(stored["saves"]),  # type: ignore[call-overload]
-        slowest_page_seconds=float(stored["slowest_page_seconds"]),  # type: ignore[arg-type]
-        was_cut_short=bool(stored["was_cut_short"]),
-        error=_optional_text(stored, "error"),
-        recording_error=_optional_text(stored, "recording_error"),
-        updated_at=str(stored["updated_at"]),
-        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
-    )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from inventory_updater.stock.items import Attributes
+from inventory_updater.stock.attributes import Attributes
 
 FAILURES_A_JOB: Final = 1_000
 """How many failures a job records at most, shared out over its segments; the RUN counts them all."""
@@ -138,6 +138,23 @@ class Run:
     def is_settled(self) -> bool:
         return self.status is not JobStatus.RUNNING
 
+    @property
+    def has_metrics(self) -> bool:
+        """Whether metrics speak of it: it is neither a rehearsal nor one that never began."""
+        return not self.dry_run and self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
+
+    @property
+    def failure_signature(self) -> str:
+        """What it failed with, to compare runs: its status and the set of items and codes; empty if clean."""
+        if self.status not in (JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED):
+            return ""
+        return f"{self.status.value}:{self.tally.failure_sum:x}"
+
+    @property
+    def alert_is_owed(self) -> bool:
+        """Whether people should have been told and could not be."""
+        return self.alert_error is not None and self.alerted_at is None
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -198,3 +215,110 @@ class LastAlert:
 
 def _sha256(names: Sequence[str | None]) -> bytes:
     return hashlib.sha256(json.dumps(names).encode()).digest()
+
+
+RUN: Final = "RUN"
+
+
+def run_attributes(run: Run) -> dict[str, object]:
+    attributes: dict[str, object | None] = {
+        "job_id": run.job_id,
+        "record": RUN,
+        "record_type": RUN,
+        "status": run.status.value,
+        "scope": run.scope,
+        "trigger": run.trigger,
+        "dry_run": run.dry_run,
+        "as_of": run.as_of,
+        "started_at": run.started_at,
+        "segments": run.segments,
+        "finished_at": run.finished_at,
+        "duration_seconds": None if run.duration_seconds is None else Decimal(str(round(run.duration_seconds, 6))),
+        "tally": run.tally.to_map(),
+        "tally_is_exact": run.tally_is_exact,
+        "failure_rate": Decimal(str(round(run.failure_rate, 6))),
+        "error": run.error,
+        "metrics_published_at": run.metrics_published_at,
+        "metrics_error": run.metrics_error,
+        "alerted_at": run.alerted_at,
+        "alert_error": run.alert_error,
+        "samples": list(run.samples) or None,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def read_run(stored: Attributes) -> Run:
+    duration = stored.get("duration_seconds")
+    return Run(
+        job_id=str(stored["job_id"]),
+        status=JobStatus(str(stored["status"])),
+        scope=str(stored["scope"]),
+        trigger=str(stored["trigger"]),
+        dry_run=bool(stored["dry_run"]),
+        as_of=str(stored["as_of"]),
+        started_at=str(stored["started_at"]),
+        segments=int(stored["segments"]),  # type: ignore[call-overload]
+        finished_at=optional_text(stored, "finished_at"),
+        duration_seconds=None if duration is None else float(duration),  # type: ignore[arg-type]
+        tally=Tally.from_map(stored.get("tally", {})),  # type: ignore[arg-type]
+        tally_is_exact=bool(stored.get("tally_is_exact", True)),
+        failure_rate=float(stored.get("failure_rate", 0)),  # type: ignore[arg-type]
+        error=optional_text(stored, "error"),
+        metrics_published_at=optional_text(stored, "metrics_published_at"),
+        metrics_error=optional_text(stored, "metrics_error"),
+        alerted_at=optional_text(stored, "alerted_at"),
+        alert_error=optional_text(stored, "alert_error"),
+        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
+    )
+
+
+def segment_attributes(segment: Segment) -> dict[str, object]:
+    attributes: dict[str, object | None] = {
+        "job_id": segment.job_id,
+        "record": segment_record(segment.number),
+        "number": segment.number,
+        "cursor": segment.cursor,
+        "is_done": segment.is_done,
+        "tally": segment.tally.to_map(),
+        "tally_is_exact": segment.tally_is_exact,
+        "call": segment.call,
+        "call_is_open": segment.call_is_open,
+        "call_token": segment.call_token,
+        "saves": segment.saves,
+        "slowest_page_seconds": Decimal(str(round(segment.slowest_page_seconds, 6))),
+        "was_cut_short": segment.was_cut_short,
+        "error": segment.error,
+        "recording_error": segment.recording_error,
+        "updated_at": segment.updated_at,
+        "samples": list(segment.samples) or None,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def read_segment(stored: Attributes) -> Segment:
+    return Segment(
+        job_id=str(stored["job_id"]),
+        number=int(stored["number"]),  # type: ignore[call-overload]
+        cursor=stored.get("cursor"),  # type: ignore[arg-type]
+        is_done=bool(stored["is_done"]),
+        tally=Tally.from_map(stored["tally"]),  # type: ignore[arg-type]
+        tally_is_exact=bool(stored["tally_is_exact"]),
+        call=int(stored["call"]),  # type: ignore[call-overload]
+        call_is_open=bool(stored["call_is_open"]),
+        call_token=str(stored["call_token"]),
+        saves=int(stored["saves"]),  # type: ignore[call-overload]
+        slowest_page_seconds=float(stored["slowest_page_seconds"]),  # type: ignore[arg-type]
+        was_cut_short=bool(stored["was_cut_short"]),
+        error=optional_text(stored, "error"),
+        recording_error=optional_text(stored, "recording_error"),
+        updated_at=str(stored["updated_at"]),
+        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
+    )
+
+
+def segment_record(number: int) -> str:
+    return f"SEGMENT#{number:03}"
+
+
+def optional_text(stored: Attributes, name: str) -> str | None:
+    return None if stored.get(name) is None else str(stored[name])
