@@ -3,7 +3,7 @@
 The engine evaluates alarms when metrics come in, by their namespace and name: it pools the whole window, and knows
 neither dimensions nor units, M of N or missing data. So this shows that metrics, thresholds and actions belong
 together, on a server of its own. Dimensions are compared with AWS's documentation, and missing data is evaluated by
-CloudWatch's rules, in tests/unit/test_alarms.py.
+CloudWatch's rules, in tests/unit/template/test_alarms.py.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,6 +1,6 @@
 """Parameters that change what a job does: deployed, changed by a second deployment in place, and looked at.
 
-What the embedded engine does not honour is read in the template, in tests/unit/test_template.py.
+What the embedded engine does not honour is read in the template, in tests/unit/template/test_resources.py.
 """
 
 import time

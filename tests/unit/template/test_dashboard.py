@@ -12,7 +12,7 @@ from inventory_updater.reports.log import log_run
 from inventory_updater.reports.metrics import NAMESPACE
 from inventory_updater.tables.records import JobStatus, Run
 from tests.cloudformation import load_template, parameter_values, resolve, resources_of_type
-from tests.unit.test_alarms import exists, published
+from tests.unit.template.test_alarms import exists, published
 
 COLUMNS: Final = 24
 BOTH_ON: Final = {"DueScheduleState": "ENABLED", "AllScheduleState": "ENABLED"}
