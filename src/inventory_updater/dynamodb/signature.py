@@ -1,6 +1,6 @@
 """AWS Signature Version 4 of one kind of request: a POST of JSON to a service's root, pure.
 
-botocore's signer can sign anything, at three times the price; ``tests/unit/dynamodb/test_signature.py`` holds the two together.
+botocore's signer can sign anything, at three times the price; ``test_signature.py`` holds the two together.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
