@@ -1,7 +1,7 @@
 """Poison and overload: what the product does when everything is bad, and that it comes back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -14,10 +14,10 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.engines import Tables
-from tests.fakes.dynamodb import failed_request
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import WRITE, failed_request
+from tests.fakes.sns import RecordingTopic
 from tests.shop import Interposed, Shop, open_shop
-
-WRITE = "batch_execute_statement"
 
 
 @pytest.fixture
@@ -26,32 +26,9 @@ def shop(dynamodb_client: Any, tables: Tables) -> Shop:
     return open_shop(dynamodb_client.meta.endpoint_url, tables, segments=2)
 
 
-@dataclass
-class Topic:
-    """Stands for SNS: keeps what was sent."""
-
-    messages: list[str]
-
-    def publish(self, *, Message: str, **_rest: str) -> None:  # noqa: N803  # AWS's name
-        self.messages.append(Message)
-
-
-@dataclass
-class Stopwatch:
-    """The time of a call, which passes only where somebody waits."""
-
-    seconds: float = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-def with_alerts(shop: Shop) -> tuple[Shop, Topic]:
-    topic = Topic([])
-    reports = Reporter("test", cast("Any", shop.metrics), cast("Any", topic))
+def with_alerts(shop: Shop) -> tuple[Shop, RecordingTopic]:
+    topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
+    reports = Reporter("test", shop.metrics.client, topic.client, topic.arn)
     return replace(shop, services=replace(shop.services, reports=reports)), topic
 
 
@@ -74,11 +51,11 @@ def test_pages_full_of_bad_items_do_not_stop_the_good_ones(shop: Shop) -> None:
     assert {after[key]["on_hand"] for key in after if key[0].startswith("mug")} == {7}
     assert (run.status, run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, 80.0)
     assert (run.tally.items_failed, len(list(shop.services.jobs.failures("job-1")))) == (40, 40)
-    assert len(topic.messages) == 1
+    assert len(topic.sent) == 1
 
 
 def test_a_table_that_throttles_for_a_minute_and_recovers_costs_time_only(shop: Shop) -> None:
-    watch = Stopwatch()
+    watch = Clock()
     shop.put(*mugs(30))
 
     def throttle(real: Callable[..., Any], **request: Any) -> Any:
@@ -88,7 +65,7 @@ def test_a_table_that_throttles_for_a_minute_and_recovers_costs_time_only(shop: 
         return real(**request)
 
     throttled = shop.set_up_with(Interposed(shop.client, WRITE, throttle, times=None), segments=1)
-    throttled = replace(throttled, services=replace(throttled.services, monotonic=watch, sleep=watch.sleep))
+    throttled = replace(throttled, services=replace(throttled.services, monotonic=watch.monotonic, sleep=watch.sleep))
     run = throttled.run(call_seconds=300.0)
 
     assert {item["on_hand"] for item in shop.items().values()} == {7}
@@ -98,7 +75,7 @@ def test_a_table_that_throttles_for_a_minute_and_recovers_costs_time_only(shop: 
 
 
 def test_a_table_that_throttles_for_longer_than_a_call_leaves_the_rest_to_the_next_job(shop: Shop) -> None:
-    watch = Stopwatch()
+    watch = Clock()
     shop.put(*mugs(6))
 
     def throttle(_real: Callable[..., Any], **request: Any) -> Any:
@@ -107,7 +84,7 @@ def test_a_table_that_throttles_for_longer_than_a_call_leaves_the_rest_to_the_ne
         return {"Responses": [refused] * len(request["Statements"])}
 
     throttled = shop.set_up_with(Interposed(shop.client, WRITE, throttle, times=None), segments=1)
-    throttled = replace(throttled, services=replace(throttled.services, monotonic=watch, sleep=watch.sleep))
+    throttled = replace(throttled, services=replace(throttled.services, monotonic=watch.monotonic, sleep=watch.sleep))
 
     run = throttled.run("job-1", call_seconds=60.0)
 
@@ -133,8 +110,8 @@ def test_a_job_of_which_every_segment_fails_says_so_once_and_gives_its_lease_bac
     assert shop.items() == before
     assert shop.services.jobs.lease().holder is None
     assert shop.metrics.figures()["JobsFailed"] == 1
-    (message,) = topic.messages
-    assert "job-1" in message
+    (sent,) = topic.sent
+    assert "job-1" in sent.message
     assert shop.run().tally.changes_applied == 10
 
 

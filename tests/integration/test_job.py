@@ -3,9 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import Change
 from inventory_updater.tables.records import Failure, JobStatus, Lease, Tally
 from tests.builders import change, item_attributes, moment
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import WRITE
 from tests.shop import Interposed, Shop, just_before
-
-WRITE = "batch_execute_statement"
 
 pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
 
@@ -424,29 +423,20 @@ def test_two_calls_for_one_segment_at_once_apply_nothing_twice(shop: Shop) -> No
 # Short of time
 
 
-@dataclass
-class Stopwatch:
-    """A clock that only work moves: by ``seconds`` with every page that is read."""
+def timed(shop: Shop, watch: Clock) -> Shop:
+    """The shop by a watch that only work moves: by a second with every page that is read."""
 
-    seconds: float = 1.0
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def read(self, real: Callable[..., Any], **request: Any) -> Any:
-        self.now += self.seconds
+    def read(real: Callable[..., Any], **request: Any) -> Any:
+        watch.goes_on(1.0)
         return real(**request)
 
-
-def timed(shop: Shop, watch: Stopwatch) -> Shop:
-    timed = shop.set_up_with(Interposed(shop.client, "scan", watch.read, times=None))
-    return replace(timed, services=replace(timed.services, monotonic=watch))
+    timed = shop.set_up_with(Interposed(shop.client, "scan", read, times=None))
+    return replace(timed, services=replace(timed.services, monotonic=watch.monotonic))
 
 
 def test_a_segment_takes_as_many_calls_as_its_deadline_asks_for(shop: Shop) -> None:
     shop.put(*mugs(40))
-    shop = timed(shop.set_up_with(segments=2, page_size=1), Stopwatch())
+    shop = timed(shop.set_up_with(segments=2, page_size=1), Clock())
 
     run = shop.run(call_seconds=6.0)
 
@@ -458,23 +448,22 @@ def test_a_segment_takes_as_many_calls_as_its_deadline_asks_for(shop: Shop) -> N
 
 def test_a_call_ends_before_its_deadline(shop: Shop) -> None:
     shop.put(*mugs(40))
-    watch = Stopwatch()
+    watch = Clock()
     shop = timed(shop.set_up_with(segments=1, page_size=1), watch)
     request = shop.request()
     open_job(shop.services, request)
 
     is_done = False
     while not is_done:
-        deadline = watch.now + 20.0
-        seconds_left = partial(lambda deadline: deadline - watch.now, deadline)
+        seconds_left = watch.countdown(20.0)
         is_done = update_segment(shop.services, request.job_id, 0, seconds_left)
-        assert watch.now < deadline
+        assert seconds_left() > 0
 
 
 def test_a_page_that_comes_too_late_costs_a_call_but_not_the_exact_tally(shop: Shop) -> None:
     shop = shop.set_up_with(segments=1, page_size=10)
     shop.put(*mugs(30))
-    watch, request = Stopwatch(), shop.request()
+    watch, request = Clock(), shop.request()
     pages = 0
 
     def stall(real: Callable[..., Any], **wanted: Any) -> Any:
@@ -484,11 +473,11 @@ def test_a_page_that_comes_too_late_costs_a_call_but_not_the_exact_tally(shop: S
             # The second page is read ahead: it stalls only once the first one is written and saved.
             while shop.services.jobs.segment(request.job_id, 0).saves == 0:
                 time.sleep(0.01)
-            watch.now += 500.0
+            watch.goes_on(500.0)
         return real(**wanted)
 
     slow = shop.set_up_with(Interposed(shop.client, "scan", stall, times=None))
-    run = run_job(replace(slow.services, monotonic=watch), request, call_seconds=100.0)
+    run = run_job(replace(slow.services, monotonic=watch.monotonic), request, call_seconds=100.0)
 
     assert {item["on_hand"] for item in shop.items().values()} == {7}
     assert (run.status, run.tally.changes_applied) == (JobStatus.SUCCEEDED, 30)
@@ -513,7 +502,7 @@ def test_a_job_that_has_used_up_its_calls_leaves_the_rest_to_the_next_one(
 ) -> None:
     monkeypatch.setattr(worker, "CALLS_A_JOB", 2)
     shop.put(*mugs(40))
-    slow = timed(shop.set_up_with(segments=1, page_size=1), Stopwatch())
+    slow = timed(shop.set_up_with(segments=1, page_size=1), Clock())
 
     run = slow.run(call_seconds=6.0)
 
@@ -791,7 +780,7 @@ def test_a_repeated_close_changes_nothing_and_publishes_no_second_time(shop: Sho
 
 def test_metrics_that_could_not_be_published_are_visible_and_published_by_the_next_close(shop: Shop) -> None:
     one_mug(shop)
-    shop.metrics.fails.append(RuntimeError("no metrics today"))
+    shop.metrics.error = RuntimeError("no metrics today")
     request = shop.request("job-1")
 
     run = run_job(shop.services, request)
@@ -800,6 +789,7 @@ def test_metrics_that_could_not_be_published_are_visible_and_published_by_the_ne
     assert run.metrics_error is not None
     assert "no metrics today" in run.metrics_error
     assert shop.services.jobs.lease().holder is None
+    shop.metrics.error = None
     close_job(shop.services, request)
     assert shop.metrics.figures()["JobsSucceeded"] == 1
 

@@ -11,8 +11,8 @@ from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, moment
-from tests.fakes.dynamodb import failed_request
-from tests.fakes.warehouse import WRITE, Warehouse, counted, items_with_work, mug, unreadable
+from tests.fakes.dynamodb import WRITE, failed_request
+from tests.fakes.warehouse import Warehouse, counted, items_with_work, mug, unreadable
 
 # Open
 

@@ -17,8 +17,8 @@ from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import Failure, JobStatus
 from tests.builders import change, item_attributes, moment
-from tests.fakes.dynamodb import Request, failed_request
-from tests.fakes.warehouse import MUG, WRITE, Warehouse, counted, items_with_work, mug, unreadable
+from tests.fakes.dynamodb import WRITE, Request, failed_request
+from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug, unreadable
 
 # What it does
 
