@@ -15,7 +15,7 @@ from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
-from inventory_updater.tables.records import Failure, JobStatus
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes, moment
 from tests.fakes.dynamodb import WRITE, Request, failed_request
 from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug, unreadable
@@ -57,18 +57,6 @@ def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
     assert sum(scanned) == 20
     assert 0 not in scanned
     assert set(warehouse.inventory.writes.values()) == {1}
-
-
-def test_pages_without_a_due_item_are_passed(warehouse: Warehouse) -> None:
-    future = [item_attributes(10, sku=f"a-{n}", pending=[change("later", at="20:00")]) for n in range(6)]
-    warehouse.put(*future, mug(change("c1", "adjustment", 5)))
-    warehouse.open()
-
-    assert warehouse.update() is True
-
-    assert warehouse.on_hand() == 15
-    assert warehouse.inventory.calls["scan"] == 4
-    assert warehouse.segment().tally.items_scanned == 7
 
 
 def test_an_empty_table_is_done_at_once(warehouse: Warehouse) -> None:
@@ -147,51 +135,20 @@ def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
     assert limits == [10]
 
 
+def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=12)
+    warehouse.put(*items_with_work(60))
+    warehouse.open(dry_run=True)
+    warehouse.inventory.before = lambda _operation, _request: warehouse.clock.goes_on(10)
+
+    while not warehouse.update(seconds=15):
+        pass
+
+    assert warehouse.segment().call == 5
+    assert len(warehouse.segment().samples) == 20
+
+
 # Other writers
-
-
-def test_a_checkout_between_reading_and_writing_is_not_lost(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("delivery", "adjustment", 5)))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.inventory.items[MUG].update(on_hand=Decimal(7)))
-
-    warehouse.update()
-
-    assert warehouse.on_hand() == 12
-    assert counted(warehouse.segment().tally, "conflicts", "items_updated", "changes_applied") == {
-        "conflicts": 1,
-        "items_updated": 1,
-        "changes_applied": 1,
-    }
-
-
-def test_a_change_cancelled_between_reading_and_writing_is_not_applied(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("delivery", "adjustment", 5)))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.put(mug(version=8)))
-
-    warehouse.update()
-
-    assert warehouse.on_hand() == 10
-    assert counted(warehouse.segment().tally, "items_with_work", "items_updated") == {
-        "items_with_work": 0,
-        "items_updated": 0,
-    }
-
-
-def test_an_item_deleted_between_reading_and_writing_is_a_failure_of_that_item(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1")), item_attributes(10, sku="cup", pending=[change("c2")]))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.inventory.items.pop(MUG))
-
-    warehouse.update()
-    run = warehouse.close()
-
-    assert run.status is JobStatus.COMPLETED_WITH_FAILURES
-    assert counted(run.tally, "items_updated", "items_failed") == {"items_updated": 1, "items_failed": 1}
-    assert list(warehouse.jobs.failures("job-1")) == [
-        Failure(*MUG, None, "ITEM_DELETED", "the item was deleted while its changes were being applied")
-    ]
 
 
 @pytest.mark.parametrize(
@@ -262,23 +219,6 @@ def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse
 
 
 # Failures
-
-
-def test_an_item_that_cannot_be_read_fails_alone(warehouse: Warehouse) -> None:
-    warehouse.put(unreadable("cup", change("c1")), mug(change("c2", "adjustment", 5)))
-    warehouse.open()
-
-    assert warehouse.update() is True
-
-    assert warehouse.on_hand() == 15
-    assert counted(warehouse.segment().tally, "items_failed", "items_updated", "items_with_work") == {
-        "items_failed": 1,
-        "items_updated": 1,
-        "items_with_work": 2,
-    }
-    assert list(warehouse.jobs.failures("job-1")) == [
-        Failure("cup", "DC1", None, "WRONG_TYPE", "on_hand is not a number")
-    ]
 
 
 def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) -> None:
@@ -517,7 +457,8 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
     assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
     assert run.error == "stopped after 4 calls; the next job takes up what is left"
     assert run.tally.oldest_overdue == moment("09:00")
-    assert warehouse.metrics.published[0]["OldestOverdueSeconds"] == 3 * 3600 + 40
+    assert warehouse.metrics.figures()["OldestOverdueSeconds"] == 3 * 3600 + 40
+    assert run_job(warehouse.services, warehouse.request("job-2")).tally.changes_applied == 36
 
 
 # Workers that die, double or lose the lease
@@ -587,17 +528,6 @@ def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: War
     assert warehouse.inventory.calls[WRITE] == 1
     assert warehouse.segment().error == "the lease is held by job-2"
     assert warehouse.segment().is_done is False
-
-
-def test_the_lease_is_renewed_while_the_work_goes_on(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(*items_with_work(10))
-    warehouse.open()
-    warehouse.every_write_takes(100)
-
-    assert warehouse.update(seconds=10_000) is True
-
-    assert warehouse.jobs.lease().held_until > warehouse.services.now()
 
 
 def test_a_refused_request_fails_the_call_and_the_next_one_goes_on(warehouse: Warehouse) -> None:
