@@ -20,7 +20,7 @@ from inventory_updater.attribute_values import to_attribute_values
 from inventory_updater.job_table import ALERT, LEASE
 from inventory_updater.records import JobStatus
 from tests.builders import change, item_attributes
-from tests.cloudformation import load_template, parameter_values, resolve
+from tests.cloudformation import as_list, load_template, parameter_values, resolve
 from tests.engines import private_ministack
 from tests.stacks import EndedJob, Inbox, Stack, deploy_stack
 
@@ -228,10 +228,6 @@ def role_name(role: str) -> str:
 def template_statements(role: str, **parameters: str) -> list[Any]:
     properties = resolve(load_template()["Resources"][role]["Properties"], parameter_values(**LOCAL, **parameters))
     return [found for policy in properties["Policies"] for found in policy["PolicyDocument"]["Statement"]]
-
-
-def as_list(value: str | list[str]) -> list[str]:
-    return value if isinstance(value, list) else [value]
 
 
 def pairs(statements: list[Any]) -> set[Pair]:
