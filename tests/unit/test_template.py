@@ -46,25 +46,33 @@ NAMES: Final = {
 # What AWS gives no name of ours.
 NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
 
-# Actions for which AWS knows no resource, or for which Step Functions documents no other than `*`.
+# Actions for which AWS supports no resource, or for which Step Functions documents no other than `*`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-ACTIONS_WITHOUT_A_RESOURCE: Final = {
-    "cloudwatch:PutMetricData",
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
+ACTIONS_WITHOUT_A_RESOURCE: Final[dict[str, set[str]]] = {
+    "FunctionRole": {
+        "cloudwatch:PutMetricData",
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "StateMachineRole": {
+        # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "SchedulerRole": set(),
 }
-
 
 RESOURCES: Final = load_template()["Resources"]
 ROLES: Final = resources_of_type("AWS::IAM::Role")
@@ -449,8 +457,7 @@ def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
 
 def test_roles_are_granted_whole_actions_on_named_resources() -> None:
     for name in ROLES:
-        on_anything = {action for action, on in granted(name) if on == "*"}
-        assert on_anything <= ACTIONS_WITHOUT_A_RESOURCE, name
+        assert {action for action, on in granted(name) if on == "*"} == ACTIONS_WITHOUT_A_RESOURCE[name], name
         assert [] == [pair for pair in granted(name) if "*" in pair[0] or re.search(r".\*|\*.", pair[1])], name
         assert {"Allow"} == {statement["Effect"] for statement in statements(name)}, name
 
@@ -663,6 +670,7 @@ def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: s
 
     assert added == {
         "FunctionRole": {
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
             "ReadAndWriteEncryptedTables": (
                 [
                     "kms:Decrypt",
@@ -674,15 +682,20 @@ def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: s
                 ],
                 key,
             ),
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
             "ReadItsEncryptedVariables": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             "PublishToAnEncryptedTopic": (read_and_make, key),
         },
         "StateMachineRole": {
+            # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
             "EncryptItsExecutions": (read_and_make, key),
             "EncryptWhatIsDeliveredToItsLog": (["kms:GenerateDataKey"], key),
         },
         "SchedulerRole": {
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/encryption-rest.html
             "ReadItsEncryptedSchedules": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
             "SendToTheEncryptedQueue": (read_and_make, key),
         },
     }
