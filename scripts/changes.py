@@ -19,9 +19,8 @@ from command_line import (
     print_table,
     progress,
 )
-from inventory_updater.csv_format import CsvError, read_changes
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import (
+from inventory_updater.intake.csv_format import CsvError, read_change_file
+from inventory_updater.intake.operations import (
     Progress,
     RefusedError,
     cancel_changes,
@@ -29,17 +28,11 @@ from inventory_updater.operations import (
     schedule_changes,
     told_while_reading,
 )
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import (
-    Attributes,
-    Change,
-    ItemChanges,
-    ItemKey,
-    Rejection,
-    UnreadableAttributeError,
-    read_key,
-)
-from inventory_updater.stock import read_changes as read_item_changes
+from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
+from inventory_updater.stock.changes import Change, ItemChanges, Rejection, read_changes
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import JobStatus
 
 ROWS_SHOWN: Final = 100
 
@@ -47,7 +40,7 @@ ROWS_SHOWN: Final = 100
 def schedule(options: argparse.Namespace) -> int:
     with progress() as tell:
         tell("reading the file", 0)
-        rows = read_changes(options.file)
+        rows = read_change_file(options.file)
     inventory = find_deployment(options).inventory()
     with progress(len({row.key for row in rows})) as tell:
         try:
@@ -143,7 +136,7 @@ def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress)
     for attributes in told_while_reading(items, tell):
         key = read_key(attributes)
         try:
-            changes = read_item_changes(attributes)
+            changes = read_changes(attributes)
         except UnreadableAttributeError as error:
             error_console().print(f"left out: item {key} cannot be read: {error}")
             continue

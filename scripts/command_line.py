@@ -30,12 +30,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from engine import EngineNotRunning, running_engine
-from inventory_updater.csv_format import CsvError
-from inventory_updater.dynamodb_transport import dynamodb_client
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job_table import JobTable
-from inventory_updater.operations import RefusedError, UnfinishedError
-from inventory_updater.stock import format_time, plain
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.intake.csv_format import CsvError
+from inventory_updater.intake.operations import RefusedError, UnfinishedError
+from inventory_updater.stock.numbers import plain
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient

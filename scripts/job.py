@@ -36,11 +36,12 @@ from command_line import (
     print_table,
     table_of,
 )
-from inventory_updater.job import abandon_job
-from inventory_updater.records import Failure, JobStatus, Run, Segment, Tally
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.stock import parse_time
+from inventory_updater.jobs.closing import abandon_job
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.times import parse_time
+from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
 from pausing import Schedules, ScheduleState
 
 if TYPE_CHECKING:
@@ -595,7 +596,7 @@ def _services(deployment: Deployment) -> Services:
     return Services(
         inventory=deployment.inventory(),
         jobs=deployment.jobs(),
-        metrics=deployment.session.client("cloudwatch"),
+        reports=Reporter(deployment.output("Environment"), deployment.session.client("cloudwatch")),
         settings=Settings(
             environment=deployment.output("Environment"),
             inventory_table=deployment.output("InventoryTableName"),

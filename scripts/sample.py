@@ -19,8 +19,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from inventory_updater.csv_format import CHANGE_COLUMNS, STOCK_COLUMNS
-from inventory_updater.stock import ItemKey, plain
+from inventory_updater.intake.csv_format import CHANGE_COLUMNS, STOCK_COLUMNS
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.numbers import plain
 
 # A fixed moment, so that the files do not depend on when they are made; it has passed, so that due changes are due.
 AROUND: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)

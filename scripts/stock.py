@@ -21,18 +21,11 @@ from command_line import (
     print_table,
     progress,
 )
-from inventory_updater.csv_format import CsvError, read_stock, write_levels
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.operations import RefusedError, load_stock, told_while_reading
-from inventory_updater.stock import (
-    Figures,
-    InvalidItem,
-    ItemKey,
-    StockItem,
-    parse_time,
-    read_item,
-    read_time,
-)
+from inventory_updater.intake.csv_format import CsvError, read_stock_file, write_levels
+from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
+from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, StockItem, read_item
+from inventory_updater.stock.times import parse_time, read_time
+from inventory_updater.tables.inventory_table import InventoryTable
 
 INVALID_ITEMS_NAMED: Final = 10
 
@@ -91,7 +84,7 @@ def make_sample(options: argparse.Namespace) -> int:
 def load(options: argparse.Namespace) -> int:
     with progress() as tell:
         tell("reading the file", 0)
-        rows = read_stock(options.file)
+        rows = read_stock_file(options.file)
     inventory = find_deployment(options).inventory()
     items = (
         (

@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from engine import REGION, Engine, start_engine, stop_engine
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.dynamodb_transport import dynamodb_client
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job_table import JobTable
-from inventory_updater.operations import load_stock, schedule_changes
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.stock import Change, Figures, ItemKey, StockItem, StockStatus, format_time, read_item
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.intake.operations import load_stock, schedule_changes
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey, StockItem, StockStatus, read_item
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import JobStatus, Run
 from taskcat_project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
 from typing import Final
 
-from inventory_updater.stock import Change, StockItem, read_item
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import StockItem, read_item
 
 Number = Decimal | int | str | None
 

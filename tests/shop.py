@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import boto3
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.dynamodb_transport import botocore_client, dynamodb_client
-from inventory_updater.inventory_table import InventoryTable, batched
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import Run
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.stock import Attributes, format_time
+from inventory_updater.dynamodb.client import botocore_client, dynamodb_client
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.requests import JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Run
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -166,7 +170,7 @@ def open_shop(endpoint_url: str, tables: "Tables", transport: Transport = "direc
     services = Services(
         InventoryTable(client, tables.inventory),
         JobTable(client, tables.jobs, retention_days=wanted.job_retention_days, clock=clock),
-        cast("CloudWatchClient", metrics),
+        Reporter(wanted.environment, cast("CloudWatchClient", metrics)),
         wanted,
         clock=clock,
     )

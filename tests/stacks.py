@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from engine import Engine
-from inventory_updater.attribute_values import to_attribute_values
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import Run
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Run
 from tests.engines import Script, make_client, run_script
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from benchmarks.expressions import decide, update_request
 from benchmarks.peers import Order, Outcome, Peer
-from inventory_updater.planning import Update
+from inventory_updater.stock.planning import Update
 
 IN_FLIGHT: Final = 50
 

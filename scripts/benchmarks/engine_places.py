@@ -17,8 +17,8 @@ from benchmarks.measuring import Place, Progress, RunFailed, environment_of, ser
 from benchmarks.peers import Order
 from benchmarks.shelves import Shelf
 from engine import CHECKOUT, REGION
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.inventory_table import batched
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from benchmarks.shelves import AS_OF
-from inventory_updater.planning import Plan, Policy, Update, plan
-from inventory_updater.stock import Attributes, InvalidItem, read_item
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import InvalidItem, read_item
+from inventory_updater.stock.planning import Plan, Policy, Update, plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from benchmarks.expressions import decide
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import Shelf
-from inventory_updater.connections import Connections
-from inventory_updater.signature import Credentials, Destination, signed_headers
-from inventory_updater.statements import batch_json, statement
+from inventory_updater.dynamodb.connections import Connections
+from inventory_updater.dynamodb.signature import Credentials, Destination, signed_headers
+from inventory_updater.dynamodb.statements import batch_json, statement
 
 BATCH: Final = 25
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from benchmarks.floor import BATCH
 from benchmarks.shelves import AS_OF, Shelf
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.inventory_table import batched
-from inventory_updater.planning import Plan, Policy, plan
-from inventory_updater.signature import Credentials, Destination, signed_headers
-from inventory_updater.statements import batch_json, statement
-from inventory_updater.stock import StockItem, read_item
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.signature import Credentials, Destination, signed_headers
+from inventory_updater.dynamodb.statements import batch_json, statement
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.items import StockItem, read_item
+from inventory_updater.stock.planning import Plan, Policy, plan
 
 PAGE: Final = 250
 

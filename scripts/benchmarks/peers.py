@@ -15,8 +15,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
 from benchmarks.expressions import decide, update_request
-from inventory_updater.inventory_table import batched
-from inventory_updater.planning import Update
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.stock.planning import Update
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

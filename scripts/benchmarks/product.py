@@ -9,12 +9,14 @@ import boto3
 
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF
-from inventory_updater.dynamodb_transport import botocore_client
+from inventory_updater.dynamodb.client import botocore_client
 from inventory_updater.handler import make_services, spare_garbage_collector
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.requests import JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.inventory_table import InventoryTable
 
 
 class _UnsentMetrics:
@@ -50,7 +52,7 @@ def _peer(services: Mapping[str, Services]) -> Peer:
 def _services(session: boto3.Session, order: Order) -> Services:
     settings = Settings("bench", order.inventory, order.jobs, **order.settings)  # type: ignore[arg-type]  # fields that are whole numbers
     services = make_services(settings, session)
-    return replace(services, metrics=cast("Any", _UnsentMetrics()), alerts=None)
+    return replace(services, reports=Reporter("bench", cast("Any", _UnsentMetrics())))
 
 
 def _run(services: Services, order: Order) -> Outcome:

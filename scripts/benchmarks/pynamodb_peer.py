@@ -12,7 +12,7 @@ from pynamodb.models import Model
 
 from benchmarks.expressions import decide
 from benchmarks.peers import Order, Outcome, Peer
-from inventory_updater.planning import Update
+from inventory_updater.stock.planning import Update
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from inventory_updater.attribute_values import to_attribute_values
+from inventory_updater.dynamodb.values import to_attribute_values
 
 AS_OF: Final = "2026-03-02T18:00:00.000000Z"
 """After every change of the stock."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 from benchmarks.engine_places import RealPlace
 from benchmarks.expressions import decide, update_request
 from benchmarks.figures import Entry
-from inventory_updater.attribute_values import to_attribute_value
-from inventory_updater.statements import statement
+from inventory_updater.dynamodb.statements import statement
+from inventory_updater.dynamodb.values import to_attribute_value
 
 _ITEMS: Final = 25
 

@@ -10,13 +10,16 @@ from typing import Final, Protocol
 import boto3
 from botocore.config import Config
 
-from inventory_updater.dynamodb_transport import dynamodb_client
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import BadRequestError, JobRequest, close_job, open_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.worker import update_segment
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.jobs.requests import BadRequestError, JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.jobs.worker import update_segment
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 
 _JOB_ID_LENGTH: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
@@ -61,9 +64,13 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
             retention_days=settings.job_retention_days,
             clock=lambda: datetime.now(UTC),
         ),
-        session.client("cloudwatch", config=config),
+        Reporter(
+            settings.environment,
+            session.client("cloudwatch", config=config),
+            session.client("sns", config=config),
+            settings.alert_topic_arn,
+        ),
         settings,
-        session.client("sns", config=config),
     )
 
 

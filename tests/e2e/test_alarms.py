@@ -3,7 +3,7 @@
 The engine evaluates alarms when metrics come in, by their namespace and name: it pools the whole window, and knows
 neither dimensions nor units, M of N or missing data. So this shows that metrics, thresholds and actions belong
 together, on a server of its own. Dimensions are compared with AWS's documentation, and missing data is evaluated by
-CloudWatch's rules, in tests/unit/test_alarms.py.
+CloudWatch's rules, in tests/unit/template/test_alarms.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from engine import Engine
-from inventory_updater.records import JobStatus
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.cloudformation import resources_of_type
 from tests.stacks import AlarmNews, Inbox, Stack, deploy_stack

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from inventory_updater.attribute_values import to_attribute_values
-from inventory_updater.job_table import ALERT, JobTable
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.stock import format_time
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.job_table import ALERT, JobTable
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.stacks import EndedJob, Inbox, Message, Stack
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from deploy import build_package
 from engine import CHECKOUT
-from inventory_updater.attribute_values import from_attribute_values
+from inventory_updater.dynamodb.values import from_attribute_values
 from tests.builders import change, item_attributes
 from tests.stacks import Stack
 

@@ -14,12 +14,14 @@ import pytest
 import deploy
 from command_line import stack_outputs
 from engine import CHECKOUT, Engine
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, run_job
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.requests import JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.cloudformation import template_before_alarms
 from tests.engines import Script, run_script
@@ -196,7 +198,7 @@ def run_here(stack: Stack) -> Run:
     services = Services(
         inventory=InventoryTable(stack.client("dynamodb"), inventory),
         jobs=stack.jobs,
-        metrics=stack.client("cloudwatch"),
+        reports=Reporter("older", stack.client("cloudwatch")),
         settings=Settings(environment="older", inventory_table=inventory, jobs_table=jobs),
     )
     now = services.now()

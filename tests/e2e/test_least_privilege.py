@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from engine import Engine
-from inventory_updater.attribute_values import to_attribute_values
-from inventory_updater.job_table import ALERT, LEASE
-from inventory_updater.records import JobStatus
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.tables.job_table import ALERT, LEASE
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.cloudformation import as_list, load_template, parameter_values, resolve
 from tests.engines import private_ministack

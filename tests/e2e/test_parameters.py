@@ -1,6 +1,6 @@
 """Parameters that change what a job does: deployed, changed by a second deployment in place, and looked at.
 
-What the embedded engine does not honour is read in the template, in tests/unit/test_template.py.
+What the embedded engine does not honour is read in the template, in tests/unit/template/test_resources.py.
 """
 
 import time
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from engine import Engine
-from inventory_updater.attribute_values import from_attribute_values
-from inventory_updater.records import Run
-from inventory_updater.stock import Attributes, ItemKey, format_time, read_key
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.records import Run
 from tests.builders import change, item_attributes
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.stock import Attributes, ItemKey, read_key
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey, read_key
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

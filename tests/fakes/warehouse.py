@@ -6,14 +6,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, close_job, open_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import Run, Segment, Tally
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.stock import Change, ItemKey, read_time
-from inventory_updater.worker import update_segment
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.jobs.requests import JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.jobs.worker import update_segment
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.times import read_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Run, Segment, Tally
 from tests.builders import change, item_attributes, moment
 from tests.fakes.cloudwatch import RecordingCloudWatch
 from tests.fakes.dynamodb import InMemoryInventory, Request, lost_answer
@@ -72,9 +77,8 @@ class Warehouse:
         return Services(
             InventoryTable(self.inventory.client, "inventory"),
             self.jobs,
-            self.metrics.client,
+            Reporter("test", self.metrics.client, self.topic.client, self.topic.arn),
             self.settings,
-            self.topic.client,
             clock=self.clock,
             monotonic=self.clock.monotonic,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from inventory_updater.records import JobStatus, Run
+from inventory_updater.tables.records import JobStatus, Run
 from tests.faults.findings import Finding, Spoilt
 from tests.faults.model import Difference, Key, derived_of
 from tests.faults.small_shop import CANCELLED, SCHEDULED, SmallShop

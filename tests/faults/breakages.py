@@ -12,12 +12,17 @@ from datetime import timedelta
 from typing import Any, Final
 from unittest import mock
 
-from inventory_updater import inventory_table, job_table, planning, scheduling, statements, worker
-from inventory_updater.inventory_table import BatchReport, InventoryTable, Limits, Page, WriteResult
-from inventory_updater.job_table import JobTable
-from inventory_updater.planning import Plan, Update
-from inventory_updater.records import Lease, Segment
-from inventory_updater.stock import Attributes, ItemKey
+from inventory_updater.dynamodb import statements
+from inventory_updater.dynamodb.pacing import Limits
+from inventory_updater.jobs import worker
+from inventory_updater.stock import planning, scheduling
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.planning import Plan, Update
+from inventory_updater.tables import inventory_table, job_table, records
+from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Page, WriteResult
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Lease, Segment
 from tests.faults.findings import Finding
 
 Patches = list[Any]
@@ -124,8 +129,8 @@ def cursor_first() -> Patches:
 def endless_retry() -> Patches:
     """Send again at once, without jitter and without an end."""
     return [
-        mock.patch.object(inventory_table, "_backoff", return_value=0.0),
-        mock.patch.object(inventory_table, "_ROUND_LIMIT", 10**9),
+        mock.patch.object(inventory_table, "backoff", return_value=0.0),
+        mock.patch.object(inventory_table, "ROUND_LIMIT", 10**9),
         mock.patch.object(Limits, "may_retry_after", return_value=True),
     ]
 
@@ -160,8 +165,8 @@ def always_exact() -> Patches:
     def exact(segment: Segment) -> dict[str, object]:
         return attributes(replace(segment, tally_is_exact=True, call_is_open=False))
 
-    attributes = job_table._segment_attributes  # noqa: SLF001  # to break it
-    return [mock.patch.object(job_table, "_segment_attributes", exact)]
+    attributes = records.segment_attributes
+    return [mock.patch.object(job_table, "segment_attributes", exact)]
 
 
 def forget_settled() -> Patches:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 
-from inventory_updater.settings import Settings
+from inventory_updater.jobs.settings import Settings
 from tests.faults.gate import Gate, Reply, Worker, WorkerGone
 from tests.faults.wire import Engine, headers_of, operation_of
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from inventory_updater.stock import Change, ItemKey
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import ItemKey
 from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
 from tests.faults.gate import CUT_OFF, DAMAGED, HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker

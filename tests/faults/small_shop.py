@@ -10,12 +10,15 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
-from inventory_updater.inventory_table import InventoryTable, batched
-from inventory_updater.job_table import JobTable
-from inventory_updater.operations import RefusedError, UnfinishedError, cancel_changes, schedule_changes
-from inventory_updater.settings import Settings
-from inventory_updater.stock import Change, ItemKey, format_time
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.intake.operations import RefusedError, UnfinishedError, cancel_changes, schedule_changes
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 from tests.engines import Tables, delete_tables, table_definition
 from tests.faults.findings import Finding, Findings
 from tests.faults.gate import Gate, Worker

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job import JobRequest, close_job, open_job
-from inventory_updater.job_table import JobTable
-from inventory_updater.services import Services
-from inventory_updater.stock import format_time
-from inventory_updater.worker import update_segment
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.jobs.requests import JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.worker import update_segment
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 from tests.faults.findings import Finding
 from tests.faults.gate import BATCH, Worker, WorkerGone
 from tests.faults.model import Key
@@ -131,9 +134,8 @@ class StateMachine:
         return Services(
             InventoryTable(client, self.shop.tables.inventory),
             JobTable(client, self.shop.tables.jobs, retention_days=30, clock=clock, sleep=lambda _seconds: None),
-            publishing,
+            Reporter("test", publishing, publishing),
             self.shop.settings,
-            publishing,
             clock=clock,
         )
 

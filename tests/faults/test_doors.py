@@ -15,12 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory_updater import handler
-from inventory_updater.attribute_values import to_attribute_values
-from inventory_updater.csv_format import CsvError, read_changes, read_stock
-from inventory_updater.job import BadRequestError, close_job, open_job
-from inventory_updater.records import JobStatus
-from inventory_updater.settings import Settings, SettingsError
-from inventory_updater.worker import UnknownJobError, update_segment
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.intake.csv_format import CsvError, read_change_file, read_stock_file
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.jobs.requests import BadRequestError
+from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.worker import UnknownJobError, update_segment
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes, moment
 from tests.engines import Tables
 from tests.shop import Shop, open_shop
@@ -242,7 +244,7 @@ def test_whatever_is_in_a_file_it_is_read_or_refused_in_one_line(
     good = HEADER + ROW if has_header else b""
     path = write(tmp_path / "changes.csv", good[:place] + content + good[place:])
 
-    for read in (read_changes, read_stock):
+    for read in (read_change_file, read_stock_file):
         problem = ""
         try:
             read(path)
@@ -262,14 +264,14 @@ def test_a_hundred_megabytes_that_are_no_csv_file_are_refused_without_being_read
             file.write(b"x" * 1_000_000)
 
     with pytest.raises(CsvError):
-        read_changes(path)
+        read_change_file(path)
 
 
 def test_good_input_that_looks_bad_is_taken(tmp_path: Path) -> None:
     row = b'c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,"=HYPERLINK(""x"")","@SUM(1)"\r\n'
     path = write(tmp_path / "changes.csv", b"\xef\xbb\xbf" + HEADER.replace(b"\n", b"\r\n") + row)
 
-    (found,) = read_changes(path)
+    (found,) = read_change_file(path)
 
     assert (found.change.reason, found.change.reference) == ('=HYPERLINK("x")', "@SUM(1)")
 

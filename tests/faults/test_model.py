@@ -17,7 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from inventory_updater.stock import Change, ItemKey
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import ItemKey
 from tests.faults.findings import Spoilt
 from tests.faults.rounds import Round
 from tests.faults.small_shop import SmallShop, minute

@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from inventory_updater.job import close_job, open_job
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import Attributes
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.engines import Tables
 from tests.fakes.dynamodb import failed_request
@@ -49,7 +51,8 @@ class Stopwatch:
 
 def with_alerts(shop: Shop) -> tuple[Shop, Topic]:
     topic = Topic([])
-    return replace(shop, services=replace(shop.services, alerts=cast("Any", topic))), topic
+    reports = Reporter("test", cast("Any", shop.metrics), cast("Any", topic))
+    return replace(shop, services=replace(shop.services, reports=reports)), topic
 
 
 def mugs(count: int) -> list[Attributes]:

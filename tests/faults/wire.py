@@ -13,8 +13,9 @@ import botocore.endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from inventory_updater import dynamodb_transport, inventory_table
-from inventory_updater.dynamodb_transport import dynamodb_client
+from inventory_updater.dynamodb import client as dynamodb_transport
+from inventory_updater.dynamodb import pacing
+from inventory_updater.dynamodb.client import dynamodb_client
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def hurried() -> Iterator[None]:
     with (
         mock.patch.object(botocore.endpoint, "time", quick),
         mock.patch.object(dynamodb_transport, "time", quick),
-        mock.patch.object(inventory_table, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
-        mock.patch.object(inventory_table, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
+        mock.patch.object(pacing, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
+        mock.patch.object(pacing, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
     ):
         yield
 

@@ -14,12 +14,12 @@ from typing import Any, cast
 import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
-from inventory_updater.dynamodb_transport import dynamodb_client
-from inventory_updater.inventory_table import InventoryTable
-from inventory_updater.job_table import JobTable
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings
-from inventory_updater.worker import update_segment
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.jobs.worker import update_segment
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
 from tests.faults.breakages import broken
 from tests.faults.wire import REGION, hurried
 

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from inventory_updater import worker
-from inventory_updater.job import close_job, open_job, run_job
-from inventory_updater.records import Failure, JobStatus, Lease, Tally
-from inventory_updater.stock import Attributes, Change
-from inventory_updater.worker import NoProgressError, update_segment
+from inventory_updater.jobs import worker
+from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.opening import open_job
+from inventory_updater.jobs.worker import NoProgressError, update_segment
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.changes import Change
+from inventory_updater.tables.records import Failure, JobStatus, Lease, Tally
 from tests.builders import change, item_attributes, moment
 from tests.shop import Interposed, Shop, just_before
 

@@ -15,10 +15,11 @@ from typing import Final
 import pytest
 
 from engine import CHECKOUT
-from inventory_updater.csv_format import read_changes, read_stock, write_levels
-from inventory_updater.operations import ScheduleReport, load_stock, schedule_changes
-from inventory_updater.records import JobStatus
-from inventory_updater.stock import Attributes, Figures, StockItem, read_item
+from inventory_updater.intake.csv_format import read_change_file, read_stock_file, write_levels
+from inventory_updater.intake.operations import ScheduleReport, load_stock, schedule_changes
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import Figures, StockItem, read_item
+from inventory_updater.tables.records import JobStatus
 from tests.shop import Shop
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"
@@ -50,13 +51,13 @@ def load(shop: Shop, folder: str) -> int:
             Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price),
             {"currency": row.currency, "description": row.description},
         )
-        for row in read_stock(DATA / folder / "opening_stock.csv")
+        for row in read_stock_file(DATA / folder / "opening_stock.csv")
     )
     return load_stock(shop.services.inventory, rows, shop.services.now)
 
 
 def schedule(shop: Shop, folder: str) -> ScheduleReport:
-    changes = ((row.key, row.change) for row in read_changes(DATA / folder / "changes.csv"))
+    changes = ((row.key, row.change) for row in read_change_file(DATA / folder / "changes.csv"))
     return schedule_changes(shop.services.inventory, changes, shop.services.now)
 
 

@@ -21,7 +21,7 @@ import job
 import stock
 from command_line import CommandLine
 from engine import CHECKOUT, Engine
-from inventory_updater.attribute_values import from_attribute_values, to_attribute_values
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from tests.engines import private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 

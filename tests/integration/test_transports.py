@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from boto3.dynamodb.types import Binary
 
-from inventory_updater.dynamodb_transport import DirectClient
-from inventory_updater.job_table import JobTable
-from inventory_updater.records import JobStatus, Run
-from inventory_updater.stock import Attributes
+from inventory_updater.dynamodb.client import DirectClient
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.engines import Tables, create_tables, delete_tables
 from tests.shop import Clock, Shop, Transport, open_shop
@@ -106,7 +106,7 @@ def test_both_transports_send_the_same_requests_for_a_whole_job(
 ) -> None:
     # The memory of the process grows with every test.
     usage = SimpleNamespace(getrusage=lambda _who: SimpleNamespace(ru_maxrss=1024), RUSAGE_SELF=0)
-    monkeypatch.setattr("inventory_updater.worker.resource", usage)
+    monkeypatch.setattr("inventory_updater.jobs.worker.resource", usage)
     sent: dict[str, list[tuple[str, str]]] = {}
     runs: list[Run] = []
     items: list[object] = []

@@ -22,7 +22,7 @@ def moto_client() -> "Iterator[DynamoDBClient]":
 
 @pytest.fixture
 def warehouse(moto_client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    monkeypatch.setattr("inventory_updater.inventory_table.random.uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
     definition = table_definition("JobsTable", "test")
     moto_client.create_table(**definition)
     yield Warehouse(moto_client, definition["TableName"])

@@ -8,11 +8,13 @@ import boto3
 import pytest
 
 from inventory_updater import handler
-from inventory_updater.job import BadRequestError, JobRequest, Opened
-from inventory_updater.records import JobStatus
-from inventory_updater.services import Services
-from inventory_updater.settings import Settings, SettingsError
-from inventory_updater.worker import NoProgressError
+from inventory_updater.jobs.opening import Opened
+from inventory_updater.jobs.requests import BadRequestError, JobRequest
+from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.worker import NoProgressError
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.records import JobStatus
 from tests.builders import moment
 
 BEGIN = {"job_id": "job-1", "started_at": "2026-03-02T08:00:00.5Z", "input": {"scope": "due"}}
@@ -197,7 +199,13 @@ def test_the_services_are_those_that_the_settings_name() -> None:
     assert services.inventory.name == "inventory-test"
     assert services.jobs.name == "inventory-jobs-test"
     assert services.settings == settings
-    assert services.metrics.meta.service_model.service_name == "cloudwatch"
+    assert isinstance(services.reports, Reporter)
+    assert services.reports.cloudwatch.meta.service_model.service_name == "cloudwatch"
+    assert services.reports.notifies_people
+    assert (services.reports.environment, services.reports.topic_arn) == (
+        settings.environment,
+        settings.alert_topic_arn,
+    )
 
 
 def test_the_collector_of_garbage_is_asked_rarely_and_not_for_what_the_start_has_left() -> None:

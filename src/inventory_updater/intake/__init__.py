@@ -1,0 +1,1 @@
+"""From whom changes come."""

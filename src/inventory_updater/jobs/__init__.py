@@ -1,0 +1,1 @@
+"""When: opening, working on and closing a job."""

@@ -1,0 +1,42 @@
+"""What a job works with: the two tables, where it reports to, its settings and its clocks."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from inventory_updater.jobs.settings import Settings
+from inventory_updater.stock.times import format_time
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.records import Failure, Run
+
+
+class Reports(Protocol):
+    """Where a job reports to; ``reports.reporter`` has the real one."""
+
+    @property
+    def notifies_people(self) -> bool: ...
+
+    def log(self, run: Run) -> None: ...
+
+    def publish_metrics(self, run: Run, moment: datetime) -> None: ...
+
+    def send_alert(self, run: Run, failures: Iterable[Failure]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a job works with."""
+
+    inventory: InventoryTable
+    jobs: JobTable
+    reports: Reports
+    settings: Settings
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def now(self) -> str:
+        return format_time(self.clock())

@@ -1,0 +1,107 @@
+"""The function's settings: read once from the environment, every missing or bad variable named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from inventory_updater.stock.planning import Policy
+
+LEASE_EXTRA_SECONDS: Final = 180
+"""How much longer a lease lasts than a call may: more than the longest pause between two retries."""
+
+_LONGEST_NUMBER: Final = 20
+"""Digits; Python refuses to read a number of more than 4,300."""
+
+
+class SettingsError(ValueError):
+    """One or more environment variables are missing or bad; the message names each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the template's parameters say, one field for each environment variable of the same name.
+
+    ``page_size`` and ``batch_size`` are items, ``max_write_rate`` items a second across the job (0: no limit).
+    """
+
+    environment: str
+    inventory_table: str
+    jobs_table: str
+    segments: int = 4
+    page_size: int = 250
+    batch_size: int = 25
+    write_concurrency: int = 4
+    max_write_rate: int = 0
+    allow_negative_stock: bool = False
+    change_retention_days: int = 7
+    job_retention_days: int = 30
+    all_wait_minutes: int = 60
+    function_timeout_seconds: int = 300
+    alert_topic_arn: str = ""
+    alert_repeat_hours: int = 24
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """The settings in ``environment``; every variable must be there.
+
+        Raises:
+            SettingsError: naming every variable that is missing or bad.
+        """
+        problems: list[str] = []
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            variable = field.name.upper()
+            text = environment.get(variable, "")
+            if not text:
+                problems.append(f"{variable} is missing")
+            elif field.type is bool:
+                if text not in ("true", "false"):
+                    problems.append(f"{variable} must be true or false, not {text[:20]!r}")
+                values[field.name] = text == "true"
+            elif field.type is int:
+                low, high = _RANGES[field.name]
+                if not (text.isdecimal() and len(text) <= _LONGEST_NUMBER and low <= int(text) <= high):
+                    problems.append(f"{variable} must be a whole number from {low} to {high}, not {text[:20]!r}")
+                    continue
+                values[field.name] = int(text)
+            else:
+                values[field.name] = text
+        if problems:
+            raise SettingsError("; ".join(problems))
+        return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.allow_negative_stock, self.change_retention_days)
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a lease lasts: a call and the longest pause after it."""
+        return self.function_timeout_seconds + LEASE_EXTRA_SECONDS
+
+    @property
+    def write_rate_of_one_worker(self) -> float:
+        """Items a second; 0 is no limit."""
+        return self.max_write_rate / self.segments
+
+    @property
+    def items_per_page(self) -> int:
+        """The page size, made smaller where the write rate would stretch a page past a quarter of a call."""
+        if not self.max_write_rate:
+            return self.page_size
+        within_a_quarter = int(self.write_rate_of_one_worker * self.function_timeout_seconds / 4)
+        return max(1, min(self.page_size, within_a_quarter))
+
+
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "segments": (1, 40),
+    "page_size": (1, 1000),
+    "batch_size": (1, 25),
+    "write_concurrency": (1, 32),
+    "max_write_rate": (0, 1_000_000),
+    "change_retention_days": (1, 365),
+    "job_retention_days": (1, 3650),
+    "all_wait_minutes": (0, 720),
+    "function_timeout_seconds": (3, 900),
+    "alert_repeat_hours": (1, 168),
+}

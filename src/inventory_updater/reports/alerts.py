@@ -1,0 +1,67 @@
+"""A finished run as a message to people; decides nothing.
+
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from inventory_updater.tables.records import Failure, Run
+
+if TYPE_CHECKING:
+    from types_boto3_sns import SNSClient
+FAILURES_AN_ALERT: Final = 10
+"""How many failures an alert names."""
+
+_SUBJECT_LIMIT: Final = 100
+_LOWER_BOUNDS: Final = "A worker died or an answer was lost: these counts are lower bounds. The stock itself is right."
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A message to people; the subject is one line of ASCII, as SNS wants it."""
+
+    subject: str
+    message: str
+
+
+def alert_of(run: Run, failures: Iterable[Failure], environment: str) -> Alert:
+    """The message about a run that did not end clean: what happened, the first failures, how to look further."""
+    tally = run.tally
+    subject = (
+        f"[{environment}] inventory job {run.status.value}: {tally.items_failed} items failed, "
+        f"{tally.changes_rejected} changes rejected"
+    )
+    lines = [
+        f"Job {run.job_id} (scope {run.scope}, as of {run.as_of}) in environment {environment} is {run.status.value}.",
+        *([f"Error: {run.error}"] if run.error else []),
+        "",
+        f"Items scanned:      {tally.items_scanned}",
+        f"Items updated:      {tally.items_updated}",
+        f"Items failed:       {tally.items_failed}",
+        f"Changes applied:    {tally.changes_applied}",
+        f"Changes rejected:   {tally.changes_rejected}",
+        f"Changes superseded: {tally.changes_superseded}",
+        *([] if run.tally_is_exact else [_LOWER_BOUNDS]),
+        "",
+    ]
+    named = [
+        f"  {failure.sku} at {failure.location_id}"
+        + (f", change {failure.change_id}" if failure.change_id is not None else "")
+        + f": {failure.code}: {failure.message}"
+        for failure in failures
+    ]
+    if named:
+        lines += ["First failures:", *named, ""]
+    lines += [
+        f"All of them: scripts/job.py show {run.job_id}",
+        f"Put rejected changes back, once the cause is mended: scripts/changes.py retry {run.job_id}",
+        "What it means and what to do: docs/operations.md",
+    ]
+    return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
+
+
+def send_alert(client: "SNSClient", topic_arn: str, alert: Alert) -> None:
+    """Send an alert to everyone who subscribed to the topic."""
+    client.publish(TopicArn=topic_arn, Subject=alert.subject, Message=alert.message)

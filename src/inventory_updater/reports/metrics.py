@@ -1,0 +1,67 @@
+"""A finished run as metrics.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from inventory_updater.stock.times import read_time
+from inventory_updater.tables.records import JobStatus, Run
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+
+NAMESPACE: Final = "InventoryUpdater"
+
+
+def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
+    """The metrics of a settled run.
+
+    Args:
+        run: the run with its status and tally.
+        environment: the dimension ``Environment``; the other one is ``Scope``.
+        moment: when the job ended; overdue changes are as old as they are then.
+    """
+    tally = run.tally
+    overdue = 0.0
+    if tally.oldest_overdue is not None:
+        overdue = max(0.0, (moment - read_time(tally.oldest_overdue)).total_seconds())
+    has_finished = run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
+    figures: Sequence[tuple[str, float, str]] = (
+        ("ItemsScanned", tally.items_scanned, "Count"),
+        ("ItemsUpdated", tally.items_updated, "Count"),
+        ("ChangesApplied", tally.changes_applied, "Count"),
+        ("ChangesRejected", tally.changes_rejected, "Count"),
+        ("ChangesSuperseded", tally.changes_superseded, "Count"),
+        ("ItemsFailed", tally.items_failed, "Count"),
+        ("Conflicts", tally.conflicts, "Count"),
+        ("Throttles", tally.throttles, "Count"),
+        ("FailureRate", run.failure_rate, "Percent"),
+        ("SuccessRate", 100.0 - run.failure_rate, "Percent"),
+        ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
+        ("JobsFinished", float(has_finished), "Count"),
+        ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),
+        ("JobsFailed", float(run.status in (JobStatus.FAILED, JobStatus.ABANDONED)), "Count"),
+        ("OldestOverdueSeconds", overdue, "Seconds"),
+        ("MemoryUsed", tally.memory_used, "Megabytes"),
+        ("ReadUnits", tally.read_units, "Count"),
+        ("WriteUnits", tally.write_units, "Count"),
+    )
+    return [
+        {
+            "MetricName": name,
+            "Dimensions": [{"Name": "Environment", "Value": environment}, {"Name": "Scope", "Value": run.scope}],
+            "Timestamp": moment,
+            "Value": float(value),
+            "Unit": unit,  # type: ignore[typeddict-item]  # one of the units above
+        }
+        for name, value, unit in figures
+    ]
+
+
+def publish_metrics(client: "CloudWatchClient", data: "Sequence[MetricDatumTypeDef]") -> None:
+    """Send the metrics of one run."""
+    client.put_metric_data(Namespace=NAMESPACE, MetricData=data)

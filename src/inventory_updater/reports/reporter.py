@@ -1,0 +1,41 @@
+"""To whom a job reports: the log, the metrics, people."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from inventory_updater.reports import alerts, log, metrics
+from inventory_updater.tables.records import Failure, Run
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_sns import SNSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """The reports of one environment; without a client for messages nobody is notified."""
+
+    environment: str
+    cloudwatch: "CloudWatchClient"
+    sns: "SNSClient | None" = None
+    topic_arn: str = ""
+
+    @property
+    def notifies_people(self) -> bool:
+        return self.sns is not None
+
+    def log(self, run: Run) -> None:
+        log.log_run(run)
+
+    def publish_metrics(self, run: Run, moment: datetime) -> None:
+        """Publish the metrics of a settled run, which ended at ``moment``."""
+        metrics.publish_metrics(self.cloudwatch, metrics.metric_data(run, self.environment, moment))
+
+    def send_alert(self, run: Run, failures: Iterable[Failure]) -> None:
+        """Notify people of a run that did not end clean; the first of ``failures`` are in the message."""
+        if self.sns is not None:
+            first = islice(failures, alerts.FAILURES_AN_ALERT)
+            alerts.send_alert(self.sns, self.topic_arn, alerts.alert_of(run, first, self.environment))

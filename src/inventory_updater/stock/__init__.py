@@ -1,0 +1,1 @@
+"""What stock is: pure, no I/O."""

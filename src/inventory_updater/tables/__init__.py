@@ -1,0 +1,1 @@
+"""Where things are: the only places that know the tables."""

@@ -1,0 +1,256 @@
+"""Writes as PartiQL: the text never holds data, and its parameters are in the order of its question marks."""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+import botocore.session
+from botocore.serialize import create_serializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import Figures, ItemKey, StockItem, read_item
+from inventory_updater.stock.planning import GUARDED, Plan, Policy, Update, plan
+from inventory_updater.stock.scheduling import Creation, Loading, Refusal, Scheduling, load, schedule
+from tests.builders import NOW, change, item, item_attributes, moment
+from tests.strategies import dynamodb_values, numbers, texts
+
+TABLE = "inventory-test"
+MUG = ItemKey("mug", "DC1")
+
+
+def text_of(write: Update | Creation) -> str:
+    return statement(TABLE, write).text
+
+
+def parameters_of(write: Update | Creation) -> list[object]:
+    return list(statement(TABLE, write).parameters)
+
+
+def update(
+    sets: Mapping[str, object], *, removes: tuple[str, ...] = (), guard: Mapping[str, object] | None = None
+) -> Update:
+    return Update(MUG, sets, removes, guard or {})
+
+
+# The text
+
+
+def test_an_update_sets_removes_and_guards() -> None:
+    write = update(
+        {"on_hand": Decimal(7), "version": Decimal(8)},
+        removes=("next_change_at", "stock_value"),
+        guard={"on_hand": Decimal(5), "reserved": None, "version": Decimal(7), "unit_price": None},
+    )
+
+    assert text_of(write) == (
+        'UPDATE "inventory-test" SET "on_hand"=? SET "version"=? REMOVE "next_change_at" REMOVE "stock_value" '
+        'WHERE "sku"=? AND "location_id"=? AND "on_hand"=? AND "version"=? '
+        'AND "reserved" IS MISSING AND "unit_price" IS MISSING'
+    )
+    assert parameters_of(write) == [Decimal(7), Decimal(8), "mug", "DC1", Decimal(5), Decimal(7)]
+
+
+def test_an_update_without_a_guard_still_names_its_item() -> None:
+    assert text_of(update({"on_hand": Decimal(1)})).endswith(' WHERE "sku"=? AND "location_id"=?')
+
+
+def test_a_failed_condition_brings_the_item_back() -> None:
+    assert statement(TABLE, update({"on_hand": Decimal(1)})).to_request() == {
+        "Statement": 'UPDATE "inventory-test" SET "on_hand"=? WHERE "sku"=? AND "location_id"=?',
+        "Parameters": [{"N": "1"}, {"S": "mug"}, {"S": "DC1"}],
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def test_a_creation_inserts_the_key_and_every_attribute() -> None:
+    write = Creation(MUG, {"on_hand": Decimal(0), "pending_changes": {"c1": {"kind": "count"}}})
+
+    assert text_of(write) == (
+        "INSERT INTO \"inventory-test\" VALUE {'sku': ?, 'location_id': ?, 'on_hand': ?, 'pending_changes': ?}"
+    )
+    assert parameters_of(write) == ["mug", "DC1", Decimal(0), {"c1": {"kind": "count"}}]
+
+
+def test_an_insertion_asks_for_no_item_since_aws_brings_none_back() -> None:
+    assert set(statement(TABLE, Creation(MUG, {})).to_request()) == {"Statement", "Parameters"}
+
+
+@given(st.lists(dynamodb_values, max_size=5), st.booleans())
+def test_a_batch_is_the_same_in_json_as_through_botocore(parameters: list[object], returns_item: bool) -> None:
+    batch = [
+        Statement('UPDATE "t" SET "\u00e9"=?', parameters, returns_item),
+        Statement("x", ['\u00fc\n"'], returns_item),
+    ]
+
+    sent = serialized("BatchExecuteStatement", batch_request(batch))
+
+    assert json.loads(batch_json(batch)) == json.loads(sent)
+
+
+def serialized(operation: str, request: Any) -> bytes:
+    """What botocore makes of a request."""
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    serializer = create_serializer("json", include_validation=False)
+    return cast("bytes", serializer.serialize_to_request(request, model.operation_model(operation))["body"])
+
+
+def test_a_whole_map_is_one_parameter() -> None:
+    pending = {"c1": change("c1").to_map(), "c2": change("c2", reason="?").to_map()}
+
+    assert parameters_of(update({"pending_changes": pending})) == [pending, "mug", "DC1"]
+
+
+# No data in the text
+
+
+HOSTILE = ('"', "'", "?", "--", "; DROP", '" OR "1"=\'1', "''", "\\", "\n", "{", "${x}", "\u0000")
+
+hostile_texts = st.one_of(texts, st.sampled_from(HOSTILE), st.text(alphabet="\"'?;-\\{}[] \n", min_size=1, max_size=64))
+names = st.sampled_from(("count", "adjustment", "price", "reorder_point", "safety_stock"))
+changes = st.builds(
+    Change,
+    hostile_texts,
+    names | hostile_texts,
+    numbers | hostile_texts,
+    st.sampled_from([moment("08:00"), moment("09:00"), moment("20:00")]),
+    st.none() | hostile_texts,
+    st.none() | hostile_texts,
+)
+
+
+def shape(text: str) -> str:
+    """The text without the names of this package's attributes: nothing but PartiQL should be left."""
+    known = (
+        *("sku", "location_id", *GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set"),
+        *("updated_at", "last_write_id", "currency", "description"),
+    )
+    for name in sorted(known, key=len, reverse=True):
+        text = text.replace(f'"{name}"', "NAME").replace(f"'{name}'", "NAME")
+    return text
+
+
+UPDATE_SHAPE = re.compile(
+    r'UPDATE "inventory-test"( SET NAME=\?)+( REMOVE NAME)* WHERE NAME=\?( AND NAME(=\?| IS MISSING))*'
+)
+INSERT_SHAPE = re.compile(r'INSERT INTO "inventory-test" VALUE \{NAME: \?(, NAME: \?)*\}')
+
+
+@given(sku=hostile_texts, location_id=hostile_texts, added=st.lists(changes, min_size=1, max_size=4))
+def test_no_id_and_no_text_of_a_schedule_gets_into_the_statement(
+    sku: str, location_id: str, added: list[Change]
+) -> None:
+    key = ItemKey(sku, location_id)
+    unique = list({each.change_id: each for each in added}.values())
+
+    for attributes in (None, item_attributes(sku=sku, location_id=location_id)):
+        decision = schedule(key, attributes, unique, now=NOW, create_missing=True)
+        assert isinstance(decision, Scheduling)
+        assert decision.write is not None
+        text = text_of(decision.write)
+
+        assert (UPDATE_SHAPE if attributes else INSERT_SHAPE).fullmatch(shape(text)), text
+        assert text.count("?") == len(parameters_of(decision.write))
+        assert sku in parameters_of(decision.write)
+
+
+@given(sku=hostile_texts, pending=st.lists(changes, min_size=1, max_size=5))
+def test_no_id_and_no_text_of_a_plan_gets_into_the_statement(sku: str, pending: list[Change]) -> None:
+    write = plan(item(sku=sku, pending=pending), as_of=moment("12:00"), now=NOW, policy=Policy(), job_id="'\"?").write
+    if write is None:
+        return
+
+    text = text_of(write)
+
+    assert UPDATE_SHAPE.fullmatch(shape(text)), text
+    assert text.count("?") == len(parameters_of(write))
+
+
+@given(currency=hostile_texts, description=hostile_texts, on_hand=st.integers(0, 9))
+def test_no_text_of_a_stock_file_gets_into_the_statement(currency: str, description: str, on_hand: int) -> None:
+    texts = {"currency": currency, "description": description}
+
+    for attributes in (None, item_attributes()):
+        decision = load(MUG, attributes, Figures(Decimal(on_hand)), texts, replace=True, now=NOW)
+        assert isinstance(decision, Loading)
+
+        assert (UPDATE_SHAPE if attributes else INSERT_SHAPE).fullmatch(shape(text_of(decision.write)))
+        assert {currency, description} <= {value for value in parameters_of(decision.write) if isinstance(value, str)}
+
+
+# Parameters fit
+
+
+@given(
+    st.dictionaries(st.sampled_from([*GUARDED, "pending_changes", "last_set"]), dynamodb_values, max_size=4),
+    st.dictionaries(hostile_texts, st.dictionaries(st.sampled_from(["kind", "value", "reason"]), dynamodb_values)),
+)
+def test_whatever_an_item_holds_its_plan_is_a_statement(
+    spoilt: dict[str, object], pending: dict[str, dict[str, object]]
+) -> None:
+    times = {"effective_at": moment("09:00")}
+    attributes = item_attributes() | {"pending_changes": {name: each | times for name, each in pending.items()}}
+    read = read_item(attributes | spoilt)
+    if not isinstance(read, StockItem):
+        return
+    decision = plan(read, as_of=moment("12:00"), now=NOW, policy=Policy(), job_id="job-1")
+    if not isinstance(decision, Plan):
+        return
+
+    text = text_of(decision.write)
+    parameters = parameters_of(decision.write)
+
+    assert text.count("?") == len(parameters)
+    named = re.findall(r'"(\w+)"=\?', text)
+    values = dict(zip(named[: len(decision.write.sets)], parameters, strict=False))
+    assert values == dict(decision.write.sets)
+    guarded = dict(zip(named[len(decision.write.sets) :], parameters[len(decision.write.sets) :], strict=True))
+    assert guarded == {"sku": "mug", "location_id": "DC1"} | {
+        name: value for name, value in decision.write.guard.items() if value is not None
+    }
+
+
+# Few and short
+
+
+def test_the_longest_text_is_far_below_the_limit() -> None:
+    everything = dict.fromkeys(
+        (*GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set", "updated_at", "last_write_id"),
+        "x",
+    )
+
+    assert len(text_of(update(everything, removes=GUARDED, guard=everything))) < 8_192 / 4
+
+
+def test_a_thousand_items_share_a_handful_of_texts() -> None:
+    kinds = ("adjustment", "count", "price", "reorder_point", "safety_stock")
+    decisions = [
+        plan(
+            item(number, sku=f"sku-{number}", pending=[change(f"c{number}", kinds[number % 5], number, "09:00")]),
+            as_of=moment("12:00"),
+            now=NOW,
+            policy=Policy(),
+            job_id="job-1",
+        )
+        for number in range(1000)
+    ]
+
+    texts = {text_of(each.write) for each in decisions if each.write is not None}
+
+    assert len(decisions) == 1000
+    assert 1 <= len(texts) <= 24
+
+
+def test_scheduling_has_one_text_for_each_way_an_item_can_be_guarded() -> None:
+    decisions = [
+        schedule(ItemKey(f"sku-{n}", "DC1"), item_attributes(sku=f"sku-{n}"), [change(f"c{n}")], now=NOW)
+        for n in range(50)
+    ]
+
+    texts = {text_of(each.write) for each in decisions if not isinstance(each, Refusal) and each.write is not None}
+
+    assert len(texts) == 1

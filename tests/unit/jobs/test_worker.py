@@ -1,0 +1,617 @@
+"""One update call: pages, other writers, failures, time, and workers that die, double or lose the lease."""
+
+import itertools
+import threading
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError
+
+from inventory_updater.dynamodb.pacing import OutOfTimeError
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import Failure, JobStatus
+from tests.builders import change, item_attributes, moment
+from tests.fakes.dynamodb import Request, failed_request
+from tests.fakes.warehouse import MUG, WRITE, Warehouse, counted, items_with_work, mug, unreadable
+
+# What it does
+
+
+def test_a_segment_is_worked_off_page_by_page(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(5))
+    warehouse.open()
+
+    assert warehouse.update() is True
+
+    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert {item["last_write_id"] for item in warehouse.inventory.items.values()} == {"job-1/0/1"}
+    segment = warehouse.segment()
+    assert (segment.is_done, segment.cursor, segment.call, segment.call_is_open) == (True, None, 1, False)
+    assert counted(
+        segment.tally, "items_scanned", "items_updated", "changes_applied", "calls", "read_units", "write_units"
+    ) == {
+        "items_scanned": 5,
+        "items_updated": 5,
+        "changes_applied": 5,
+        "calls": 1,
+        "read_units": 2.5,
+        "write_units": 5.0,
+    }
+    assert segment.tally.memory_used > 1
+
+
+def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
+    warehouse.configure(segments=3)
+    warehouse.put(*items_with_work(20))
+    warehouse.open()
+
+    assert [warehouse.update(number) for number in range(3)] == [True, True, True]
+
+    scanned = [warehouse.segment(number).tally.items_scanned for number in range(3)]
+    assert sum(scanned) == 20
+    assert 0 not in scanned
+    assert set(warehouse.inventory.writes.values()) == {1}
+
+
+def test_pages_without_a_due_item_are_passed(warehouse: Warehouse) -> None:
+    future = [item_attributes(10, sku=f"a-{n}", pending=[change("later", at="20:00")]) for n in range(6)]
+    warehouse.put(*future, mug(change("c1", "adjustment", 5)))
+    warehouse.open()
+
+    assert warehouse.update() is True
+
+    assert warehouse.on_hand() == 15
+    assert warehouse.inventory.calls["scan"] == 4
+    assert warehouse.segment().tally.items_scanned == 7
+
+
+def test_an_empty_table_is_done_at_once(warehouse: Warehouse) -> None:
+    warehouse.open()
+
+    assert warehouse.update() is True
+    assert warehouse.close().status is JobStatus.SUCCEEDED
+
+
+def test_a_segment_that_is_done_stays_done(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1")))
+    warehouse.open()
+    warehouse.update()
+    before = warehouse.segment()
+
+    assert warehouse.update() is True
+    assert warehouse.segment() == before
+
+
+def test_a_job_that_has_ended_needs_no_further_call(warehouse: Warehouse) -> None:
+    warehouse.open()
+    warehouse.update()
+    warehouse.close()
+    warehouse.put(mug(change("c1")))
+
+    assert warehouse.update() is True
+    assert warehouse.inventory.writes == {}
+
+
+@pytest.mark.parametrize(("job_id", "segment"), [("job-9", 0), ("job-1", 1), ("job-1", -1)])
+def test_an_unknown_job_or_segment_is_refused(warehouse: Warehouse, job_id: str, segment: int) -> None:
+    warehouse.open()
+
+    with pytest.raises(UnknownJobError, match=f"there is no job {job_id} with a segment {segment}"):
+        update_segment(warehouse.services, job_id, segment)
+
+
+def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(5), item_attributes(4, sku="other", available=77))
+    run_job(warehouse.services, warehouse.request(scope="all"))
+    warehouse.inventory.writes.clear()
+
+    run = run_job(warehouse.services, warehouse.request("job-2", scope="all"))
+
+    assert warehouse.inventory.writes == {}
+    assert (run.status, run.tally.items_scanned, run.tally.items_with_work) == (JobStatus.SUCCEEDED, 6, 0)
+
+
+def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(12))
+    warehouse.open()
+    ahead: list[int] = []
+    written = itertools.count(1)
+
+    def before(operation: str, _request: Request) -> None:
+        if operation == WRITE:
+            ahead.append(warehouse.inventory.calls["scan"] - next(written))
+
+    warehouse.inventory.before = before
+    warehouse.update()
+
+    assert len(ahead) == 6
+    assert max(ahead) <= 1
+
+
+def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=1000, max_write_rate=2, segments=2, function_timeout_seconds=40)
+    warehouse.open()
+    limits: list[int] = []
+    warehouse.inventory.before = lambda operation, request: (
+        limits.append(request["Limit"]) if operation == "scan" else None
+    )
+
+    warehouse.update()
+
+    assert limits == [10]
+
+
+# Other writers
+
+
+def test_a_checkout_between_reading_and_writing_is_not_lost(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("delivery", "adjustment", 5)))
+    warehouse.open()
+    warehouse.before_write(lambda: warehouse.inventory.items[MUG].update(on_hand=Decimal(7)))
+
+    warehouse.update()
+
+    assert warehouse.on_hand() == 12
+    assert counted(warehouse.segment().tally, "conflicts", "items_updated", "changes_applied") == {
+        "conflicts": 1,
+        "items_updated": 1,
+        "changes_applied": 1,
+    }
+
+
+def test_a_change_cancelled_between_reading_and_writing_is_not_applied(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("delivery", "adjustment", 5)))
+    warehouse.open()
+    warehouse.before_write(lambda: warehouse.put(mug(version=8)))
+
+    warehouse.update()
+
+    assert warehouse.on_hand() == 10
+    assert counted(warehouse.segment().tally, "items_with_work", "items_updated") == {
+        "items_with_work": 0,
+        "items_updated": 0,
+    }
+
+
+def test_an_item_deleted_between_reading_and_writing_is_a_failure_of_that_item(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1")), item_attributes(10, sku="cup", pending=[change("c2")]))
+    warehouse.open()
+    warehouse.before_write(lambda: warehouse.inventory.items.pop(MUG))
+
+    warehouse.update()
+    run = warehouse.close()
+
+    assert run.status is JobStatus.COMPLETED_WITH_FAILURES
+    assert counted(run.tally, "items_updated", "items_failed") == {"items_updated": 1, "items_failed": 1}
+    assert list(warehouse.jobs.failures("job-1")) == [
+        Failure(*MUG, None, "ITEM_DELETED", "the item was deleted while its changes were being applied")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "item"),
+    [
+        ("due", mug(change("c1", "adjustment", 5))),
+        ("all", mug(change("c1", "adjustment", 5))),
+        ("all", mug(available=99)),
+        ("all", mug(change("later", at="20:00"), available=99)),
+    ],
+)
+def test_a_lost_answer_is_counted_once(warehouse: Warehouse, scope: str, item: Mapping[str, object]) -> None:
+    warehouse.put(item)
+    warehouse.open(scope=scope)
+    warehouse.lose_next_answer()
+
+    warehouse.update()
+
+    due = int("c1" in str(item.get("pending_changes")))
+    assert warehouse.inventory.writes == {MUG: 1}
+    assert warehouse.on_hand() == 10 + 5 * due
+    assert counted(warehouse.segment().tally, "items_updated", "items_with_work", "changes_applied") == {
+        "items_updated": 1,
+        "items_with_work": 1,
+        "changes_applied": due,
+    }
+
+
+def test_a_tally_is_not_exact_where_a_write_may_have_landed_that_is_counted_as_failed(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", 5)))
+    warehouse.open()
+    warehouse.lose_next_answer()
+    warehouse.before_write(lambda: None, warehouse.inventory.items.clear)
+
+    warehouse.update()
+
+    assert counted(warehouse.segment().tally, "items_failed", "changes_applied") == {
+        "items_failed": 1,
+        "changes_applied": 0,
+    }
+    assert warehouse.segment().tally_is_exact is False
+
+
+def test_a_lost_answer_is_counted_once_even_if_a_checkout_came_after_it(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", 5)))
+    warehouse.open()
+    warehouse.lose_next_answer()
+    warehouse.before_write(lambda: None, lambda: warehouse.inventory.items[MUG].update(on_hand=Decimal(13)))
+
+    warehouse.update()
+
+    assert warehouse.on_hand() == 13
+    assert warehouse.segment().tally.changes_applied == 1
+
+
+def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", 5)))
+    warehouse.open()
+    applied = mug(version=8, settled={"c1": ("12:00", "09:00")}) | {
+        "on_hand": Decimal(15),
+        "last_write_id": "job-1/0/9",
+    }
+    warehouse.before_write(lambda: warehouse.put(applied))
+
+    warehouse.update()
+
+    assert warehouse.segment().tally.changes_applied == 0
+
+
+# Failures
+
+
+def test_an_item_that_cannot_be_read_fails_alone(warehouse: Warehouse) -> None:
+    warehouse.put(unreadable("cup", change("c1")), mug(change("c2", "adjustment", 5)))
+    warehouse.open()
+
+    assert warehouse.update() is True
+
+    assert warehouse.on_hand() == 15
+    assert counted(warehouse.segment().tally, "items_failed", "items_updated", "items_with_work") == {
+        "items_failed": 1,
+        "items_updated": 1,
+        "items_with_work": 2,
+    }
+    assert list(warehouse.jobs.failures("job-1")) == [
+        Failure("cup", "DC1", None, "WRONG_TYPE", "on_hand is not a number")
+    ]
+
+
+def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", -11), change("c2", "price", "much"), change("c3", "adjustment", 1)))
+    warehouse.open()
+
+    warehouse.update()
+
+    assert {(each.change_id, each.code) for each in warehouse.jobs.failures("job-1")} == {
+        ("c1", "INSUFFICIENT_STOCK"),
+        ("c2", "NOT_A_NUMBER"),
+    }
+    assert counted(warehouse.segment().tally, "changes_applied", "changes_rejected", "items_troubled") == {
+        "changes_applied": 1,
+        "changes_rejected": 2,
+        "items_troubled": 1,
+    }
+
+
+def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_says_why(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(mug(change("c1", "adjustment", -99)), *items_with_work(1))
+    warehouse.open()
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            warehouse.jobs,
+            "record_failures",
+            lambda *_about: (_ for _ in ()).throw(PermissionError("no BatchWriteItem")),
+        )
+        while not warehouse.update(seconds=60):
+            pass
+
+    run = warehouse.close()
+
+    assert (run.status, run.tally_is_exact) == (JobStatus.COMPLETED_WITH_FAILURES, True)
+    assert run.error == "segment 0: failures could not be recorded: PermissionError: no BatchWriteItem"
+    assert counted(run.tally, "changes_applied", "changes_rejected", "failures_recorded") == {
+        "changes_applied": 1,
+        "changes_rejected": 1,
+        "failures_recorded": 0,
+    }
+    assert "recording failures failed" in caplog.text
+
+
+def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 7)
+    warehouse.configure(segments=2)
+    warehouse.put(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)))
+    warehouse.open()
+
+    for number in range(2):
+        warehouse.update(number)
+    run = warehouse.close()
+
+    assert run.tally.items_failed == 20
+    assert [warehouse.segment(number).tally.failures_recorded for number in range(2)] == [3, 3]
+    assert len(list(warehouse.jobs.failures("job-1"))) == 6
+
+
+def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 3)
+    warehouse.configure(page_size=1, batch_size=1)
+    warehouse.put(*(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+
+    while not warehouse.update(seconds=20):
+        pass
+
+    assert warehouse.segment().call > 2
+    assert len(list(warehouse.jobs.failures("job-1"))) == 3
+    assert warehouse.segment().tally.changes_rejected == 5
+
+
+# Time
+
+
+def test_a_call_stops_when_the_time_left_is_less_than_one_and_a_half_of_its_slowest_page(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(*items_with_work(30))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+
+    assert warehouse.update(seconds=100) is False
+
+    # A second is kept for saving: after 8 pages 19 seconds are left, after 9 there are 9.
+    assert warehouse.segment().tally.items_updated == 9
+    assert warehouse.segment().slowest_page_seconds == 10
+    assert warehouse.segment().call_is_open is False
+
+
+def test_the_reserve_goes_by_the_slowest_page_not_by_the_last(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(*items_with_work(40))
+    warehouse.open()
+    warehouse.every_write_takes(30, 1)
+
+    assert warehouse.update(seconds=100) is False
+
+    assert warehouse.segment().tally.items_updated == 25  # 30 + 24 seconds: 45 are left of 99
+
+
+def test_the_slowest_page_is_remembered_over_calls(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(*items_with_work(80))
+    warehouse.open()
+    warehouse.every_write_takes(30, 1)
+    warehouse.update(seconds=100)
+
+    assert warehouse.update(seconds=100) is False
+
+    assert warehouse.segment().tally.items_updated == 25 + 54
+
+
+def test_many_short_calls_lead_to_the_same_stock_and_an_exact_tally(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(9))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+
+    calls = 1
+    while not warehouse.update(seconds=12):
+        calls += 1
+    run = warehouse.close()
+
+    assert calls == 5
+    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert set(warehouse.inventory.writes.values()) == {1}
+    assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
+    assert counted(run.tally, "items_scanned", "changes_applied", "calls") == {
+        "items_scanned": 9,
+        "changes_applied": 9,
+        "calls": 5,
+    }
+
+
+def test_a_call_finishes_at_least_one_page_however_slow_the_last_one_was(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(5))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+    warehouse.update(seconds=12)
+
+    assert warehouse.update(seconds=5) is False
+    assert warehouse.segment().tally.items_updated == 4
+
+
+def test_a_call_that_cannot_finish_one_page_says_what_to_do(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=4, write_concurrency=1)
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+
+    with pytest.raises(
+        NoProgressError,
+        match="a page of 4 items did not fit into one call: lower PageSize or raise FunctionTimeoutSeconds",
+    ):
+        warehouse.update(seconds=8)
+
+    assert warehouse.segment().tally.items_updated == 0
+    assert str(warehouse.segment().error).startswith("NoProgressError: a page of 4 items")
+
+
+def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bound(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=4, write_concurrency=1)
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+    warehouse.every_write_takes(10, 0)
+    with pytest.raises(NoProgressError):
+        warehouse.update(seconds=8)
+
+    assert warehouse.update() is True
+    run = warehouse.close()
+
+    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert set(warehouse.inventory.writes.values()) == {1}
+    assert run.tally_is_exact is False
+    assert run.tally.changes_applied == 2
+    assert run.error is None
+
+
+def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=4, write_concurrency=2)
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+    # The first batch is out of time before it is sent; the second one is written and then cannot be counted.
+    broken_off = [OutOfTimeError("no time is left"), RuntimeError("cut off after a write")]
+    both_have_begun = threading.Barrier(2)
+
+    def write_batch(_self: InventoryTable, batch: Mapping[ItemKey, Any], *_: Any) -> Any:
+        both_have_begun.wait(10)
+        raise broken_off["sku-000" not in {key.sku for key in batch}]
+
+    with mock.patch.object(InventoryTable, "write_batch", write_batch), pytest.raises(NoProgressError):
+        warehouse.update()
+
+    assert warehouse.segment().call_is_open is True
+
+
+def test_a_page_for_which_no_time_was_left_does_not_spoil_the_tally(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(6))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+    assert warehouse.update(seconds=12) is False
+
+    # With 28 seconds the second page is not read ahead of its turn, and reading it takes all the time there is.
+    scans = itertools.count(1)
+    warehouse.inventory.before = lambda operation, _request: (
+        warehouse.clock.goes_on(100) if operation == "scan" and next(scans) == 2 else None
+    )
+    assert warehouse.update(seconds=28) is False
+    assert (warehouse.segment().tally.items_updated, warehouse.segment().call_is_open) == (4, False)
+
+    assert warehouse.update() is True
+    run = warehouse.close()
+    assert (run.tally.changes_applied, run.tally_is_exact) == (6, True)
+
+
+def test_a_job_ends_before_its_execution_runs_out_of_history(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory_updater.jobs.worker.CALLS_A_JOB", 4)
+    warehouse.configure(page_size=1, segments=2)
+    warehouse.put(*items_with_work(40))
+    warehouse.open()
+    warehouse.every_write_takes(10)
+
+    answers = [[warehouse.update(number, seconds=12) for _ in range(3)] for number in range(2)]
+    warehouse.every_write_takes(0)
+    run = warehouse.close()
+
+    assert answers == [[False, True, True]] * 2
+    assert counted(run.tally, "calls", "changes_applied") == {"calls": 4, "changes_applied": 4}
+    assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
+    assert run.error == "stopped after 4 calls; the next job takes up what is left"
+    assert run.tally.oldest_overdue == moment("09:00")
+    assert warehouse.metrics.published[0]["OldestOverdueSeconds"] == 3 * 3600 + 40
+
+
+# Workers that die, double or lose the lease
+
+
+def test_a_page_written_by_a_worker_that_died_before_saving_is_not_counted(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+
+    def dies(operation: str, _request: Request) -> None:
+        if operation == WRITE:
+            raise KeyboardInterrupt
+
+    warehouse.inventory.after = dies
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.update()
+    warehouse.inventory.after = lambda _operation, _request: None
+
+    assert warehouse.update() is True
+    run = warehouse.close()
+
+    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert (run.tally.changes_applied, run.tally_is_exact) == (2, False)
+    assert run.status is JobStatus.SUCCEEDED
+
+
+def test_of_two_calls_at_once_one_drops_its_tally(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=10, batch_size=10)
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+    second: list[bool] = []
+    warehouse.before_write(lambda: second.append(warehouse.update()))
+
+    first = warehouse.update()
+
+    assert (first, second) == (False, [True])
+    assert set(warehouse.inventory.writes.values()) == {1}
+    run = warehouse.close()
+    assert (run.tally.changes_applied, run.tally.items_scanned, run.tally_is_exact) == (4, 4, False)
+
+
+def test_a_call_that_was_overtaken_goes_on_from_the_truth(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(6))
+    warehouse.open()
+    warehouse.before_write(lambda: warehouse.jobs.begin_call("job-1", 0))
+
+    assert warehouse.update() is False
+    assert warehouse.segment().tally.items_updated == 0
+    assert warehouse.update() is True
+
+    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+
+
+def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: Warehouse) -> None:
+    warehouse.configure(write_concurrency=1)
+    warehouse.put(*items_with_work(6))
+    warehouse.open()
+
+    def taken_over() -> None:
+        warehouse.clock.goes_on(1_000)
+        warehouse.jobs.take_lease("job-2", 300)
+
+    warehouse.before_write(taken_over)
+
+    assert warehouse.update(seconds=10_000) is True
+
+    assert warehouse.inventory.calls[WRITE] == 1
+    assert warehouse.segment().error == "the lease is held by job-2"
+    assert warehouse.segment().is_done is False
+
+
+def test_the_lease_is_renewed_while_the_work_goes_on(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=1)
+    warehouse.put(*items_with_work(10))
+    warehouse.open()
+    warehouse.every_write_takes(100)
+
+    assert warehouse.update(seconds=10_000) is True
+
+    assert warehouse.jobs.lease().held_until > warehouse.services.now()
+
+
+def test_a_refused_request_fails_the_call_and_the_next_one_goes_on(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(4))
+    warehouse.open()
+
+    def refuse() -> None:
+        raise failed_request("AccessDeniedException")
+
+    warehouse.before_write(lambda: None, refuse)
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        warehouse.update()
+    assert "AccessDeniedException" in str(warehouse.segment().error)
+
+    assert warehouse.update() is True
+    assert warehouse.segment().error is None
+    assert warehouse.segment().tally.items_updated == 4

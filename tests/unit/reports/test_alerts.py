@@ -1,0 +1,403 @@
+"""Who is told of what: the message about a run, what counts as the same failures, and when they are sent again."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_updater.jobs.closing import AlertError, close_job
+from inventory_updater.jobs.in_process import run_job
+from inventory_updater.reports.alerts import FAILURES_AN_ALERT, alert_of
+from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Run, Tally, failure_sum
+from tests.builders import change, moment
+from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
+
+RUN = Run(
+    job_id="job-1",
+    status=JobStatus.COMPLETED_WITH_FAILURES,
+    scope="due",
+    trigger="schedule",
+    dry_run=False,
+    as_of=moment("18:00"),
+    started_at=moment("18:00"),
+    segments=4,
+    tally=Tally(
+        items_scanned=1000,
+        items_updated=70,
+        items_failed=4,
+        changes_applied=150,
+        changes_rejected=6,
+        changes_superseded=3,
+        failure_sum=255,
+    ),
+)
+
+
+def failed(sku: str = "mug", code: str = "INVALID_ITEM", change_id: str | None = None, message: str = "why") -> Failure:
+    return Failure(sku, "DC1", change_id, code, message)
+
+
+# The message
+
+
+def test_the_subject_says_where_what_and_how_many() -> None:
+    assert alert_of(RUN, [], "prod").subject == (
+        "[prod] inventory job COMPLETED_WITH_FAILURES: 4 items failed, 6 changes rejected"
+    )
+
+
+def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers() -> None:
+    many = replace(RUN, tally=replace(RUN.tally, items_failed=10**12, changes_rejected=10**12))
+    subject = alert_of(many, [failed("Tasse für zwei")], "x" * 20).subject
+
+    # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    assert len(subject) <= 100
+    assert subject.isascii()
+    assert subject.isprintable()
+
+
+def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further() -> None:
+    failures = [failed("cup", message="on_hand is text"), failed(code="INSUFFICIENT_STOCK", change_id="c1")]
+
+    assert alert_of(RUN, failures, "prod").message.splitlines() == [
+        f"Job job-1 (scope due, as of {moment('18:00')}) in environment prod is COMPLETED_WITH_FAILURES.",
+        "",
+        "Items scanned:      1000",
+        "Items updated:      70",
+        "Items failed:       4",
+        "Changes applied:    150",
+        "Changes rejected:   6",
+        "Changes superseded: 3",
+        "",
+        "First failures:",
+        "  cup at DC1: INVALID_ITEM: on_hand is text",
+        "  mug at DC1, change c1: INSUFFICIENT_STOCK: why",
+        "",
+        "All of them: scripts/job.py show job-1",
+        "Put rejected changes back, once the cause is mended: scripts/changes.py retry job-1",
+        "What it means and what to do: docs/operations.md",
+    ]
+
+
+def test_the_message_of_a_job_that_failed_says_why() -> None:
+    run = replace(RUN, status=JobStatus.FAILED, error="segment 0: ClientError: no")
+
+    assert "Error: segment 0: ClientError: no" in alert_of(run, [], "prod").message.splitlines()
+
+
+def test_the_message_says_when_its_counts_are_lower_bounds() -> None:
+    assert "lower bounds" in alert_of(replace(RUN, tally_is_exact=False), [], "prod").message
+    assert "lower bounds" not in alert_of(RUN, [], "prod").message
+
+
+# The same failures
+
+
+@pytest.mark.parametrize(
+    "status", [JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED], ids=str.lower
+)
+def test_a_run_that_did_not_end_clean_is_known_by_its_status_and_its_failures(status: JobStatus) -> None:
+    assert replace(RUN, status=status).failure_signature == f"{status.value}:ff"
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.SKIPPED, JobStatus.RUNNING], ids=str.lower)
+def test_a_run_without_failures_has_no_signature(status: JobStatus) -> None:
+    assert replace(RUN, status=status).failure_signature == ""
+
+
+FAILURES = st.builds(
+    Failure,
+    sku=st.sampled_from(["mug", "cup", "pot"]),
+    location_id=st.sampled_from(["DC1", "DC2"]),
+    change_id=st.none() | st.sampled_from(["c1", "c2"]),
+    code=st.sampled_from(["INVALID_ITEM", "INSUFFICIENT_STOCK"]),
+    message=st.text(max_size=5),
+)
+
+
+def named(failures: Iterable[Failure]) -> set[tuple[str, str, str]]:
+    """What makes failures the same: item and code."""
+    return {(failure.sku, failure.location_id, failure.code) for failure in failures}
+
+
+@given(st.lists(FAILURES, max_size=8), st.lists(FAILURES, max_size=8))
+def test_two_jobs_have_the_same_sum_exactly_when_the_same_items_failed_with_the_same_codes(
+    first: list[Failure], second: list[Failure]
+) -> None:
+    assert (failure_sum(first) == failure_sum(second)) == (named(first) == named(second))
+
+
+@given(st.lists(FAILURES, max_size=8), st.randoms(use_true_random=False))
+def test_the_order_of_failures_does_not_matter(failures: list[Failure], random: Random) -> None:
+    shuffled = list(failures)
+    random.shuffle(shuffled)
+
+    assert failure_sum(shuffled) == failure_sum(failures)
+
+
+def test_pages_and_segments_add_up_to_the_sum_of_the_job() -> None:
+    pages = [[failed(f"sku-{n}") for n in range(start, 100, 7)] for start in range(7)]
+    added = sum((Tally(failure_sum=failure_sum(page)) for page in pages), Tally())
+
+    assert added.failure_sum == failure_sum([failure for page in pages for failure in page])
+    # DynamoDB holds numbers of 38 digits.
+    assert len(str(added.failure_sum)) <= 38
+
+
+def test_no_failures_have_no_sum() -> None:
+    assert failure_sum([]) == 0
+
+
+# Telling people
+
+
+def run(warehouse: Warehouse, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> Run:
+    return run_job(warehouse.services, warehouse.request(job_id, scope, dry_run=dry_run))
+
+
+def poison(warehouse: Warehouse, *skus: str) -> None:
+    """These items, and no others, cannot be read by any job."""
+    warehouse.inventory.items.clear()
+    warehouse.put(*(unreadable(sku, change("c1")) for sku in skus))
+
+
+def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", -99)), unreadable("cup", change("c2")))
+
+    ended = run(warehouse)
+
+    (sent,) = warehouse.topic.sent
+    assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 items failed, 1 changes rejected"
+    assert "mug at DC1, change c1: INSUFFICIENT_STOCK" in sent.message
+    assert "cup at DC1: " in sent.message
+    assert (ended.alerted_at, ended.alert_error) == (moment("12:00"), None)
+    assert warehouse.jobs.last_alert("due") == LastAlert(ended.failure_signature, moment("12:00"))
+
+
+def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None:
+    poison(warehouse, *(f"sku-{n:02}" for n in range(FAILURES_AN_ALERT + 5)))
+
+    run(warehouse)
+
+    (sent,) = warehouse.topic.sent
+    assert sum(" at DC1: " in line for line in sent.message.splitlines()) == FAILURES_AN_ALERT
+    assert "15 items failed" in sent.subject
+
+
+def test_a_clean_run_tells_nobody(warehouse: Warehouse) -> None:
+    warehouse.put(*items_with_work(3))
+
+    ended = run(warehouse)
+
+    assert (ended.status, warehouse.topic.sent) == (JobStatus.SUCCEEDED, [])
+
+
+def test_a_rehearsal_tells_nobody_and_is_not_remembered(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+
+    ended = run(warehouse, dry_run=True)
+
+    assert (ended.status, warehouse.topic.sent) == (JobStatus.COMPLETED_WITH_FAILURES, [])
+    assert warehouse.jobs.last_alert("due") == LastAlert()
+
+
+def test_a_skipped_job_tells_nobody(warehouse: Warehouse) -> None:
+    warehouse.open("job-0")
+
+    assert (run(warehouse).status, warehouse.topic.sent) == (JobStatus.SKIPPED, [])
+
+
+def test_without_anybody_to_tell_a_job_closes_all_the_same(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+    services = replace(warehouse.services, reports=Reporter("test", warehouse.metrics.client))
+
+    ended = run_job(services, warehouse.request())
+
+    assert (ended.status, ended.alerted_at) == (JobStatus.COMPLETED_WITH_FAILURES, None)
+
+
+def test_a_poison_item_is_not_told_of_twice(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+
+    ended = [run(warehouse, f"job-{n}") for n in range(4)]
+
+    assert len(warehouse.topic.sent) == 1
+    assert {each.status for each in ended} == {JobStatus.COMPLETED_WITH_FAILURES}
+    assert {each.alerted_at for each in ended} == {moment("12:00")}
+
+
+def test_the_same_failures_found_in_another_order_are_not_told_of_twice(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup", "mug", "pot")
+    run(warehouse, "job-1")
+    warehouse.configure(segments=3, page_size=1)
+    run(warehouse, "job-2")
+
+    assert len(warehouse.topic.sent) == 1
+
+
+@pytest.mark.parametrize("then", [("cup", "pot"), ("pot",)])
+def test_other_failures_are_news(warehouse: Warehouse, then: tuple[str, ...]) -> None:
+    poison(warehouse, "cup")
+    run(warehouse, "job-1")
+    poison(warehouse, *then)
+    run(warehouse, "job-2")
+
+    assert len(warehouse.topic.sent) == 2
+    assert "job-2" in warehouse.topic.sent[1].message
+
+
+def test_the_same_item_with_another_code_is_news(warehouse: Warehouse) -> None:
+    poison(warehouse, "mug")
+    run(warehouse, "job-1")
+    warehouse.put(mug(change("c1", "adjustment", -99)))
+    run(warehouse, "job-2")
+
+    assert len(warehouse.topic.sent) == 2
+
+
+def test_after_a_clean_run_the_same_failures_are_news_again(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+    run(warehouse, "job-1")
+    poison(warehouse)
+    run(warehouse, "job-2")
+    poison(warehouse, "cup")
+    run(warehouse, "job-3")
+
+    assert ["job-1" in sent.message or "job-3" in sent.message for sent in warehouse.topic.sent] == [True, True]
+
+
+def test_a_rehearsal_in_between_changes_nothing(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+    run(warehouse, "job-1")
+    run(warehouse, "rehearsal", "all", dry_run=True)
+    run(warehouse, "job-2")
+
+    assert len(warehouse.topic.sent) == 1
+
+
+def test_each_scope_has_its_own_news(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+    run(warehouse, "job-1", "due")
+    run(warehouse, "job-2", "all")
+    run(warehouse, "job-3", "due")
+    run(warehouse, "job-4", "all")
+
+    assert [sent.message.split()[1] for sent in warehouse.topic.sent] == ["job-1", "job-2"]
+
+
+def test_the_same_failures_are_told_of_again_after_some_hours_and_then_once(warehouse: Warehouse) -> None:
+    warehouse.configure(alert_repeat_hours=2)
+    poison(warehouse, "cup")
+    run(warehouse, "job-1")
+
+    warehouse.clock.goes_on(2 * 3600)
+    run(warehouse, "job-2")
+    assert len(warehouse.topic.sent) == 1
+
+    warehouse.clock.goes_on(1)
+    run(warehouse, "job-3")
+    run(warehouse, "job-4")
+    assert [sent.message.split()[1] for sent in warehouse.topic.sent] == ["job-1", "job-3"]
+
+
+def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> None:
+    warehouse.open()
+
+    ended = warehouse.close("States.Timeout: too slow")
+
+    (sent,) = warehouse.topic.sent
+    assert ended.status is JobStatus.FAILED
+    assert "inventory job FAILED" in sent.subject
+    assert "Error: States.Timeout: too slow; segment 0: never finished" in sent.message
+
+
+def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehouse) -> None:
+    warehouse.open()
+    warehouse.clock.goes_on(481)
+
+    warehouse.open("job-2")
+
+    (sent,) = warehouse.topic.sent
+    assert "inventory job ABANDONED" in sent.subject
+    assert "Error: found without a live lease by job-2" in sent.message
+    assert warehouse.run().alerted_at == moment("12:08:01")
+
+
+# When telling fails
+
+
+def test_an_alert_that_fails_fails_the_call_once_everything_else_is_done(
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    poison(warehouse, "cup")
+    warehouse.open()
+    warehouse.update()
+    warehouse.topic.error = ConnectionError("no route")
+
+    with pytest.raises(AlertError, match="ConnectionError: no route"):
+        warehouse.close()
+
+    ended = warehouse.run()
+    assert ended.status is JobStatus.COMPLETED_WITH_FAILURES
+    assert ended.metrics_published_at == moment("12:00")
+    assert (ended.alert_error, ended.alerted_at) == ("ConnectionError: no route", None)
+    assert warehouse.jobs.lease().holder is None
+    assert "alerting failed" in caplog.text
+    assert warehouse.jobs.last_alert("due") == LastAlert()
+
+
+def test_a_close_that_is_retried_sends_what_could_not_be_sent_and_publishes_nothing_twice(
+    warehouse: Warehouse,
+) -> None:
+    poison(warehouse, "cup")
+    warehouse.open()
+    warehouse.update()
+    warehouse.topic.error = ConnectionError("no route")
+    with pytest.raises(AlertError):
+        warehouse.close()
+    warehouse.topic.error = None
+
+    assert close_job(warehouse.services, warehouse.request()) is JobStatus.COMPLETED_WITH_FAILURES
+    assert close_job(warehouse.services, warehouse.request()) is JobStatus.COMPLETED_WITH_FAILURES
+
+    assert len(warehouse.topic.sent) == 1
+    assert len(warehouse.metrics.published) == 1
+    assert warehouse.run().alerted_at == moment("12:00")
+
+
+def test_what_could_not_be_sent_stays_news_for_the_next_job(warehouse: Warehouse) -> None:
+    poison(warehouse, "cup")
+    warehouse.topic.error = ConnectionError("no route")
+    with pytest.raises(AlertError):
+        run(warehouse, "job-1")
+    warehouse.topic.error = None
+
+    run(warehouse, "job-2")
+
+    assert [sent.message.split()[1] for sent in warehouse.topic.sent] == ["job-2"]
+
+
+def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) -> None:
+    warehouse.topic.error = ConnectionError("no route")
+
+    ended = run(warehouse)
+
+    assert (ended.status, ended.alert_error) == (JobStatus.SUCCEEDED, None)
+
+
+def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: Warehouse) -> None:
+    warehouse.open()
+    warehouse.clock.goes_on(481)
+    warehouse.topic.error = ConnectionError("no route")
+
+    assert run(warehouse, "job-2").status is JobStatus.SUCCEEDED
+    assert warehouse.jobs.lease().displaced == {"job-1"}
+    warehouse.topic.error = None
+    run(warehouse, "job-3")
+
+    assert [sent.message.split()[1] for sent in warehouse.topic.sent] == ["job-1"]
+    assert warehouse.jobs.lease().displaced == frozenset()

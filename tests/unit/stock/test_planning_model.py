@@ -1,0 +1,224 @@
+"""Planning against a model of a few lines that shares no code with it: random changes, cuts and orders of arrival."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import InvalidItem, StockItem, read_item
+from inventory_updater.stock.planning import Plan, Policy, Unchanged, plan
+from tests.builders import NOW, change, item_attributes, moment
+
+ATTRIBUTE_OF = {
+    "count": "on_hand",
+    "price": "unit_price",
+    "reorder_point": "reorder_point",
+    "safety_stock": "safety_stock",
+}
+MINUTES = 9
+
+
+def minute(number: int) -> str:
+    return moment(f"10:0{number}")
+
+
+@dataclass
+class Model:
+    """The rules of the design in their shortest form, on a plain dictionary."""
+
+    allow_negative: bool
+    figures: dict[str, Decimal | None]
+    last: dict[str, tuple[str, str]] = field(default_factory=dict)
+    pending: list[Change] = field(default_factory=list)
+    outcome: dict[str, str] = field(default_factory=dict)
+
+    def run(self, as_of: str) -> None:
+        due = [each for each in self.pending if each.effective_at <= as_of]
+        self.pending = [each for each in self.pending if each.effective_at > as_of]
+        for each in sorted(due, key=lambda c: (c.effective_at, 0 if c.kind == "adjustment" else 1, c.change_id)):
+            self.outcome[each.change_id] = self._settle(each)
+
+    def _settle(self, each: Change) -> str:
+        kind, value, place = str(each.kind), each.value, (each.effective_at, each.change_id)
+        if kind != "adjustment" and kind not in ATTRIBUTE_OF:
+            return "UNKNOWN_KIND"
+        if not isinstance(value, Decimal):
+            return "NOT_A_NUMBER"
+        if kind == "adjustment":
+            if "count" in self.last and each.effective_at <= self.last["count"][0]:
+                return "superseded"
+            on_hand = (self.figures["on_hand"] or 0) + value
+            if value < 0 and on_hand < 0 and not self.allow_negative:
+                return "INSUFFICIENT_STOCK"
+            self.figures["on_hand"] = on_hand
+        elif value < 0:
+            return "NEGATIVE_VALUE"
+        elif kind in self.last and place < self.last[kind]:
+            return "superseded"
+        else:
+            self.figures[ATTRIBUTE_OF[kind]] = value
+            self.last[kind] = place
+        return "applied"
+
+    def closing(self) -> dict[str, object]:
+        on_hand, price = self.figures["on_hand"] or Decimal(0), self.figures["unit_price"]
+        available = on_hand - (self.figures["reserved"] or 0) - (self.figures["safety_stock"] or 0)
+        status = "IN_STOCK" if available > (self.figures["reorder_point"] or 0) else "LOW_STOCK"
+        return {
+            **{name: value or 0 for name, value in self.figures.items() if name != "unit_price"},
+            "unit_price": price,
+            "available": available,
+            "stock_status": status if available > 0 else "OUT_OF_STOCK",
+            "stock_value": None if price is None else on_hand * price,
+        }
+
+
+class Shelf:
+    """An item as DynamoDB would hold it: plans are applied to a plain dictionary, and it is read anew for each run."""
+
+    def __init__(self, attributes: dict[str, object], policy: Policy) -> None:
+        self.attributes = attributes
+        self.policy = policy
+        self.outcome: dict[str, str] = {}
+
+    def deliver(self, arriving: Sequence[Change]) -> None:
+        pending = self.read().changes.pending
+        together = {**pending, **{each.change_id: each for each in arriving}}
+        if together:
+            self.attributes["pending_changes"] = {change_id: each.to_map() for change_id, each in together.items()}
+            self.attributes["next_change_at"] = min(each.effective_at for each in together.values())
+
+    def run(self, as_of: str) -> None:
+        result = self.plan(as_of)
+        if isinstance(result, Plan):
+            for name, expected in result.write.guard.items():
+                assert self.attributes.get(name) == expected
+            self.attributes |= result.write.sets
+            for name in result.write.removes:
+                del self.attributes[name]
+            settled = {each.change_id: "applied" for each in result.applied}
+            settled |= {each.change_id: "superseded" for each in result.superseded}
+            settled |= {each.change.change_id: each.code for each in result.rejected}
+            assert not settled.keys() & self.outcome.keys(), "a change was settled twice"
+            self.outcome |= settled
+        assert isinstance(self.plan(as_of), Unchanged), "a second run finds nothing to do"
+
+    def plan(self, as_of: str) -> Plan | Unchanged | InvalidItem:
+        return plan(self.read(), as_of=as_of, now=NOW, policy=self.policy, job_id="job-1")
+
+    def read(self) -> StockItem:
+        read = read_item(self.attributes)
+        assert isinstance(read, StockItem)
+        return read
+
+    def closing(self) -> dict[str, object]:
+        quantities = ["on_hand", "reserved", "safety_stock", "reorder_point"]
+        others = ["unit_price", "available", "stock_status", "stock_value"]
+        return {name: self.attributes.get(name, 0) for name in quantities} | {
+            name: self.attributes.get(name) for name in others
+        }
+
+
+quantities = st.integers(-40, 40).map(lambda number: Decimal(number) / 4)
+kinds = st.sampled_from(["adjustment", "adjustment", "adjustment", "count", "price", "reorder_point", "safety_stock"])
+odd_changes = st.tuples(st.sampled_from(["adjustment", "count", "theft"]), st.sampled_from(["many", None, Decimal(3)]))
+judgeable = st.tuples(kinds, quantities | quantities.map(abs))
+
+
+@st.composite
+def lists_of_changes(draw: st.DrawFn) -> list[Change]:
+    """Up to twelve changes in nine instants, so that many share one; in no order, ids included."""
+    contents = draw(st.lists(st.tuples(judgeable | odd_changes, st.integers(0, MINUTES - 1)), max_size=12))
+    order = draw(st.permutations(range(len(contents))))
+    return [
+        change(f"c{place:02}", kind, value, minute(at))
+        for place, ((kind, value), at) in zip(order, contents, strict=True)
+    ]
+
+
+@st.composite
+def openings(draw: st.DrawFn) -> dict[str, Decimal | None]:
+    absent = st.none()
+    return {
+        "on_hand": draw(quantities),
+        "reserved": draw(absent | quantities.map(abs)),
+        "safety_stock": draw(absent | quantities.map(abs)),
+        "reorder_point": draw(absent | quantities.map(abs)),
+        "unit_price": draw(absent | quantities.map(abs)),
+    }
+
+
+def model_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) -> tuple[Model, Shelf]:
+    policy = Policy(allow_negative_stock=allow_negative)
+    return Model(allow_negative, dict(opening)), Shelf(item_attributes(**opening), policy)  # type: ignore[arg-type]
+
+
+@settings(max_examples=300)
+@given(lists_of_changes(), st.sets(st.integers(0, MINUTES - 1)), openings(), st.booleans(), st.booleans())
+def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_closing_stock_is_the_same(
+    changes: list[Change], cuts: set[int], opening: dict[str, Decimal | None], allow_negative: bool, just_in_time: bool
+) -> None:
+    model, shelf = model_and_shelf(opening, allow_negative)
+    model.pending = list(changes)
+    model.run(minute(MINUTES))
+
+    if not just_in_time:
+        shelf.deliver(changes)
+    previous = ""
+    for as_of in [*map(minute, sorted(cuts)), minute(MINUTES)]:
+        if just_in_time:
+            shelf.deliver([each for each in changes if previous < each.effective_at <= as_of])
+        shelf.run(as_of)
+        previous = as_of
+
+    assert shelf.outcome == model.outcome
+    assert shelf.closing() == model.closing()
+    assert shelf.read().changes.pending == {}
+    assert "next_change_at" not in shelf.attributes
+
+
+@settings(max_examples=300)
+@given(st.data(), lists_of_changes(), openings(), st.booleans())
+def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
+    data: st.DataObject, changes: list[Change], opening: dict[str, Decimal | None], allow_negative: bool
+) -> None:
+    model, shelf = model_and_shelf(opening, allow_negative)
+    waiting = list(changes)
+    while waiting:
+        arriving = waiting[: data.draw(st.integers(1, len(waiting)), label="how many arrive")]
+        waiting = waiting[len(arriving) :]
+        as_of = minute(data.draw(st.integers(0, MINUTES), label="as of"))
+        model.pending.extend(arriving)
+        model.run(as_of)
+        shelf.deliver(arriving)
+        shelf.run(as_of)
+
+        assert shelf.outcome == model.outcome
+        assert shelf.closing() == model.closing()
+        last_set = shelf.read().changes.last_set
+        assert {kind: (last.effective_at, last.change_id) for kind, last in last_set.items()} == model.last
+        assert set(shelf.read().changes.pending) == {each.change_id for each in model.pending}
+
+
+@settings(max_examples=200)
+@given(st.data(), lists_of_changes())
+def test_the_latest_setting_of_each_kind_stands_in_the_end_whatever_the_order_of_arrival(
+    data: st.DataObject, changes: list[Change]
+) -> None:
+    shelf = Shelf(item_attributes(5), Policy())
+    for each in changes:
+        shelf.deliver([each])
+        if data.draw(st.booleans(), label="run now"):
+            shelf.run(minute(data.draw(st.integers(0, MINUTES), label="as of")))
+    shelf.run(minute(MINUTES))
+
+    for kind in ATTRIBUTE_OF:
+        valid = [c for c in changes if c.kind == kind and isinstance(c.value, Decimal) and c.value >= 0]
+        if valid:
+            latest = max(valid, key=lambda c: (c.effective_at, c.change_id))
+            last = shelf.read().changes.last_set[kind]
+            assert (last.effective_at, last.change_id) == (latest.effective_at, latest.change_id)
+            assert kind == "count" or shelf.attributes[ATTRIBUTE_OF[kind]] == latest.value

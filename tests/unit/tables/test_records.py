@@ -1,0 +1,156 @@
+"""What a job is and did: tallies add up, and survive being stored."""
+
+from dataclasses import fields, replace
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Tally
+from tests.builders import moment
+
+COUNTS: Final = [
+    *("items_scanned", "items_updated", "items_failed", "items_with_work", "items_troubled"),
+    *("changes_applied", "changes_rejected", "changes_superseded"),
+    *("conflicts", "throttles", "failures_recorded", "calls"),
+]
+counts = st.integers(0, 10**9)
+units = st.integers(0, 10**9).map(lambda halves: halves / 2)
+tallies: st.SearchStrategy[Tally] = st.builds(
+    Tally,
+    **dict.fromkeys(COUNTS, counts),
+    read_units=units,
+    write_units=units,
+    memory_used=st.floats(0, 10_240),
+    oldest_overdue=st.none() | st.sampled_from([moment("08:00"), moment("09:00"), moment("10:00")]),
+    failure_sum=st.integers(0, 2**126 - 1),
+)
+
+
+def test_counts_and_units_add_up() -> None:
+    page = Tally(
+        items_scanned=250,
+        items_updated=10,
+        items_failed=1,
+        items_with_work=12,
+        items_troubled=3,
+        changes_applied=15,
+        changes_rejected=2,
+        changes_superseded=4,
+        conflicts=5,
+        throttles=6,
+        failures_recorded=3,
+        calls=1,
+        read_units=62.5,
+        write_units=20.0,
+    )
+
+    total = page + page + Tally(calls=1)
+
+    assert total == Tally(
+        items_scanned=500,
+        items_updated=20,
+        items_failed=2,
+        items_with_work=24,
+        items_troubled=6,
+        changes_applied=30,
+        changes_rejected=4,
+        changes_superseded=8,
+        conflicts=10,
+        throttles=12,
+        failures_recorded=6,
+        calls=3,
+        read_units=125.0,
+        write_units=40.0,
+    )
+
+
+def test_the_peak_of_memory_is_the_highest_of_the_workers() -> None:
+    assert (Tally(memory_used=80.5) + Tally(memory_used=120.25) + Tally()).memory_used == 120.25
+
+
+def test_the_oldest_overdue_change_is_the_earliest_of_those_known() -> None:
+    known = Tally(oldest_overdue=moment("09:00")) + Tally() + Tally(oldest_overdue=moment("08:00"))
+
+    assert known.oldest_overdue == moment("08:00")
+    assert (Tally() + Tally()).oldest_overdue is None
+
+
+def test_every_figure_of_a_tally_is_added_or_compared() -> None:
+    every = {each.name: getattr(Tally(), each.name) for each in fields(Tally)}
+
+    assert set(every) == {*COUNTS, "read_units", "write_units", "memory_used", "oldest_overdue", "failure_sum"}
+
+
+@given(tallies, tallies, tallies)
+def test_the_order_in_which_pages_are_added_does_not_matter(one: Tally, two: Tally, three: Tally) -> None:
+    assert one + two + three == three + (two + one)
+
+
+@given(tallies)
+def test_nothing_added_changes_nothing(tally: Tally) -> None:
+    assert sum([tally], Tally()) == tally
+
+
+@given(tallies)
+def test_a_tally_comes_back_from_the_table_as_it_went(tally: Tally) -> None:
+    assert Tally.from_map(from_attribute_values(to_attribute_values(tally.to_map()))) == tally
+
+
+def test_figures_that_were_not_stored_are_0() -> None:
+    assert Tally.from_map({}) == Tally()
+
+
+@pytest.mark.parametrize(
+    ("with_work", "troubled", "rate"), [(0, 0, 0.0), (10, 0, 0.0), (10, 1, 10.0), (3, 3, 100.0), (8, 1, 12.5)]
+)
+def test_the_failure_rate_is_the_troubled_share_of_the_items_with_work(
+    with_work: int, troubled: int, rate: float
+) -> None:
+    assert Tally(items_with_work=with_work, items_troubled=troubled).failure_rate == rate
+
+
+def test_a_lease_is_open_to_its_holder_and_when_it_is_free_or_expired() -> None:
+    held = Lease("job-a", moment("09:00"))
+
+    assert Lease().is_open_to("job-b", moment("08:00"))
+    assert held.is_open_to("job-a", moment("08:00"))
+    assert not held.is_open_to("job-b", moment("08:00"))
+    assert not held.is_open_to("job-b", moment("09:00"))
+    assert held.is_open_to("job-b", moment("09:00:00.000001"))
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_only_a_running_job_is_not_settled(status: JobStatus) -> None:
+    run = Run("job-a", status, "due", "manual", False, moment("08:00"), moment("08:00"), 2)
+
+    assert run.is_settled == (status is not JobStatus.RUNNING)
+
+
+FAILURE = Failure("mug", "DC1", "c1", "INSUFFICIENT_STOCK", "on hand is 3, the adjustment -4")
+
+
+def test_a_failure_is_named_by_its_item_and_change_alone() -> None:
+    assert replace(FAILURE, code="TOO_PRECISE", message="other").digest == FAILURE.digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FAILURE, sku="cup"),
+        replace(FAILURE, location_id="DC2"),
+        replace(FAILURE, change_id="c2"),
+        replace(FAILURE, change_id=None),
+        replace(FAILURE, change_id=""),
+        replace(FAILURE, sku="mugD", location_id="C1"),
+        replace(FAILURE, sku='mug", "DC1', location_id=""),
+    ],
+)
+def test_different_items_and_changes_have_different_names(other: Failure) -> None:
+    assert other.digest != FAILURE.digest
+
+
+def test_the_name_of_a_failure_has_one_length_however_long_its_ids_are() -> None:
+    assert len(FAILURE.digest) == len(replace(FAILURE, sku="x" * 2048, change_id="é" * 500).digest) == 32

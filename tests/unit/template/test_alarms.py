@@ -1,0 +1,348 @@
+"""The alarms of the template: what they watch, what they say, and when they go off."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from inventory_updater.reports.metrics import NAMESPACE, metric_data
+from inventory_updater.tables.records import JobStatus, Run
+from tests.alarms import ALARM, OK, AlarmRule, next_state, states
+from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values, resolve, resources_of_type
+
+ALARMS: Final = resources_of_type("AWS::CloudWatch::Alarm")
+OPERATIONS: Final = TEMPLATE.parent / "docs" / "operations.md"
+
+MINUTE: Final = 60
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+# The dimensions that AWS documents for each metric that the template names.
+TABLE: Final = frozenset({"TableName"})
+INDEX: Final = frozenset({"TableName", "GlobalSecondaryIndexName"})
+OPERATION: Final = frozenset({"TableName", "Operation"})
+MACHINE: Final = frozenset({"StateMachineArn"})
+FUNCTION: Final = frozenset({"FunctionName"})
+DOCUMENTED: Final[dict[tuple[str, str], set[frozenset[str]]]] = {
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    ("AWS/DynamoDB", "ReadThrottleEvents"): {TABLE, INDEX},
+    ("AWS/DynamoDB", "WriteThrottleEvents"): {TABLE, INDEX},
+    ("AWS/DynamoDB", "ConsumedReadCapacityUnits"): {TABLE, INDEX},
+    ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"): {TABLE, INDEX},
+    ("AWS/DynamoDB", "SystemErrors"): {OPERATION},
+    ("AWS/DynamoDB", "ThrottledRequests"): {OPERATION},
+    # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+    ("AWS/States", "ExecutionsStarted"): {MACHINE},
+    ("AWS/States", "ExecutionsSucceeded"): {MACHINE},
+    ("AWS/States", "ExecutionsFailed"): {MACHINE},
+    ("AWS/States", "ExecutionsTimedOut"): {MACHINE},
+    ("AWS/States", "ExecutionsAborted"): {MACHINE},
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    ("AWS/Lambda", "Errors"): {FUNCTION},
+    ("AWS/Lambda", "Throttles"): {FUNCTION},
+    ("AWS/Lambda", "Invocations"): {FUNCTION},
+    ("AWS/Lambda", "Duration"): {FUNCTION},
+    ("AWS/Lambda", "ConcurrentExecutions"): {FUNCTION},
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {frozenset({"QueueName"})},
+}
+
+
+def published() -> dict[str, tuple[frozenset[str], str]]:
+    """What a job publishes: the metric's name -> its dimensions and its unit."""
+    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", False, "", "", 4)
+    return {
+        str(datum["MetricName"]): (
+            frozenset(dimension["Name"] for dimension in datum["Dimensions"]),
+            str(datum["Unit"]),
+        )
+        for datum in metric_data(run, "dev", datetime(2026, 1, 1, tzinfo=UTC))
+    }
+
+
+def exists(namespace: str, metric: str, dimensions: frozenset[str]) -> bool:
+    """Whether somebody publishes the metric with exactly these dimensions: the job, or AWS as it documents."""
+    if namespace == NAMESPACE:
+        return published().get(metric, (None,))[0] == dimensions
+    return dimensions in DOCUMENTED.get((namespace, metric), ())
+
+
+def alarm(name: str, **parameters: str) -> Any:
+    return resolve(ALARMS[name]["Properties"], parameter_values(**parameters))
+
+
+def rule(name: str, **parameters: str) -> AlarmRule:
+    return AlarmRule.of(alarm(name, **parameters))
+
+
+def metric(name: str) -> tuple[str, str, dict[str, str]]:
+    """The namespace, the name and the dimensions of what an alarm watches."""
+    found = alarm(name)
+    assert "Metrics" not in found, name
+    return (
+        found["Namespace"],
+        found["MetricName"],
+        {dimension["Name"]: dimension["Value"] for dimension in found["Dimensions"]},
+    )
+
+
+# What they watch
+
+
+def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
+    watched = {name: metric(name) for name in ALARMS}
+    of_jobs = {
+        "FailureRate": "FailureRate",
+        "JobsFailed": "JobsFailed",
+        "Overdue": "OldestOverdueSeconds",
+        "JobDuration": "JobDuration",
+        "Silence": "JobsFinished",
+    }
+    of_aws = {
+        "ExecutionsFailed": ("AWS/States", "ExecutionsFailed", {"StateMachineArn": "StateMachine"}),
+        "ExecutionsTimedOut": ("AWS/States", "ExecutionsTimedOut", {"StateMachineArn": "StateMachine"}),
+        "ExecutionsAborted": ("AWS/States", "ExecutionsAborted", {"StateMachineArn": "StateMachine"}),
+        "FunctionErrors": ("AWS/Lambda", "Errors", {"FunctionName": "Function"}),
+        "FunctionThrottles": ("AWS/Lambda", "Throttles", {"FunctionName": "Function"}),
+        "UndeliveredStarts": (
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": "UndeliveredQueue.QueueName"},
+        ),
+    }
+
+    assert len(watched) == 16
+    assert watched == {
+        f"{scope.capitalize()}{what}Alarm": (NAMESPACE, name, {"Environment": "dev", "Scope": scope})
+        for scope in ("due", "all")
+        for what, name in of_jobs.items()
+    } | {f"{what}Alarm": found for what, found in of_aws.items()}
+
+
+def test_an_alarm_watches_a_metric_that_somebody_publishes() -> None:
+    assert [] == [
+        (name, namespace, found)
+        for name, (namespace, found, dimensions) in ((name, metric(name)) for name in ALARMS)
+        if not exists(namespace, found, frozenset(dimensions))
+    ]
+
+
+# What they say and whom they notify
+
+
+def test_an_alarm_notifies_the_topic_when_it_goes_off_and_when_it_is_over() -> None:
+    notified = {name: (alarm(name)["AlarmActions"], alarm(name)["OKActions"]) for name in ALARMS}
+
+    assert notified == dict.fromkeys(ALARMS, (["AlertTopic"], ["AlertTopic"]))
+    assert [] == [name for name in ALARMS if alarm(name).get("ActionsEnabled", True) is not True]
+
+
+def runbooks() -> dict[str, str]:
+    """The sections of docs/operations.md by their anchors."""
+    _, *sections = re.split(r"(?m)^#{2,4} (?=.+$)", OPERATIONS.read_text(encoding="utf-8"))
+    parts = (section.partition("\n") for section in sections)
+    return {heading.lower().replace(" ", "-"): text for heading, _, text in parts}
+
+
+def test_an_alarm_says_what_happened_and_leads_to_its_runbook() -> None:
+    found = {name: alarm(name)["AlarmDescription"] for name in ALARMS}
+    anchors = {name: re.findall(r"See docs/operations\.md#([a-z-]+)(?=$|, or run: )", found[name]) for name in ALARMS}
+
+    assert [] == [name for name in ALARMS if not 60 <= len(found[name]) <= 1024]
+    assert [] == [name for name in ALARMS if len(anchors[name]) != 1 or anchors[name][0] not in runbooks()]
+
+
+def test_a_runbook_says_what_it_means_where_to_look_and_which_command_to_run() -> None:
+    anchors = {re.findall(r"#([a-z-]+)", alarm(name)["AlarmDescription"])[0] for name in ALARMS}
+    parts = r"(?s)\*\*Means:\*\* .+\*\*Look at:\*\* .+\*\*Do:\*\* .+\n```sh\n.+\n```\n"
+
+    assert [] == [anchor for anchor in sorted(anchors) if not re.search(parts, runbooks()[anchor])]
+
+
+def test_the_table_of_the_alarms_in_the_docs_names_each_with_what_it_watches_and_its_threshold() -> None:
+    rows = [line for line in OPERATIONS.read_text(encoding="utf-8").splitlines() if line.startswith("| [")]
+    listed = {name: row for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    expected = {
+        alarm(name)["AlarmName"].removeprefix("inventory-updater-").removesuffix("-dev"): (
+            f" {' '.join(metric(name)[:2])} | ",
+            "| < 1 |" if name.endswith("SilenceAlarm") else f"`{found['Properties']['Threshold']['Ref']}`",
+        )
+        for name, found in ALARMS.items()
+    }
+
+    assert sorted(listed) == sorted(expected)
+    assert [] == [name for name, parts in expected.items() if not all(part in listed[name] for part in parts)]
+
+
+# Limits of PutMetricAlarm
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+
+
+@pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
+def test_an_alarm_is_within_the_limits_of_cloudwatch_whatever_the_parameters(bound: str) -> None:
+    extreme = {
+        parameter: str(found[bound]) for parameter, found in load_template()["Parameters"].items() if bound in found
+    }
+    rules = {name: rule(name, **extreme) for name in ALARMS}
+
+    assert [] == [
+        (name, found)
+        for name, found in rules.items()
+        if found.period % MINUTE
+        or found.period * found.evaluation_periods > (7 * DAY if found.period >= HOUR else DAY)
+        or not 1 <= found.datapoints_to_alarm <= found.evaluation_periods
+    ]
+
+
+def test_every_threshold_but_that_of_silence_is_a_parameter() -> None:
+    thresholds = {name: found["Properties"]["Threshold"] for name, found in ALARMS.items()}
+
+    assert {name for name, found in thresholds.items() if found == 1} == {"DueSilenceAlarm", "AllSilenceAlarm"}
+    assert [] == [name for name, found in thresholds.items() if found != 1 and not found["Ref"].startswith("Alarm")]
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("DueSilenceAlarm", "DueScheduleState"), ("AllSilenceAlarm", "AllScheduleState")]
+)
+def test_a_schedule_that_is_off_has_no_alarm_for_its_silence(name: str, state: str) -> None:
+    given = [is_true(ALARMS[name]["Condition"], parameter_values(**{state: on})) for on in ("ENABLED", "DISABLED")]
+
+    assert given == [True, False]
+
+
+# The evaluator, held against the tables of AWS's page on missing data: "-" is missing, "X" breaching, "0" not
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+
+
+@pytest.mark.parametrize(
+    ("points", "datapoints_to_alarm", "ignore", "breaching", "not_breaching"),
+    [
+        ("0-X-X", 3, OK, OK, OK),
+        ("0----", 3, OK, OK, OK),
+        ("-----", 3, "as before", ALARM, OK),
+        ("0XX-X", 3, ALARM, ALARM, ALARM),
+        ("--X--", 3, "as before", ALARM, OK),
+        ("0-X-X", 2, ALARM, ALARM, ALARM),
+        ("00X0X", 2, ALARM, ALARM, ALARM),
+        ("0-X--", 2, OK, ALARM, OK),
+        ("----0", 2, OK, ALARM, OK),
+        ("---X-", 2, "as before", ALARM, OK),
+    ],
+)
+def test_the_evaluator_decides_as_aws_documents(
+    points: str, datapoints_to_alarm: int, ignore: str, breaching: str, not_breaching: str
+) -> None:
+    values = [{"-": None, "X": 1.0, "0": 0.0}[point] for point in points]
+    decided = [
+        next_state(
+            AlarmRule("Sum", 60, 3, datapoints_to_alarm, "GreaterThanThreshold", 0.5, missing), values, "as before"
+        )
+        for missing in ("ignore", "breaching", "notBreaching")
+    ]
+
+    assert decided == [ignore, breaching, not_breaching]
+
+
+# The dead man's switch over days of jobs. AWS looks at a few more points than it evaluates, but does not say how many:
+# what is shown here holds for none and for five.
+
+EXTRA_POINTS: Final = pytest.mark.parametrize("extra_points", [0, 5])
+
+
+def every(interval: int, until: int, *, start: int = MINUTE, value: float = 1.0) -> list[tuple[int, float]]:
+    return [(second, value) for second in range(start, until, interval)]
+
+
+@EXTRA_POINTS
+def test_jobs_every_five_minutes_are_never_silence(extra_points: int) -> None:
+    changes = states(rule("DueSilenceAlarm"), every(5 * MINUTE, 2 * DAY), 2 * DAY, extra_points)
+
+    assert list(changes.values()) == [ALARM, OK]  # until the first job has finished
+    assert max(changes) <= 3 * MINUTE
+
+
+@EXTRA_POINTS
+def test_a_job_that_is_late_or_takes_ten_times_as_long_is_no_silence(extra_points: int) -> None:
+    late = [
+        (second, value) for second, value in every(5 * MINUTE, DAY) if not 6 * HOUR < second < 6 * HOUR + 55 * MINUTE
+    ]
+
+    assert list(states(rule("DueSilenceAlarm"), late, DAY, extra_points).values()) == [ALARM, OK]
+
+
+@EXTRA_POINTS
+def test_jobs_that_do_not_start_are_silence_after_the_window_and_until_the_next_one_finishes(extra_points: int) -> None:
+    stop, again = 6 * HOUR, 9 * HOUR
+    jobs = every(5 * MINUTE, stop) + every(5 * MINUTE, DAY, start=again)
+    _, _, off, on = states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).items()
+    last_job = max(second for second, _ in jobs if second < stop)
+
+    assert (off[1], on[1]) == (ALARM, OK)
+    assert 60 * MINUTE <= off[0] - last_job <= (60 + extra_points + 2) * MINUTE
+    assert again <= on[0] <= again + 2 * MINUTE
+
+
+@EXTRA_POINTS
+def test_jobs_that_all_fail_are_silence_too(extra_points: int) -> None:
+    fail = 6 * HOUR
+    jobs = every(5 * MINUTE, fail) + every(5 * MINUTE, DAY, start=fail, value=0.0)
+    *_, (when, state) = states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).items()
+
+    assert state == ALARM
+    assert when <= fail + (60 + extra_points + 2) * MINUTE
+
+
+@EXTRA_POINTS
+def test_one_success_among_failures_is_no_silence(extra_points: int) -> None:
+    jobs = [(second, float(number % 4 == 0)) for number, (second, _) in enumerate(every(5 * MINUTE, DAY))]
+
+    assert list(states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).values()) == [ALARM, OK]
+
+
+@EXTRA_POINTS
+def test_a_nightly_job_may_fail_for_one_night_and_not_for_two(extra_points: int) -> None:
+    nights = [(3 * HOUR + night * DAY, 1.0) for night in range(12)]
+    one_missing = nights[:5] + nights[6:]
+    two_missing = nights[:5] + nights[7:]
+
+    assert list(states(rule("AllSilenceAlarm"), one_missing, 12 * DAY, extra_points).values()) == [ALARM, OK]
+    _, _, (off, _), (on, _) = states(rule("AllSilenceAlarm"), two_missing, 12 * DAY, extra_points).items()
+    assert 50 * HOUR <= off - nights[4][0] <= (50 + extra_points + 2) * HOUR
+    assert on - nights[7][0] <= 2 * HOUR
+
+
+@EXTRA_POINTS
+def test_a_night_of_twenty_five_hours_is_no_silence_even_when_the_one_before_was_missed(extra_points: int) -> None:
+    nights = [3 * HOUR + night * DAY for night in range(8)]
+    summer_ends = [(second + (HOUR if night >= 4 else 0), 1.0) for night, second in enumerate(nights) if night != 3]
+
+    assert list(states(rule("AllSilenceAlarm"), summer_ends, 8 * DAY, extra_points).values()) == [ALARM, OK]
+
+
+# The other alarms
+
+
+@EXTRA_POINTS
+def test_a_bad_job_is_one_alarm_until_a_good_one_however_long_that_takes(extra_points: int) -> None:
+    rates = [(MINUTE, 0.0), (HOUR, 10.0), (HOUR + 5 * MINUTE, 12.0), (5 * HOUR, 9.0), (9 * HOUR, 2.0)]
+    changes = states(rule("DueFailureRateAlarm"), rates, DAY, extra_points)
+
+    assert list(changes.values()) == [OK, ALARM, OK]
+    assert [abs(when - job) <= 2 * MINUTE for when, job in zip(changes, (MINUTE, HOUR, 9 * HOUR), strict=True)] == [
+        True
+    ] * 3
+
+
+@EXTRA_POINTS
+def test_executions_that_fail_every_five_minutes_are_one_alarm(extra_points: int) -> None:
+    failures = every(5 * MINUTE, 4 * HOUR, start=2 * HOUR)
+    changes = states(rule("ExecutionsFailedAlarm"), failures, 8 * HOUR, extra_points)
+
+    assert list(changes.values()) == [OK, ALARM, OK]
+
+
+def test_what_lambda_and_step_functions_do_not_report_is_no_alarm() -> None:
+    quiet = [name for name in ALARMS if metric(name)[0] in ("AWS/Lambda", "AWS/States")]
+
+    assert {alarm(name)["TreatMissingData"] for name in quiet} == {"notBreaching"}

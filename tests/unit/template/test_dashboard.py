@@ -1,0 +1,205 @@
+"""The dashboard of the template: no linter reads it."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from inventory_updater.reports.log import log_run
+from inventory_updater.reports.metrics import NAMESPACE
+from inventory_updater.tables.records import JobStatus, Run
+from tests.cloudformation import as_list, load_template, parameter_values, resolve, resources_of_type
+from tests.unit.template.test_alarms import exists, published
+
+COLUMNS: Final = 24
+STATISTICS: Final = ("Sum", "Maximum", "Minimum")
+BOTH_ON: Final = {"DueScheduleState": "ENABLED", "AllScheduleState": "ENABLED"}
+QUESTIONS: Final = (
+    "Which alarms are on?",
+    "What failed last?",
+    "Is it running?",
+    "Is it right?",
+    "How much?",
+    "How fast, and how close to its limits?",
+    "What does it cost?",
+    "What is waiting?",
+    "Is DynamoDB throttling or failing?",
+    "Where else to look",
+)
+
+
+def widgets(**parameters: str) -> list[Any]:
+    properties = resolve(load_template()["Resources"]["Dashboard"]["Properties"], parameter_values(**parameters))
+    return list(json.loads(properties["DashboardBody"])["widgets"])
+
+
+def of_type(kind: str, **parameters: str) -> list[Any]:
+    return [widget["properties"] for widget in widgets(**parameters) if widget["type"] == kind]
+
+
+def metrics(properties: Any) -> Iterator[list[Any]]:
+    """The metrics of a widget with CloudWatch's short form "..." written out.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+    """
+    before: list[Any] = []
+    for row in properties["metrics"]:
+        plain = [part for part in row if isinstance(part, str)]
+        if plain[0] == "...":
+            plain = [*before[: len(before) - len(plain) + 1], *plain[1:]]
+        before = plain
+        yield plain
+
+
+ALL_METRICS: Final = [metric for properties in of_type("metric") for metric in metrics(properties)]
+
+
+@pytest.mark.parametrize("state", list(itertools.product(["ENABLED", "DISABLED"], repeat=2)))
+def test_the_dashboard_is_json_whichever_schedules_are_on(state: tuple[str, str]) -> None:
+    due, every = state
+
+    assert widgets(DueScheduleState=due, AllScheduleState=every)
+
+
+def test_no_two_widgets_overlap_and_none_is_wider_than_the_grid() -> None:
+    cells = [
+        (x, y)
+        for widget in widgets()
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert {x for x, _ in cells} == set(range(COLUMNS))
+    # No holes: every row that is begun is full.
+    assert len(cells) == COLUMNS * (max(y for _, y in cells) + 1)
+
+
+def test_it_answers_the_questions_from_top_to_bottom() -> None:
+    headings = [
+        (widget["y"], heading)
+        for widget in widgets()
+        if widget["type"] == "text"
+        for heading in re.findall(r"(?m)^## (.+)$", widget["properties"]["markdown"])
+    ]
+
+    assert tuple(heading for _, heading in sorted(headings)) == QUESTIONS
+
+
+def test_it_shows_only_metrics_that_somebody_publishes() -> None:
+    assert [] == [metric for metric in ALL_METRICS if not exists(metric[0], metric[1], frozenset(metric[2::2]))]
+
+
+def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
+    shown = {(metric[1], metric[-1]) for metric in ALL_METRICS if metric[0] == NAMESPACE}
+    names = {name for name, _ in shown}
+
+    assert shown == {(name, scope) for name in names for scope in ("due", "all")}
+    assert names == set(published())
+
+
+def test_throttling_is_shown_for_both_tables_and_both_indexes() -> None:
+    shown = {(metric[1], *metric[3::2]) for metric in ALL_METRICS if metric[1].endswith("ThrottleEvents")}
+    tables = resources_of_type("AWS::DynamoDB::Table")
+    places = {(table,) for table in tables} | {
+        (table, index["IndexName"])
+        for table, found in tables.items()
+        for index in found["Properties"]["GlobalSecondaryIndexes"]
+    }
+
+    assert shown == {(name, *place) for name in ("ReadThrottleEvents", "WriteThrottleEvents") for place in places}
+
+
+@pytest.mark.parametrize("name", ["SystemErrors", "ThrottledRequests"])
+def test_each_operation_that_the_function_may_call_is_shown_and_no_other(name: str) -> None:
+    role = resolve(load_template()["Resources"]["FunctionRole"]["Properties"], parameter_values())
+    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    granted = {
+        (str(resource).partition(".")[0], action.removeprefix("dynamodb:"))
+        for each in statements
+        for action in as_list(each["Action"])
+        if action.startswith("dynamodb:")
+        for resource in as_list(each["Resource"])
+    }
+    # A batch of PartiQL updates is authorised as dynamodb:PartiQLUpdate and measured as BatchExecuteStatement.
+    measured_as = {"PartiQLUpdate": "BatchExecuteStatement"}
+
+    assert {(metric[3], metric[5]) for metric in ALL_METRICS if metric[1] == name} == {
+        (table, measured_as.get(operation, operation)) for table, operation in granted
+    }
+
+
+def test_every_metric_widget_names_region_statistic_and_period_and_has_a_title_of_its_own() -> None:
+    titles = [found["title"] for kind in ("alarm", "log", "metric") for found in of_type(kind)]
+
+    assert [] == [
+        found["title"]
+        for found in of_type("metric")
+        if found["region"] != "eu-west-1" or found["stat"] not in STATISTICS or found["period"] % 60
+    ]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize(
+    ("state", "missing"),
+    [
+        (BOTH_ON, set()),
+        (BOTH_ON | {"DueScheduleState": "DISABLED"}, {"DueSilenceAlarm"}),
+        (BOTH_ON | {"AllScheduleState": "DISABLED"}, {"AllSilenceAlarm"}),
+    ],
+)
+def test_it_lists_every_alarm_that_there_is(state: dict[str, str], missing: set[str]) -> None:
+    [properties] = of_type("alarm", **state)
+    expected = set(resources_of_type("AWS::CloudWatch::Alarm")) - missing
+
+    assert sorted(properties["alarms"]) == sorted(f"{name}.Arn" for name in expected)
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+    assert len(properties["alarms"]) <= 100
+
+
+def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
+    lines = {
+        properties["title"]: [(line["label"], line["value"]) for line in properties["annotations"]["horizontal"]]
+        for properties in of_type("metric", AlarmFailureRatePercent="7", AlarmOverdueSeconds="60")
+        if "annotations" in properties
+    }
+
+    assert lines == {
+        "Failure rate": [("alarm above", 7)],
+        "Duration of a job": [("alarm", 17280), ("time limit", 21600)],
+        "Memory used": [("limit", 1024)],
+        "How long the oldest change has been overdue": [("alarm", 60)],
+    }
+
+
+def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    jobs, errors = (properties["query"].split(" | ") for properties in of_type("log"))
+    log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
+    [record] = caplog.records
+
+    assert jobs[0] == errors[0] == "SOURCE 'FunctionLogGroup'"
+    assert set(jobs[1].removeprefix("fields @timestamp, ").split(", ")) | {"status"} <= set(vars(record))
+    assert jobs[2] == "filter status in ['FAILED', 'COMPLETED_WITH_FAILURES', 'ABANDONED']"
+    # Lambda's JSON format gives the class of an exception, logged or raised, the name errorType.
+    # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    assert errors[1:3] == ["fields @timestamp, job_id, message, errorType, errorMessage", "filter ispresent(errorType)"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "host"),
+    [
+        ("aws", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "eu-west-1.console.amazonaws.cn"),
+        ("aws-us-gov", "eu-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_its_links_lead_to_the_console_of_the_partition(partition: str, host: str) -> None:
+    parameters = parameter_values() | {"AWS::Partition": partition}
+    body = resolve(load_template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"], parameters)
+
+    assert set(re.findall(r"https://([^/]+)/", body)) == {host}

@@ -1,0 +1,786 @@
+"""What the template promises and no linter checks; and what the embedded engine passes over in silence."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+from inventory_updater.jobs import settings
+from inventory_updater.jobs.settings import Settings
+from tests.cloudformation import (
+    PSEUDO_PARAMETERS,
+    TEMPLATE,
+    as_list,
+    is_true,
+    load_template,
+    parameter_values,
+    resolve,
+    resources_of_type,
+    violated_rules,
+)
+
+LONGEST_SUFFIX: Final = "x" * 20
+# The longest names of regions have 14 characters, ap-southeast-1 for example.
+LONGEST_REGION: Final = "ap-southeast-1"
+
+# The property that names a resource, and how long AWS lets it be.
+NAMES: Final = {
+    "AWS::DynamoDB::Table": ("TableName", 255),
+    "AWS::Lambda::Function": ("FunctionName", 64),
+    "AWS::Logs::LogGroup": ("LogGroupName", 512),
+    "AWS::IAM::Role": ("RoleName", 64),
+    "AWS::StepFunctions::StateMachine": ("StateMachineName", 80),
+    "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+    "AWS::Scheduler::Schedule": ("Name", 64),
+    "AWS::SNS::Topic": ("TopicName", 256),
+    "AWS::SQS::Queue": ("QueueName", 80),
+    "AWS::CloudWatch::Alarm": ("AlarmName", 255),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
+    "AWS::KMS::Alias": ("AliasName", 256),
+}
+
+# What AWS gives no name of ours.
+NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
+
+# Actions for which AWS supports no resource, or for which Step Functions documents no other than `*`.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+ACTIONS_WITHOUT_A_RESOURCE: Final[dict[str, set[str]]] = {
+    "FunctionRole": {
+        "cloudwatch:PutMetricData",
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "StateMachineRole": {
+        # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "SchedulerRole": set(),
+}
+
+RESOURCES: Final = load_template()["Resources"]
+ROLES: Final = resources_of_type("AWS::IAM::Role")
+TABLES: Final = resources_of_type("AWS::DynamoDB::Table")
+LOG_GROUPS: Final = resources_of_type("AWS::Logs::LogGroup")
+PARAMETERS: Final = load_template()["Parameters"]
+FILES: Final = ("local", "dev", "staging", "prod")
+
+
+def properties(name: str, **parameters: str) -> Any:
+    """A resource's properties with these parameters, and the defaults of the others, put in."""
+    return resolve(RESOURCES[name]["Properties"], parameter_values(**parameters))
+
+
+def names_of_resources(parameters: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The type and the name of every resource that has one of ours, by logical id."""
+    return {
+        name: (found["Type"], resolve(found["Properties"][NAMES[found["Type"]][0]], parameters))
+        for name, found in RESOURCES.items()
+        if found["Type"] not in NAMELESS
+    }
+
+
+def file_parameters(name: str) -> dict[str, str]:
+    """What a parameter file gives."""
+    file = TEMPLATE.parent / "parameters" / f"{name}.json"
+    given: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
+    return given
+
+
+def definition() -> Any:
+    """The state machine's definition, parsed as Step Functions would."""
+    return json.loads(properties("StateMachine")["DefinitionString"])
+
+
+def state_machines() -> list[Any]:
+    """The definition and the one inside its Map: each has StartAt and States."""
+    outer = definition()
+    return [outer, outer["States"]["Segments"]["ItemProcessor"]]
+
+
+def states() -> dict[str, Any]:
+    """Every state, inside the Map too, by its name."""
+    return {name: state for machine in state_machines() for name, state in machine["States"].items()}
+
+
+def tasks() -> dict[str, Any]:
+    return {name: state for name, state in states().items() if state["Type"] == "Task"}
+
+
+def next_states(state: Any) -> Iterator[str]:
+    for holder in (state, *state.get("Choices", []), *state.get("Catch", [])):
+        if "Next" in holder:
+            yield holder["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def statements(role: str, **parameters: str) -> list[Any]:
+    return [
+        statement
+        for policy in properties(role, **parameters)["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def granted(role: str, **parameters: str) -> set[tuple[str, str]]:
+    """Every action of a role with a resource that it is granted on."""
+    return {
+        (action, granted_resource)
+        for statement in statements(role, **parameters)
+        for action in as_list(statement["Action"])
+        for granted_resource in as_list(statement["Resource"])
+    }
+
+
+# Names, tags, outputs, parameters
+
+
+def test_names_end_with_the_suffix_and_fit_however_long_suffix_and_region_are() -> None:
+    names = names_of_resources(parameter_values(EnvironmentSuffix=LONGEST_SUFFIX) | {"AWS::Region": LONGEST_REGION})
+
+    assert [] == [
+        (logical_id, name)
+        for logical_id, (kind, name) in names.items()
+        if not re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION})?$", name) or len(name) > NAMES[kind][1]
+    ]
+
+
+def test_a_role_has_the_region_in_its_name_because_iam_is_global() -> None:
+    region = PSEUDO_PARAMETERS["AWS::Region"]
+
+    assert [] == [name for name in ROLES if not properties(name)["RoleName"].endswith(f"-{region}")]
+
+
+def test_no_two_resources_of_a_type_share_a_name() -> None:
+    names = list(names_of_resources(parameter_values()).values())
+
+    assert len(set(names)) == len(names)
+
+
+def test_everything_that_can_be_tagged_has_the_five_tags() -> None:
+    tags = [
+        {"Key": tag, "Value": {"Ref": tag}} for tag in ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
+    ]
+    can_be_tagged = {
+        kind: "Tags" in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["properties"]
+        for kind in {found["Type"] for found in RESOURCES.values()}
+    }
+
+    assert [] == [
+        name
+        for name, found in RESOURCES.items()
+        if found["Properties"].get("Tags") != (tags if can_be_tagged[found["Type"]] else None)
+    ]
+
+
+def test_every_parameter_is_used_and_shown_in_a_group() -> None:
+    used = set(re.findall(r"(?:!Ref |\$\{)(\w+)", TEMPLATE.read_text(encoding="utf-8")))
+    groups = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert set(PARAMETERS) - used == set()
+    assert sorted(PARAMETERS) == sorted(name for group in groups for name in group["Parameters"])
+
+
+def test_every_parameter_says_what_it_is_and_takes_and_every_pattern_says_so_in_words() -> None:
+    assert [] == [
+        name
+        for name, parameter in PARAMETERS.items()
+        if not parameter["Description"]
+        or not {"AllowedValues", "ConstraintDescription"} & set(parameter)
+        or ("AllowedPattern" in parameter and "ConstraintDescription" not in parameter)
+    ]
+
+
+def test_the_readme_lists_every_parameter_with_its_default_as_the_template_has_it() -> None:
+    readme = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"(?m)^\| `(\w+)` \| (\S.*?) \| (.+) \|$", readme.partition("### Parameters")[2])
+    words = {None: "(required)", "": "(empty)"}
+
+    assert [(name, default, text) for name, default, text in listed] == [
+        (
+            name,
+            words.get(parameter.get("Default"), f"`{parameter.get('Default')}`"),
+            " ".join(parameter["Description"].split()),
+        )
+        for name, parameter in PARAMETERS.items()
+    ]
+
+
+def test_outputs_are_described_and_exported_under_the_name_of_their_stack() -> None:
+    assert [] == [
+        name
+        for name, output in load_template()["Outputs"].items()
+        if not output["Description"] or output["Export"] != {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
+    ]
+
+
+@pytest.mark.parametrize(("given", "shown"), [("1.2.3", "1.2.3"), ("", "unknown")])
+def test_the_version_of_the_package_is_an_output(given: str, shown: str) -> None:
+    assert resolve(load_template()["Outputs"]["Version"]["Value"], parameter_values(PackageVersion=given)) == shown
+
+
+def test_the_version_of_a_package_is_three_numbers_or_empty() -> None:
+    pattern = PARAMETERS["PackageVersion"]["AllowedPattern"]
+    given = ("", "0.2.0", "10.20.30", "1.2", "v1.2.3", "1.2.3.4", "1.2.3-rc1", "unknown")
+
+    assert [each for each in given if re.fullmatch(pattern, each)] == ["", "0.2.0", "10.20.30"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_parameter_file_sets_only_what_the_template_has_and_allows_and_breaks_no_rule(name: str) -> None:
+    given = file_parameters(name)
+
+    assert set(given) - set(PARAMETERS) == set()
+    assert [] == [
+        parameter
+        for parameter, value in given.items()
+        if value not in map(str, PARAMETERS[parameter].get("AllowedValues", [value]))
+        or not re.fullmatch(PARAMETERS[parameter].get("AllowedPattern", ".*"), value)
+    ]
+    assert given["EnvironmentSuffix"] == given["Environment"] == name
+    assert violated_rules(parameter_values(**given)) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "refused_by"),
+    [
+        ({}, []),
+        ({"Environment": "prod"}, ["StagingAndProductionAreProtected"]),
+        ({"Environment": "staging"}, ["StagingAndProductionAreProtected"]),
+        ({"Environment": "prod", "DeletionProtection": "true"}, []),
+        ({"EnvironmentSuffix": "prod"}, ["TheNameProdIsForProduction"]),
+        ({"EnvironmentSuffix": "staging"}, ["TheNameStagingIsForStaging"]),
+        ({"EnvironmentSuffix": "prod", "Environment": "prod", "DeletionProtection": "true"}, []),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_made(given: dict[str, str], refused_by: list[str]) -> None:
+    assert violated_rules(parameter_values(**given)) == refused_by
+
+
+def test_every_rule_says_what_to_do() -> None:
+    assert all(
+        assertion["AssertDescription"].endswith(".")
+        for rule in load_template()["Rules"].values()
+        for assertion in rule["Assertions"]
+    )
+
+
+# Data
+
+
+def test_the_tables_are_paid_by_request_backed_up_encrypted_and_protected_by_parameter() -> None:
+    for name, table in TABLES.items():
+        found = properties(name)
+        assert found["BillingMode"] == "PAY_PER_REQUEST"
+        assert found["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        # False is the key that DynamoDB owns; a table is never without encryption.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
+        assert found["SSESpecification"] == {"SSEEnabled": False}
+        assert table["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+
+
+def test_a_table_that_is_replaced_is_retained_and_says_so_first() -> None:
+    for table in TABLES.values():
+        assert list(table.items())[1:3] == [("DeletionPolicy", "Delete"), ("UpdateReplacePolicy", "Retain")]
+
+
+def test_records_of_jobs_expire_and_stock_does_not() -> None:
+    assert properties("JobsTable")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert "TimeToLiveSpecification" not in properties("InventoryTable")
+
+
+# Code
+
+
+def test_the_function_gets_a_variable_for_every_setting_and_no_other() -> None:
+    variables = properties("Function")["Environment"]["Variables"]
+
+    assert {field.name.upper() for field in fields(Settings)} == set(variables)
+
+
+def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -> None:
+    variables = properties("Function")["Environment"]["Variables"]
+
+    assert Settings.from_environment(variables) == Settings(
+        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic"
+    )
+
+
+@pytest.mark.parametrize(("limit", "segments"), [("MinValue", 1), ("MaxValue", 40)])
+def test_what_the_template_allows_the_function_accepts(limit: str, segments: int) -> None:
+    extreme = {name: str(parameter[limit]) for name, parameter in PARAMETERS.items() if limit in parameter}
+    variables = properties("Function", **extreme)["Environment"]["Variables"]
+
+    assert Settings.from_environment(variables).segments == segments
+
+
+def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
+    function = properties("Function")
+
+    assert function["LoggingConfig"] == {
+        "LogGroup": "FunctionLogGroup",
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": "INFO",
+        "SystemLogLevel": "INFO",
+    }
+    assert (function["TracingConfig"], function["Architectures"]) == ({"Mode": "Active"}, ["arm64"])
+    assert (function["Runtime"], function["Handler"]) == ("python3.13", "inventory_updater.handler.handle")
+
+
+def test_logs_are_kept_for_thirty_days() -> None:
+    assert {properties(name)["RetentionInDays"] for name in LOG_GROUPS} == {"30"}
+
+
+# Job
+
+
+def test_every_state_leads_somewhere_and_every_state_can_be_reached() -> None:
+    for machine in state_machines():
+        reached = {machine["StartAt"], *(step for state in machine["States"].values() for step in next_states(state))}
+
+        assert reached == set(machine["States"])
+        assert [] == [
+            name
+            for name, state in machine["States"].items()
+            if state["Type"] not in ("Succeed", "Fail") and not list(next_states(state))
+        ]
+
+
+def test_numbers_of_the_definition_are_numbers() -> None:
+    assert definition()["TimeoutSeconds"] == 21600
+    assert states()["Wait for the lease"]["Seconds"] == 60
+    assert states()["Segments"]["MaxConcurrency"] == 40
+    assert {960} == {task["TimeoutSeconds"] for task in tasks().values()}
+
+
+def test_a_task_calls_the_function_with_its_action() -> None:
+    called = {
+        name: (task["Resource"], task["Parameters"]["FunctionName"], task["Parameters"]["Payload"]["action"])
+        for name, task in tasks().items()
+    }
+    invoke = "arn:aws:states:::lambda:invoke"
+
+    assert called == {
+        "Open": (invoke, "Function.Arn", "open"),
+        "Update": (invoke, "Function.Arn", "update"),
+        "Close": (invoke, "Function.Arn", "close"),
+    }
+
+
+def test_every_task_is_retried_for_what_passes_and_never_outwaits_the_lease() -> None:
+    retriers, *others = (task["Retry"] for task in tasks().values())
+    named = [error for retrier in retriers for error in retrier["ErrorEquals"]]
+
+    assert {
+        # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+        # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+        "States.TaskFailed",
+        "States.Timeout",
+        "Lambda.Unknown",
+        "Sandbox.Timedout",
+    } == set(named)
+    assert len(named) == len(set(named))
+    assert {"FULL"} == {retrier["JitterStrategy"] for retrier in retriers}
+    assert all(retrier["MaxDelaySeconds"] <= 60 < settings.LEASE_EXTRA_SECONDS for retrier in retriers)
+    assert others == [retriers, retriers]
+
+
+def test_whatever_goes_wrong_before_close_leads_to_close() -> None:
+    everything = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Close"}]
+
+    assert (states()["Open"]["Catch"], states()["Segments"]["Catch"]) == (everything, everything)
+    assert "Catch" not in states()["Close"]
+
+
+def test_a_segment_that_fails_for_good_leaves_no_trace_in_the_state() -> None:
+    assert states()["Update"]["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Segment failed"}
+    ]
+    assert states()["Segment failed"]["Type"] == "Succeed"
+    assert states()["Segments"]["ResultPath"] is None
+
+
+def test_the_state_machine_is_logged_and_traced() -> None:
+    machine = properties("StateMachine")
+
+    assert machine["LoggingConfiguration"] == {
+        "Level": "ERROR",
+        "IncludeExecutionData": True,
+        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": "StateMachineLogGroup.Arn"}}],
+    }
+    assert machine["TracingConfiguration"] == {"Enabled": True}
+
+
+# Schedule
+
+
+def test_a_schedule_starts_a_job_of_its_scope_to_the_minute_and_keeps_what_it_could_not_deliver() -> None:
+    for name, scope in (("DueSchedule", "due"), ("AllSchedule", "all")):
+        schedule = properties(name)
+        target = schedule["Target"]
+        assert json.loads(target["Input"]) == {"scope": scope, "trigger": "schedule"}
+        assert (target["Arn"], target["RoleArn"]) == ("StateMachine", "SchedulerRole.Arn")
+        assert target["DeadLetterConfig"] == {"Arn": "UndeliveredQueue.Arn"}
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        assert (schedule["GroupName"], schedule["ScheduleExpressionTimezone"]) == ("ScheduleGroup", "UTC")
+
+
+def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
+    queue = properties("UndeliveredQueue")
+
+    assert (queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]) == (14 * 24 * 60 * 60, True)
+
+
+# Roles
+
+
+def test_roles_are_granted_whole_actions_on_named_resources() -> None:
+    for name in ROLES:
+        assert {action for action, on in granted(name) if on == "*"} == ACTIONS_WITHOUT_A_RESOURCE[name], name
+        assert [] == [pair for pair in granted(name) if "*" in pair[0] or re.search(r".\*|\*.", pair[1])], name
+        assert {"Allow"} == {statement["Effect"] for statement in statements(name)}, name
+
+
+def test_policies_and_statements_say_what_they_allow() -> None:
+    for role in ROLES:
+        policies = [policy["PolicyName"] for policy in properties(role)["Policies"]]
+        sids = [statement["Sid"] for statement in statements(role)]
+        assert [] == [name for name in [*policies, *sids] if not re.fullmatch(r"([A-Z][a-z]+){3,}", name)]
+        assert len(set(policies)) == len(policies)
+
+
+def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its_records() -> None:
+    assert granted("FunctionRole") == {
+        ("dynamodb:Scan", "InventoryTable.Arn"),
+        ("dynamodb:Scan", "InventoryTable.Arn/index/due"),
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
+        ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"),
+        ("dynamodb:BatchWriteItem", "JobsTable.Arn"),
+        ("dynamodb:GetItem", "JobsTable.Arn"),
+        ("dynamodb:PutItem", "JobsTable.Arn"),
+        ("dynamodb:Query", "JobsTable.Arn"),
+        ("dynamodb:UpdateItem", "JobsTable.Arn"),
+        ("cloudwatch:PutMetricData", "*"),
+        ("sns:Publish", "AlertTopic"),
+        ("logs:CreateLogStream", "FunctionLogGroup.Arn"),
+        ("logs:PutLogEvents", "FunctionLogGroup.Arn"),
+        ("xray:PutTelemetryRecords", "*"),
+        ("xray:PutTraceSegments", "*"),
+    }
+
+
+def test_the_function_publishes_metrics_in_one_namespace_only() -> None:
+    [statement] = [one for one in statements("FunctionRole") if one["Action"] == "cloudwatch:PutMetricData"]
+
+    assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "InventoryUpdater"}}
+
+
+def test_the_state_machine_may_call_what_its_definition_calls() -> None:
+    called = {("lambda:InvokeFunction", task["Parameters"]["FunctionName"]) for task in tasks().values()}
+
+    assert called == {(action, on) for action, on in granted("StateMachineRole") if on != "*"}
+
+
+def test_the_scheduler_may_start_what_its_schedules_start_and_keep_what_they_could_not_deliver() -> None:
+    targets = [properties(name)["Target"] for name in resources_of_type("AWS::Scheduler::Schedule")]
+
+    assert granted("SchedulerRole") == {
+        *(("states:StartExecution", target["Arn"]) for target in targets),
+        *(("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]) for target in targets),
+    }
+
+
+def test_a_role_trusts_one_service_for_one_purpose() -> None:
+    trust = {name: properties(name)["AssumeRolePolicyDocument"]["Statement"] for name in ROLES}
+
+    assert {"sts:AssumeRole"} == {statement["Action"] for [statement] in trust.values()}
+    assert {name: (statement["Principal"], statement.get("Condition")) for name, [statement] in trust.items()} == {
+        "FunctionRole": ({"Service": "lambda.amazonaws.com"}, None),
+        # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+        "StateMachineRole": (
+            {"Service": "states.amazonaws.com"},
+            {
+                "StringEquals": {"aws:SourceAccount": "123456789012"},
+                "ArnEquals": {
+                    "aws:SourceArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:inventory-updater-dev"
+                },
+            },
+        ),
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        "SchedulerRole": (
+            {"Service": "scheduler.amazonaws.com"},
+            {"StringEquals": {"aws:SourceAccount": "123456789012", "aws:SourceArn": "ScheduleGroup.Arn"}},
+        ),
+    }
+
+
+def test_the_boundary_of_permissions_holds_for_every_role_where_there_is_one() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+
+    for name in ROLES:
+        assert properties(name, PermissionsBoundary=boundary)["PermissionsBoundary"] == boundary
+        assert "PermissionsBoundary" not in properties(name)
+
+
+def test_concurrency_is_reserved_only_where_a_number_is_given() -> None:
+    assert properties("Function", ReservedConcurrency="8")["ReservedConcurrentExecutions"] == "8"
+    assert "ReservedConcurrentExecutions" not in properties("Function")
+
+
+# Encryption
+
+GIVEN_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEYS: Final = [("create", "Key.Arn"), (GIVEN_KEY, GIVEN_KEY)]
+
+# What everything that stores something looks like with a key, and without one.
+ENCRYPTED: Final = {
+    "InventoryTable": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": "KEY"}),
+    "JobsTable": ("SSESpecification", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": "KEY"}),
+    "Function": ("KmsKeyArn", "KEY"),
+    "FunctionLogGroup": ("KmsKeyId", "KEY"),
+    "StateMachineLogGroup": ("KmsKeyId", "KEY"),
+    "StateMachine": (
+        "EncryptionConfiguration",
+        {"Type": "CUSTOMER_MANAGED_KMS_KEY", "KmsKeyId": "KEY", "KmsDataKeyReusePeriodSeconds": 300},
+    ),
+    "DueSchedule": ("KmsKeyArn", "KEY"),
+    "AllSchedule": ("KmsKeyArn", "KEY"),
+    "UndeliveredQueue": ("KmsMasterKeyId", "KEY"),
+    "AlertTopic": ("KmsMasterKeyId", "KEY"),
+}
+
+
+def key_statements() -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in properties("Key")["KeyPolicy"]["Statement"]}
+
+
+@pytest.mark.parametrize(("customer_key", "key"), KEYS)
+def test_whatever_stores_something_is_encrypted_with_the_customers_key(customer_key: str, key: str) -> None:
+    found = {name: (named, properties(name, CustomerKey=customer_key)[named]) for name, (named, _) in ENCRYPTED.items()}
+
+    assert json.dumps(ENCRYPTED).replace('"KEY"', json.dumps(key)) == json.dumps(found)
+
+
+def test_without_a_key_the_services_use_their_own() -> None:
+    assert {name: properties(name)[named] for name, (named, _) in ENCRYPTED.items() if named in properties(name)} == {
+        "InventoryTable": {"SSEEnabled": False},
+        "JobsTable": {"SSEEnabled": False},
+        "StateMachine": {"Type": "AWS_OWNED_KEY"},
+    }
+    assert properties("UndeliveredQueue")["SqsManagedSseEnabled"] is True
+    # SQS knows one or the other.
+    assert properties("UndeliveredQueue", CustomerKey="create")["SqsManagedSseEnabled"] is False
+
+
+def test_a_key_is_made_only_when_asked_for() -> None:
+    made = [is_true("CreatesKey", parameter_values(CustomerKey=given)) for given in ("none", GIVEN_KEY, "create")]
+
+    assert (RESOURCES["Key"]["Condition"], RESOURCES["KeyAlias"]["Condition"]) == ("CreatesKey", "CreatesKey")
+    assert made == [False, False, True]
+
+
+def test_the_key_is_rotated_every_year_and_its_deletion_can_be_cancelled_for_thirty_days() -> None:
+    key = properties("Key")
+
+    assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
+    assert (RESOURCES["Key"]["DeletionPolicy"], RESOURCES["Key"]["UpdateReplacePolicy"]) == ("Delete", "Retain")
+
+
+def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_stack() -> None:
+    account = {"AWS": "arn:aws:iam::123456789012:root"}
+
+    assert {sid: statement["Principal"] for sid, statement in key_statements().items()} == {
+        "TheAccountAdministersTheKey": account,
+        "TheAccountUsesTheKeyThroughServices": account,
+        "ServicesAreGivenGrants": account,
+        "AlarmsPublishToTheEncryptedTopic": {"Service": "cloudwatch.amazonaws.com"},
+        "LogsEncryptTheLogGroups": {"Service": "logs.eu-west-1.amazonaws.com"},
+        "TheStateMachinesLogIsDelivered": {"Service": "delivery.logs.amazonaws.com"},
+    }
+    assert "Role" not in json.dumps(properties("Key"))
+    assert {"Allow"} == {statement["Effect"] for statement in key_statements().values()}
+    assert not any("*" in action for one in key_statements().values() for action in as_list(one["Action"]))
+
+
+def test_whoever_administers_the_key_cannot_read_with_it() -> None:
+    administers = set(key_statements()["TheAccountAdministersTheKey"]["Action"])
+
+    assert not administers & {
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:ReEncryptFrom",
+        "kms:CreateGrant",
+    }
+    assert administers >= {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"}
+
+
+def test_every_use_of_the_key_is_bound_to_this_account() -> None:
+    conditions = {sid: statement.get("Condition") for sid, statement in key_statements().items()}
+
+    assert [sid for sid, condition in conditions.items() if condition is None] == ["TheAccountAdministersTheKey"]
+    assert all("123456789012" in json.dumps(condition) for condition in conditions.values() if condition)
+    # Through the services that hold something encrypted with it, and no others.
+    assert conditions["TheAccountUsesTheKeyThroughServices"]["StringEquals"]["kms:ViaService"] == [
+        f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "lambda", "scheduler", "sns", "sqs", "states")
+    ]
+
+
+def test_the_key_encrypts_the_two_log_groups_and_no_other() -> None:
+    condition = key_statements()["LogsEncryptTheLogGroups"]["Condition"]
+    groups = [properties(name)["LogGroupName"] for name in LOG_GROUPS]
+
+    assert condition["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"] == [
+        f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}" for group in groups
+    ]
+
+
+@pytest.mark.parametrize(("customer_key", "key"), KEYS)
+def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: str, key: str) -> None:
+    added = {
+        role: {
+            statement["Sid"]: (as_list(statement["Action"]), statement["Resource"])
+            for statement in statements(role, CustomerKey=customer_key)
+            if statement not in statements(role)
+        }
+        for role in ROLES
+    }
+    read_and_make = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+    assert added == {
+        "FunctionRole": {
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+            "ReadAndWriteEncryptedTables": (
+                [
+                    "kms:Decrypt",
+                    "kms:DescribeKey",
+                    "kms:Encrypt",
+                    "kms:GenerateDataKey",
+                    "kms:ReEncryptFrom",
+                    "kms:ReEncryptTo",
+                ],
+                key,
+            ),
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+            "ReadItsEncryptedVariables": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            "PublishToAnEncryptedTopic": (read_and_make, key),
+        },
+        "StateMachineRole": {
+            # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+            "EncryptItsExecutions": (read_and_make, key),
+            "EncryptWhatIsDeliveredToItsLog": (["kms:GenerateDataKey"], key),
+        },
+        "SchedulerRole": {
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/encryption-rest.html
+            "ReadItsEncryptedSchedules": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+            "SendToTheEncryptedQueue": (read_and_make, key),
+        },
+    }
+
+
+def test_a_roles_use_of_the_key_is_always_bound_to_a_service_or_a_resource() -> None:
+    using = [
+        statement
+        for role in ROLES
+        for statement in statements(role, CustomerKey="create")
+        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
+    ]
+    bound_by = [[key for keys in statement["Condition"].values() for key in keys] for statement in using]
+
+    assert len(using) == 7
+    assert [] == [
+        keys for keys in bound_by if not re.fullmatch(r"kms:(ViaService|EncryptionContext:.+)", " ".join(keys))
+    ]
+
+
+def test_without_a_key_no_role_speaks_of_one() -> None:
+    for name in ROLES:
+        assert "kms:" not in json.dumps(properties(name))
+
+
+# Who may publish to the topic, and reach the queue
+
+
+def test_only_this_stacks_alarms_and_the_function_publish_to_the_topic() -> None:
+    policy = properties("AlertTopicPolicy")
+    allowed, denied = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Topics"] == ["AlertTopic"]
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "cloudwatch.amazonaws.com"})
+    assert (allowed["Action"], allowed["Resource"]) == ("sns:Publish", "AlertTopic")
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:inventory-updater-*-dev"},
+    }
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sns:Publish")
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": "FunctionRole.Arn"},
+        "Bool": {"aws:PrincipalIsAWSService": "false"},
+    }
+
+
+def test_nobody_reaches_the_queue_without_encryption_on_the_way() -> None:
+    policy = properties("UndeliveredQueuePolicy")
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Queues"] == ["UndeliveredQueue"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+    assert (statement["Resource"], statement["Condition"]) == (
+        "UndeliveredQueue.Arn",
+        {"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
+# Suppressions
+
+
+def test_every_suppression_of_the_security_check_gives_its_reason_beside_the_resource() -> None:
+    skipped = {
+        name: [(skip["id"], skip["comment"]) for skip in found["Metadata"]["checkov"]["skip"]]
+        for name, found in RESOURCES.items()
+        if "checkov" in found.get("Metadata", {})
+    }
+
+    assert {name: [check for check, _ in skips] for name, skips in skipped.items()} == {
+        "InventoryTable": ["CKV_AWS_119"],
+        "JobsTable": ["CKV_AWS_119"],
+        "Function": ["CKV_AWS_116", "CKV_AWS_117"],
+        "AlertTopic": ["CKV_AWS_26"],
+    }
+    assert all(len(reason.split()) > 5 for skips in skipped.values() for _, reason in skips)
+
+
+def test_the_policy_for_a_key_of_ones_own_is_that_of_the_stacks_key() -> None:
+    written = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    [policy] = re.findall(r"(?s)```json\n(.+?)\n```", written)
+    placeholders = {"AWS::Region": "REGION", "AWS::AccountId": "ACCOUNT"}
+    parameters = parameter_values(EnvironmentSuffix="SUFFIX") | placeholders
+    own = resolve(RESOURCES["Key"]["Properties"]["KeyPolicy"], parameters)
+
+    assert json.loads(policy)["Statement"] == [
+        statement for statement in own["Statement"] if statement["Sid"] != "TheAccountAdministersTheKey"
+    ]
