@@ -65,6 +65,12 @@ class Warehouse:
         now = self.services.now()
         return JobRequest(job_id, now, scope, now, dry_run)  # type: ignore[arg-type]  # one of the two scopes
 
+    def open_with(self, *items: Mapping[str, object], **settings: int) -> None:
+        """Open the job of the tests on these items."""
+        self.configure(**settings)
+        self.put(*items)
+        self.open()
+
     def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
         assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
 

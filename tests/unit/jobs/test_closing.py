@@ -13,8 +13,7 @@ from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
 
 
 def test_a_job_without_trouble_succeeds(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(3), mug(change("later", at="20:00")))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(3), mug(change("later", at="20:00")))
     warehouse.clock.goes_on(30)
     warehouse.update()
 
@@ -43,8 +42,7 @@ def test_the_failure_rate_is_the_share_of_items_of_which_anything_failed(warehou
 
 
 def test_a_segment_that_no_call_ever_reached_failed(warehouse: Warehouse) -> None:
-    warehouse.configure(segments=2)
-    warehouse.open()
+    warehouse.open_with(segments=2)
     warehouse.update(0)
 
     run = warehouse.close()
@@ -53,9 +51,7 @@ def test_a_segment_that_no_call_ever_reached_failed(warehouse: Warehouse) -> Non
 
 
 def test_a_job_of_which_every_segment_failed_has_failed(warehouse: Warehouse) -> None:
-    warehouse.configure(segments=2)
-    warehouse.put(*items_with_work(2))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(2), segments=2)
 
     run = warehouse.close("States.Timeout: too slow")
 
@@ -76,8 +72,7 @@ def test_a_job_that_could_not_be_opened_is_recorded_as_failed(warehouse: Warehou
 
 
 def test_closing_again_changes_nothing_and_publishes_nothing(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1")))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1")))
     warehouse.update()
     first = warehouse.close()
     warehouse.clock.goes_on(60)
@@ -150,8 +145,7 @@ def test_a_time_that_another_writer_spoilt_does_not_keep_a_job_from_closing(ware
 def test_an_index_that_cannot_be_read_does_not_keep_a_failed_job_from_closing(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warehouse.put(mug(change("c1")))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1")))
     warehouse.inventory.before = lambda _operation, _request: (_ for _ in ()).throw(
         failed_request("AccessDeniedException")
     )

@@ -24,8 +24,7 @@ def test_opening_takes_the_lease_records_the_run_and_names_the_segments(warehous
 
 
 def test_opening_again_gives_the_same_answer_with_the_segments_of_the_first_time(warehouse: Warehouse) -> None:
-    warehouse.configure(segments=3)
-    warehouse.open()
+    warehouse.open_with(segments=3)
     warehouse.configure(segments=5)
 
     assert open_job(warehouse.services, warehouse.request()) == {"outcome": "OPENED", "segments": [0, 1, 2]}
@@ -78,8 +77,7 @@ def test_a_dry_run_needs_no_lease_and_keeps_nobody_out(warehouse: Warehouse) -> 
 
 
 def test_a_job_found_without_a_live_lease_is_abandoned_with_what_it_had_done(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(3))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(3))
     warehouse.every_write_takes(50)
     assert warehouse.update(seconds=60) is False
 
