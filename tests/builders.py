@@ -5,7 +5,7 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
-from typing import Final
+from typing import Any, Final
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import StockItem, read_item
@@ -131,6 +131,21 @@ def item_attributes(
         | {name: value for name, value in figures.items() if value is not None}
         | {name: entries for name, entries in maps.items() if entries}
     )
+
+
+def with_a_sale(sku: str = "mug", **attributes: Any) -> dict[str, object]:
+    """An item with 10 on hand and a sale of 3 that is due."""
+    return item_attributes(10, sku=sku, **{"pending": [change("sale", "adjustment", -3)]} | attributes)
+
+
+def mugs(count: int, **attributes: Any) -> list[dict[str, object]]:
+    """Items ``mug-000`` and following, each with a sale of 3 that is due."""
+    return [with_a_sale(f"mug-{number:03}", **attributes) for number in range(count)]
+
+
+def unreadable(sku: str = "cup", *pending: Change) -> dict[str, object]:
+    """An item that fails in every job until somebody mends it."""
+    return item_attributes(sku=sku, pending=pending) | {"on_hand": "many"}
 
 
 def item(on_hand: Number = 10, **rest: object) -> StockItem:

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, moment
+from tests.builders import change, moment, unreadable
 from tests.fakes.dynamodb import WRITE, failed_request
-from tests.fakes.warehouse import Warehouse, counted, items_with_work, mug, unreadable
+from tests.fakes.warehouse import Warehouse, counted, items_with_work, mug
 
 
 def test_a_job_in_one_process_ends_like_one_in_many_calls(warehouse: Warehouse) -> None:

@@ -16,9 +16,9 @@ from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, upda
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Segment
-from tests.builders import change, item_attributes, moment
+from tests.builders import change, item_attributes, moment, unreadable
 from tests.fakes.dynamodb import WRITE, Request, failed_request
-from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug, unreadable
+from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug
 
 # What it does
 

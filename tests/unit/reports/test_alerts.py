@@ -13,8 +13,8 @@ from inventory_updater.jobs.in_process import run_job
 from inventory_updater.reports.alerts import FAILURES_AN_ALERT, alert_of
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Run, Tally, failure_sum
-from tests.builders import change, moment
-from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
+from tests.builders import change, moment, unreadable
+from tests.fakes.warehouse import Warehouse, items_with_work, mug
 
 RUN = Run(
     job_id="job-1",
