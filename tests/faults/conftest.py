@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import Engine as Ministack
+from cli.engine import Engine as Ministack
 from tests.faults.wire import Engine
 
 
