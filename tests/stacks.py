@@ -29,6 +29,7 @@ class EndedJob:
 
     job_id: str
     execution_status: str
+    error: str
     cause: str
     run: Run | None
 
@@ -76,7 +77,8 @@ class Stack:
         while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < deadline, "the execution does not end"
             time.sleep(0.05)
-        return EndedJob(job_id, execution["status"], execution.get("cause", ""), self.jobs.run(job_id))
+        error, cause = execution.get("error", ""), execution.get("cause", "")
+        return EndedJob(job_id, execution["status"], error, cause, self.jobs.run(job_id))
 
 
 def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
