@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine import Engine
+from cli.engine import Engine
 from inventory_updater.dynamodb.values import to_attribute_values
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import run_script
 from tests.stacks import Stack, deploy_stack
 

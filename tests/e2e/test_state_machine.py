@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import private_ministack
 from tests.stacks import Stack, deploy_stack
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine import Engine as Ministack
+from cli.engine import Engine as Ministack
 from tests.engines import Tables
 from tests.faults.wire import Engine
 from tests.shop import Shop, open_shop

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 from inventory_updater.intake.csv_format import read_change_file, read_stock_file, write_levels
 from inventory_updater.intake.operations import ScheduleReport, load_stock, schedule_changes
 from inventory_updater.stock.attributes import Attributes
