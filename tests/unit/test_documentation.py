@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 
 PACKAGE = CHECKOUT / "src" / "inventory_updater"
 
