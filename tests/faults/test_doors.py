@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -55,52 +55,34 @@ class Untouched:
 # The event
 
 
-def bad_events() -> st.SearchStrategy[Any]:
-    def spoilt(event: Mapping[str, Any], path: tuple[str, ...], value: Any) -> Any:
-        name, *rest = path
-        return {**event, name: spoilt(event[name], tuple(rest), value) if rest else value}
+def spoilt(event: Mapping[str, Any], path: tuple[str, ...], value: Any) -> Any:
+    """The event with another value at the end of this path."""
+    name, *rest = path
+    return {**event, name: spoilt(event[name], tuple(rest), value) if rest else value}
 
-    not_text = json_values.filter(lambda value: not isinstance(value, str))
-    bad: list[st.SearchStrategy[Any]] = [
-        json_values.filter(lambda value: not isinstance(value, dict)),
-        json_values.map(lambda value: {**OPEN, "action": value}).filter(
-            lambda event: event["action"] not in ("open", "update", "close")
-        ),
-        st.builds(spoilt, st.sampled_from([OPEN, UPDATE, CLOSE]), st.just(("job_id",)), not_text),
-        st.builds(
-            spoilt,
-            st.sampled_from([OPEN, UPDATE, CLOSE]),
-            st.just(("job_id",)),
-            st.sampled_from(["", "x" * 2_000, "a\nb", "half \ud800", "\0", "é" * 500]),
-        ),
-        st.builds(spoilt, st.sampled_from([OPEN, CLOSE]), st.just(("started_at",)), not_text | st.text(max_size=30)),
-        st.builds(
-            spoilt,
-            st.sampled_from([OPEN, CLOSE]),
-            st.just(("input",)),
-            json_values.filter(lambda value: not isinstance(value, dict) or value.get("scope") not in ("due", "all")),
-        ),
-        st.builds(
-            spoilt,
-            st.sampled_from([OPEN, CLOSE]),
-            st.just(("input", "as_of")),
-            json_values.filter(lambda value: value is not None),
-        ),
-        st.builds(
-            spoilt,
-            st.sampled_from([OPEN, CLOSE]),
-            st.just(("input", "dry_run")),
-            json_values.filter(lambda value: not isinstance(value, bool)),
-        ),
-        st.builds(
-            spoilt,
-            st.just(UPDATE),
-            st.just(("segment",)),
-            json_values.filter(lambda value: isinstance(value, bool) or not isinstance(value, int)),
-        ),
-        st.builds(spoilt, st.sampled_from([OPEN, CLOSE]), st.just(("input", "cursor")), json_values),
+
+def bad_events() -> st.SearchStrategy[Any]:
+    def other_than(is_good: Callable[[Any], bool]) -> st.SearchStrategy[Any]:
+        return json_values.filter(lambda value: not is_good(value))
+
+    not_text = other_than(lambda value: isinstance(value, str))
+    bad_ids = st.sampled_from(["", "x" * 2_000, "a\nb", "half \ud800", "\0", "é" * 500])
+    begin: list[Mapping[str, Any]] = [OPEN, CLOSE]
+    every: list[Mapping[str, Any]] = [OPEN, UPDATE, CLOSE]
+    bad: list[tuple[list[Mapping[str, Any]], tuple[str, ...], st.SearchStrategy[Any]]] = [
+        (every, ("action",), other_than(lambda value: value in ("open", "update", "close"))),
+        (every, ("job_id",), not_text | bad_ids),
+        (begin, ("started_at",), not_text | st.text(max_size=30)),
+        (begin, ("input",), other_than(lambda value: isinstance(value, dict) and value.get("scope") in ("due", "all"))),
+        (begin, ("input", "as_of"), other_than(lambda value: value is None)),
+        (begin, ("input", "dry_run"), other_than(lambda value: isinstance(value, bool))),
+        (begin, ("input", "cursor"), json_values),
+        ([UPDATE], ("segment",), other_than(lambda value: isinstance(value, int) and not isinstance(value, bool))),
     ]
-    return st.one_of(bad)
+    return st.one_of(
+        other_than(lambda value: isinstance(value, dict)),
+        *(st.builds(spoilt, st.sampled_from(events), st.just(path), value) for events, path, value in bad),
+    )
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

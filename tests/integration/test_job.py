@@ -77,13 +77,6 @@ def test_a_job_is_recorded_with_what_was_asked_and_how_it_ended(shop: Shop) -> N
     assert [each.job_id for each in shop.services.jobs.runs()] == ["job-1"]
 
 
-@pytest.mark.parametrize(("as_of", "applied"), [("2026-03-02T09:00:00Z", 1), ("2026-03-02T08:59:59.999999Z", 0)])
-def test_as_of_is_inclusive(shop: Shop, as_of: str, applied: int) -> None:
-    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3, "09:00")]))
-
-    assert shop.run(as_of=as_of).tally.changes_applied == applied
-
-
 def test_only_a_job_of_scope_all_repairs_what_other_writers_left_behind(shop: Shop) -> None:
     shop.put(
         item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK", stock_value=None),
@@ -107,24 +100,6 @@ def test_pages_that_the_filter_empties_are_passed_over(shop: Shop) -> None:
     run = shop.run()
 
     assert (run.tally.items_scanned, run.tally.changes_applied) == (13, 1)
-
-
-def test_every_write_names_the_job_segment_and_call_that_made_it(shop: Shop) -> None:
-    shop.put(with_a_sale())
-
-    shop.set_up_with(segments=1).run("job-1")
-
-    assert shop.item()["last_write_id"] == "job-1/0/1"
-    assert shop.item()["version"] == 8
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_the_settings_say_whether_stock_may_be_negative(shop: Shop, allowed: bool) -> None:
-    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -12)]))
-
-    shop.set_up_with(allow_negative_stock=allowed).run()
-
-    assert shop.item()["on_hand"] == (-2 if allowed else 10)
 
 
 def test_the_write_rate_is_capped_across_the_job(shop: Shop) -> None:
