@@ -171,21 +171,17 @@ taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, and del
 taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, and run a job in each stack
 	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
 
-# aiobotocore pins botocore: every peer and the product run in a virtual environment of their own, on the same botocore.
-.venv-bench/.ready: requirements/bench.txt | $(FOR_RUNNING)
-	$(MAKE_VENV_BESIDE)
-
 .PHONY: bench
-bench: dynamodb-local .venv-bench/.ready  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
-	@.venv-bench/bin/python scripts/benchmark.py quick $(if $(ONLY),--only "$(ONLY)")
+bench: dynamodb-local $(FOR_TESTS)  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
+	@$(BIN)/python scripts/benchmark.py quick $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-full
-bench-full: dynamodb-local .venv-bench/.ready  ## The same with ten times the items
-	@.venv-bench/bin/python scripts/benchmark.py full $(if $(ONLY),--only "$(ONLY)")
+bench-full: dynamodb-local $(FOR_TESTS)  ## The same with ten times the items
+	@$(BIN)/python scripts/benchmark.py full $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-docs
-bench-docs: .venv-bench/.ready  ## Put what the benchmarks have measured into docs/benchmarks.md
-	@.venv-bench/bin/python scripts/benchmark.py docs
+bench-docs: $(FOR_TESTS)  ## Put what the benchmarks have measured into docs/benchmarks.md
+	@$(BIN)/python scripts/benchmark.py docs
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
 .venv-checkov/.ready: requirements/checkov.txt | $(FOR_RUNNING)
@@ -217,5 +213,5 @@ deploy: $(FOR_RUNNING)  ## Deploy to AWS as its parameter file says (ENV=dev, st
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(FOR_RUNNING) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-bench .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

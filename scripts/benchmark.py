@@ -18,6 +18,7 @@ from benchmarks.engine_places import REAL_ENGINES, NotHere, growth_place, real_p
 from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
+from benchmarks.plot import picture
 from benchmarks.report import goals_table, limits_table, tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
 from benchmarks.write_units import reported_write_units
@@ -39,14 +40,14 @@ ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], li
     "growth_items": comparisons.growth_of_items,
     "growth_due": comparisons.growth_of_table,
     "growth_item_size": comparisons.growth_of_item_size,
-    "settings": comparisons.settings_of_the_product,
-    "parts": comparisons.parts_of_an_update,
 }
+DISTANCE: Final = "at_a_distance"
+MILLISECONDS: Final = 10
 GROWTH_ENGINE: Final = "dynamodb-local"
 """Only its read units go by what was read."""
 GROWTH_ON_IT: Final = f"{GROWTH_ENGINE}-growth"
 
-COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, *REAL_ENGINES, GROWTH_ON_IT)
+COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, DISTANCE, *REAL_ENGINES, GROWTH_ON_IT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +143,10 @@ def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
         for name in (name for name in ON_THE_INSTANT_SERVER if name in wanted):
             _say(f"{name} ...")
             yield ON_THE_INSTANT_SERVER[name](place, effort, _say)
+    if DISTANCE in wanted:
+        _say(f"{DISTANCE} ...")
+        with instant_place(MILLISECONDS) as place:
+            yield comparisons.at_a_distance(place, effort, _say)
     for engine in (engine for engine in REAL_ENGINES if engine in wanted):
         _say(f"{engine} ...")
         try:
@@ -163,8 +168,6 @@ def _write_document(results: Path) -> int:
     entries = read_results(results)
     if not entries:
         raise ValueError(f"{results} holds no results: `make bench` makes them")
-    from benchmarks.plot import draw  # matplotlib is only in .venv-bench
-
     machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
     document = DOCUMENT.read_text(encoding="utf-8")
     texts = {
@@ -174,7 +177,7 @@ def _write_document(results: Path) -> int:
         **tables(entries),
     }
     DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")
-    draw(entries, PLOT)
+    PLOT.write_text(picture(entries), encoding="utf-8")
     _say(f"{DOCUMENT} and {PLOT} written")
     return 0
 

@@ -8,8 +8,7 @@ from benchmarks.engine_places import GrowthPlace, RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
 from benchmarks.one_run import Measurement, RunSpec
-from benchmarks.parts import cost_of_parts
-from benchmarks.peers import FLOOR, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
+from benchmarks.peers import LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
 from benchmarks.shelves import Shelf
 
 GROWTH_UNITS: Final = (
@@ -38,8 +37,7 @@ class Effort:
         growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due, and
             ``real_stored`` on a real engine.
         padding: bytes that make an item larger.
-        segments, batch_sizes: settings of the product.
-        sweep_items: how many items those three have.
+        sweep_items: how many items those have.
     """
 
     rounds: int = 5
@@ -50,23 +48,23 @@ class Effort:
     due: int = 1_000
     real_stored: Sequence[int] = (10_000, 100_000)
     padding: Sequence[int] = (0, 1_600, 5_600, 19_600)
-    segments: Sequence[int] = (1, 2, 4, 8)
-    batch_sizes: Sequence[int] = (1, 5, 10, 25)
     sweep_items: int = 5_000
     peers: Sequence[str] = field(default=PEERS)
 
 
 def end_to_end(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
-    """Scan, plan and conditional write of every item by every peer; and what one core can sign and send."""
+    """Scan, plan and conditional write of every item by every peer."""
     order = Order(Shelf(effort.items, effort.items).table_name)
-    specs = {name: _spec(place, name, order) for name in (*effort.peers, FLOOR)}
-    measured = interleaved(place, specs, effort.rounds, progress)
-    floor: dict[str, list[Measurement]] = {name: measured[name] for name in (FLOOR, PRODUCT, LOOP) if name in measured}
-    peers = {name: rounds for name, rounds in measured.items() if name != FLOOR}
-    return [
-        *entries("end_to_end", place.engine, peers),
-        *entries("floor", place.engine, floor, units=("cpu_us_per_item", "items_per_second_per_core")),
-    ]
+    specs = {name: _spec(place, name, order) for name in effort.peers}
+    return entries("end_to_end", place.engine, interleaved(place, specs, effort.rounds, progress))
+
+
+def at_a_distance(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """The same where every answer takes as long as from an engine behind a network; the loop waits for each item."""
+    items = effort.items if set(effort.peers) <= {PRODUCT, PRODUCT_ON_BOTOCORE} else effort.items // 10
+    order = Order(Shelf(items, items).table_name)
+    specs = {name: _spec(place, name, order) for name in (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP) if name in effort.peers}
+    return entries("at_a_distance", place.engine, interleaved(place, specs, effort.rounds, progress))
 
 
 def on_a_real_engine(place: RealPlace, effort: Effort, progress: Progress) -> list[Entry]:
@@ -108,28 +106,6 @@ def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> lis
     shelves = {padding: Shelf(effort.sweep_items, effort.sweep_items, padding) for padding in effort.padding}
     orders = {f"{shelf.item_bytes / 1000:.1f} KB": Order(shelf.table_name) for shelf in shelves.values()}
     return _sweep("growth_item_size", place, orders, effort, progress)
-
-
-def settings_of_the_product(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
-    """More segments, which one process works through one after the other, and larger batches."""
-    table = Shelf(effort.sweep_items, effort.sweep_items).table_name
-    segments = {
-        "1 segment" if number == 1 else f"{number} segments": Order(table, settings={"segments": number})
-        for number in effort.segments
-    }
-    batches = {f"batches of {size}": Order(table, settings={"batch_size": size}) for size in effort.batch_sizes}
-    return [
-        *_sweep("growth_segments", place, segments, effort, progress),
-        *_sweep("growth_batch_size", place, batches, effort, progress),
-    ]
-
-
-def parts_of_an_update(_place: Place, effort: Effort, _progress: Progress) -> list[Entry]:
-    """What each pure step of the product takes; no engine has a part in it."""
-    return [
-        Entry("parts", "none", name, "cpu_us_per_item", microseconds, times_better=None)
-        for name, microseconds in cost_of_parts(effort.rounds).items()
-    ]
 
 
 def _sweep(

@@ -1,7 +1,7 @@
 """A real engine with its tables, kept for as long as standard input stays open.
 
-`python -m benchmarks.engine_host ENGINE DIRECTORY`, in `.venv`, where the engines are; it prints where the engine is as
-a line of JSON. The benchmarks themselves run in an environment of their own.
+`python -m benchmarks.engine_host ENGINE DIRECTORY` prints where the engine is as a line of JSON. It is a process
+of its own, so that the engine's share of the time can be told from the client's.
 """
 
 import contextlib

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from benchmarks.expressions import decide
 from benchmarks.measuring import Place, Progress, RunFailed, environment_of, serving
 from benchmarks.peers import Order
 from benchmarks.shelves import Shelf
-from cli.engine import CHECKOUT, REGION
+from cli.engine import REGION
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 
@@ -73,10 +74,9 @@ def real_place(engine: str, items: int) -> Iterator[RealPlace]:
         NotHere: where it cannot run on this machine.
         RunFailed: where it does not start.
     """
-    python = str(CHECKOUT / ".venv" / "bin" / "python")
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as directory,
-        serving(python, "-m", "benchmarks.engine_host", engine, directory) as (_, line),
+        serving(sys.executable, "-m", "benchmarks.engine_host", engine, directory) as (_, line),
     ):
         yield _place(engine, json.loads(line), Shelf(items, items))
 

@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import WITHOUT_A_BETTER, Entry
-from benchmarks.peers import LOOP, PRODUCT, PRODUCT_ON_BOTOCORE
+from benchmarks.peers import PRODUCT
 
-TIMES_LESS_CPU: Final = 20.0
-TIMES_THE_LOOP: Final = 3.0
-PEER_AHEAD: Final = 1.1
+TIMES_LESS_CPU: Final = 10.0
 GROWTH_OF_DUE: Final = 1.5
 GROWTH_OF_MEMORY: Final = 1.2
-
-_REQUESTS: Final = "requests_per_item"
-"""A transaction holds four times as many items as a batch may: there AWS is ahead, not a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +24,7 @@ class Goal:
 def goals(entries: Iterable[Entry]) -> list[Goal]:
     """The goals that ``entries`` can speak of."""
     entries = list(entries)
-    engines = list(dict.fromkeys(entry.engine for entry in entries if entry.comparison == "end_to_end"))
     found = [*_on_the_instant_server(entries)]
-    for engine in engines:
-        if engine != "instant":
-            found += _on_a_real_engine(engine, [entry for entry in entries if entry.engine == engine])
     for engine in dict.fromkeys(entry.engine for entry in entries if entry.comparison == "growth_due"):
         due = [entry for entry in entries if (entry.comparison, entry.engine) == ("growth_due", engine)]
         found += _growth(due, "read_units", f"scope due, read units ({engine})", GROWTH_OF_DUE)
@@ -56,28 +47,6 @@ def _on_the_instant_server(entries: Sequence[Entry]) -> Iterator[Goal]:
     if "write_units_per_item" in ours:
         better = ours["write_units_per_item"]
         yield Goal("as many write units an item as the loop (instant)", f"{better:.2f}", better == 1.0)
-    ahead = [
-        f"{name}: {unit}"
-        for name in _peers(here)
-        for unit, better in _times_better(here, name).items()
-        if unit in ours and unit != _REQUESTS and better > ours[unit]
-    ]
-    if _peers(here):
-        yield Goal("no peer ahead in any figure but requests (instant)", "; ".join(ahead) or "none is", not ahead)
-
-
-def _on_a_real_engine(engine: str, here: Sequence[Entry]) -> Iterator[Goal]:
-    ours = _times_better(here, PRODUCT).get("items_per_second")
-    if ours is None:
-        return
-    yield Goal(
-        f"{TIMES_THE_LOOP:.0f} times the loop's items a second ({engine})", f"{ours:.2f}", ours >= TIMES_THE_LOOP
-    )
-    speeds = {name: _times_better(here, name).get("items_per_second", 0.0) / ours for name in _peers(here)}
-    if speeds:
-        fastest = max(speeds, key=lambda name: speeds[name])
-        wanted = f"no peer more than {PEER_AHEAD - 1:.0%} ahead in items a second ({engine})"
-        yield Goal(wanted, f"{fastest}: {speeds[fastest]:.2f} of ours", speeds[fastest] <= PEER_AHEAD)
 
 
 def _growth(entries: Sequence[Entry], unit: str, what: str, limit: float) -> Iterator[Goal]:
@@ -97,11 +66,6 @@ def _times_better(entries: Sequence[Entry], name: str) -> dict[str, float]:
         and entry.times_better is not None
         and entry.unit not in WITHOUT_A_BETTER
     }
-
-
-def _peers(entries: Sequence[Entry]) -> list[str]:
-    names = dict.fromkeys(entry.name for entry in entries if entry.comparison == "end_to_end")
-    return [name for name in names if name not in (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP)]
 
 
 def _items_of(entry: Entry) -> int:

@@ -41,10 +41,11 @@ class Place:
 
 
 @contextlib.contextmanager
-def instant_place() -> Iterator[Place]:
-    """The instant server in a process of its own; ended when the context is left."""
-    with serving(sys.executable, "-m", "benchmarks.instant_server") as (process, line):
-        yield Place("instant", environment_of(int(line)), process.pid, has_counts=True)
+def instant_place(milliseconds: int = 0) -> Iterator[Place]:
+    """The instant server in a process of its own, which lets every answer wait; ended when the context is left."""
+    name = f"{milliseconds} ms away" if milliseconds else "instant"
+    with serving(sys.executable, "-m", "benchmarks.instant_server", str(milliseconds)) as (process, line):
+        yield Place(name, environment_of(int(line)), process.pid, has_counts=True)
 
 
 @contextlib.contextmanager

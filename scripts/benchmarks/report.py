@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.figures import Entry
 from benchmarks.goals import goals
-from benchmarks.peers import FLOOR, LOOP, PRODUCT
+from benchmarks.peers import LOOP, PRODUCT
 
 WRITE_UNITS_QUOTA: Final = 40_000
 """Write request units a second that a table on demand takes by default; its index has as many of its own.
@@ -33,14 +33,11 @@ GROWTH_COLUMNS: Final[Mapping[str, str]] = {
 }
 TITLES: Final[Mapping[str, str]] = {
     "end_to_end": "Scan, plan and conditional write of every item",
-    "floor": "What one core can sign and send",
+    "at_a_distance": "The same where every answer takes 10 ms",
     "write_units": "Write units that the engine reports for one update",
     "growth_items": "More items, all of them due",
     "growth_due": "The same number of due changes in a table that grows, scope `due`",
     "growth_item_size": "Larger items",
-    "growth_segments": "More segments",
-    "growth_batch_size": "Larger batches",
-    "parts": "What each step takes",
 }
 
 
@@ -106,16 +103,13 @@ def goals_table(entries: Iterable[Entry]) -> str:
 
 
 def limits_table(entries: Iterable[Entry]) -> str:
-    """How far one core of the product is from what bounds it: the table's quota, and what a core can sign and send."""
+    """How far one core of the product is from what bounds it, the table's quota."""
     speeds = {
         entry.name: entry.value
         for entry in entries
-        if entry.engine == "instant"
-        and entry.comparison in ("floor", "end_to_end")
-        and entry.unit == "items_per_second_per_core"
+        if entry.engine == "instant" and entry.comparison == "end_to_end" and entry.unit == "items_per_second_per_core"
     }
     shown = {
-        "one core: " + FLOOR: speeds.get(FLOOR),
         "the default quota of one table": float(WRITE_UNITS_QUOTA),
         "one core: " + PRODUCT: speeds.get(PRODUCT),
         "one core: " + LOOP: speeds.get(LOOP),
