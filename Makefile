@@ -172,11 +172,11 @@ taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, an
 	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: bench
-bench: dynamodb-local $(FOR_TESTS)  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
+bench: $(FOR_TESTS)  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
 	@$(BIN)/python scripts/benchmark.py quick $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-full
-bench-full: dynamodb-local $(FOR_TESTS)  ## The same with ten times the items
+bench-full: $(FOR_TESTS)  ## The same with ten times the items
 	@$(BIN)/python scripts/benchmark.py full $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: bench-docs

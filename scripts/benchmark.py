@@ -14,14 +14,12 @@ from typing import Final
 
 from benchmarks import comparisons
 from benchmarks.comparisons import Effort
-from benchmarks.engine_places import REAL_ENGINES, NotHere, growth_place, real_place
 from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
 from benchmarks.plot import picture
 from benchmarks.report import goals_table, limits_table, tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
-from benchmarks.write_units import reported_write_units
 from cli.engine import CHECKOUT
 
 EXIT_FAILED: Final = 1
@@ -33,7 +31,7 @@ DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
 
 QUICK: Final = Effort()
-FULL: Final = replace(QUICK, items=100_000, real_items=10_000, sweep_items=20_000, real_stored=QUICK.stored)
+FULL: Final = replace(QUICK, items=100_000, sweep_items=20_000)
 
 ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], list[Entry]]]] = {
     "end_to_end": comparisons.end_to_end,
@@ -43,11 +41,7 @@ ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], li
 }
 DISTANCE: Final = "at_a_distance"
 MILLISECONDS: Final = 10
-GROWTH_ENGINE: Final = "dynamodb-local"
-"""Only its read units go by what was read."""
-GROWTH_ON_IT: Final = f"{GROWTH_ENGINE}-growth"
-
-COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, DISTANCE, *REAL_ENGINES, GROWTH_ON_IT)
+COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, DISTANCE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,7 +118,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.rounds:
         effort = replace(effort, rounds=options.rounds)
     if options.items:
-        effort = replace(effort, items=options.items, real_items=options.items, sweep_items=options.items)
+        effort = replace(effort, items=options.items, sweep_items=options.items)
     named = machine()
     _say(f"Machine: {named}")
     results = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
@@ -147,21 +141,6 @@ def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
         _say(f"{DISTANCE} ...")
         with instant_place(MILLISECONDS) as place:
             yield comparisons.at_a_distance(place, effort, _say)
-    for engine in (engine for engine in REAL_ENGINES if engine in wanted):
-        _say(f"{engine} ...")
-        try:
-            with real_place(engine, effort.real_items) as real:
-                yield reported_write_units(real)
-                yield comparisons.on_a_real_engine(real, effort, _say)
-        except NotHere as reason:
-            _say(f"{engine} is left out: {reason}")
-    if GROWTH_ON_IT in wanted:
-        _say(f"{GROWTH_ON_IT} ...")
-        try:
-            with growth_place(GROWTH_ENGINE, effort.real_stored, effort.due, _say) as growing:
-                yield comparisons.growth_of_a_real_table(growing, effort, _say)
-        except NotHere as reason:
-            _say(f"{GROWTH_ON_IT} is left out: {reason}")
 
 
 def _write_document(results: Path) -> int:

@@ -1,10 +1,9 @@
 """The comparisons: what runs where, with how many items, in how many rounds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.engine_places import GrowthPlace, RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
 from benchmarks.one_run import Measurement, RunSpec
@@ -23,9 +22,6 @@ GROWTH_UNITS: Final = (
 )
 WARM_UP: Final = Shelf(stored=50, due=50)
 
-ONE_WORKER: Final = {"segments": 1, "page_size": 1_000}
-"""What the product is set to where a page is dear: a process works through its segments one after the other anyway."""
-
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -33,20 +29,17 @@ class Effort:
 
     Attributes:
         rounds: how often each run is repeated.
-        items: for the peers on the instant server; ``real_items``: on the real engines.
-        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due, and
-            ``real_stored`` on a real engine.
+        items: for the peers on the instant server.
+        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due.
         padding: bytes that make an item larger.
         sweep_items: how many items those have.
     """
 
     rounds: int = 5
     items: int = 10_000
-    real_items: int = 2_000
     growth: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     stored: Sequence[int] = (10_000, 100_000, 1_000_000)
     due: int = 1_000
-    real_stored: Sequence[int] = (10_000, 100_000)
     padding: Sequence[int] = (0, 1_600, 5_600, 19_600)
     sweep_items: int = 5_000
     peers: Sequence[str] = field(default=PEERS)
@@ -67,17 +60,6 @@ def at_a_distance(place: Place, effort: Effort, progress: Progress) -> list[Entr
     return entries("at_a_distance", place.engine, interleaved(place, specs, effort.rounds, progress))
 
 
-def on_a_real_engine(place: RealPlace, effort: Effort, progress: Progress) -> list[Entry]:
-    """The same on an engine that stores something; after each run its items are what the plan says."""
-    order, warm_up = replace(place.order, settings=ONE_WORKER), replace(place.warm_up, settings=ONE_WORKER)
-    peers = [name for name in effort.peers if name != PRODUCT_ON_BOTOCORE]
-    specs = {name: RunSpec(name, warm_up, order, engine_pid=place.place.pid) for name in peers}
-    progress("  a round that warms the engine up")
-    interleaved(place.place, specs, 1, lambda _: None, place.check)
-    measured = interleaved(place.place, specs, effort.rounds, progress, place.check)
-    return entries("end_to_end", place.place.engine, measured)
-
-
 def growth_of_items(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
     """More and more items, all of them due."""
     orders = {f"{items:,} items": Order(Shelf(items, items).table_name) for items in effort.growth}
@@ -88,17 +70,6 @@ def growth_of_table(place: Place, effort: Effort, progress: Progress) -> list[En
     """The same number of due changes in a table that grows, in scope ``due``."""
     orders = {f"{stored:,} items": Order(Shelf(stored, effort.due).table_name, scope="due") for stored in effort.stored}
     return _sweep("growth_due", place, orders, effort, progress)
-
-
-def growth_of_a_real_table(growing: GrowthPlace, effort: Effort, progress: Progress) -> list[Entry]:
-    """The same on an engine that stores every item and keeps the index itself."""
-    specs = {
-        case: RunSpec(PRODUCT, growing.warm_up, order, engine_pid=growing.place.pid)
-        for case, order in growing.orders.items()
-    }
-    progress("  a round that warms the engine up")
-    interleaved(growing.place, specs, 1, lambda _: None)
-    return _growth("growth_due", growing.place, specs, effort, progress)
 
 
 def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
@@ -129,4 +100,4 @@ def _growth(
 
 def _spec(place: Place, peer: str, order: Order) -> RunSpec:
     warm_up = Order(WARM_UP.table_name, scope=order.scope, settings=order.settings)
-    return RunSpec(peer, warm_up, order, place.has_counts, place.pid)
+    return RunSpec(peer, warm_up, order, place.pid)

@@ -16,7 +16,6 @@ _THEIRS: Final = "#9aa5b1"
 _GROWTH: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("growth_items", "instant"): ("all items due, instant server", "#0b6e4f"),
     ("growth_due", "instant"): ("1,000 items due, instant server", "#c2571a"),
-    ("growth_due", "dynamodb-local"): ("1,000 items due, DynamoDB Local", "#3a5a9b"),
 }
 # Left, top, right and bottom of the two charts.
 _BARS: Final = (200, 40, 400, 280)

@@ -34,7 +34,6 @@ GROWTH_COLUMNS: Final[Mapping[str, str]] = {
 TITLES: Final[Mapping[str, str]] = {
     "end_to_end": "Scan, plan and conditional write of every item",
     "at_a_distance": "The same where every answer takes 10 ms",
-    "write_units": "Write units that the engine reports for one update",
     "growth_items": "More items, all of them due",
     "growth_due": "The same number of due changes in a table that grows, scope `due`",
     "growth_item_size": "Larger items",

@@ -56,21 +56,3 @@ def test_without_results_there_is_nothing_to_tell(tmp_path: Path, capsys: pytest
     assert main(["docs", "--results", str(tmp_path / "bench.json")]) == EXIT_FAILED
 
     assert "holds no results" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_on_a_real_engine_every_peer_leaves_the_same_items(tmp_path: Path) -> None:
-    results = tmp_path / "bench.json"
-    peers = ",".join((PRODUCT, LOOP, TRANSACTIONS))
-
-    options = ("--only", "ministack", "--peers", peers, "--items", "50", "--rounds", "1")
-    assert main(["quick", *options, "--results", str(results)]) == 0
-
-    found = {
-        (entry["comparison"], entry["name"], entry["unit"]): entry["value"]
-        for entry in json.loads(results.read_text(encoding="utf-8"))
-    }
-    units = {name: value for (comparison, name, _unit), value in found.items() if comparison == "write_units"}
-    assert units == {"UpdateItem": 1.0, "BatchExecuteStatement of 25": 1.0, "TransactWriteItems": 2.0}
-    assert found["end_to_end", PRODUCT, "write_units_per_item"] == 1.0
-    assert found["end_to_end", LOOP, "engine_busy_percent"] > 0
