@@ -34,7 +34,7 @@ FOR_TESTS := .venv/.test
 FOR_LINTING := .venv/.lint
 INSTALL := -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 # taskcat itself imports what setuptools calls deprecated.
-TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning" .venv-taskcat/bin/python
+TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning" ../.venv-taskcat/bin/python
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
@@ -165,11 +165,11 @@ taskcat-setup: $(FOR_RUNNING)
 
 .PHONY: taskcat
 taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, and delete again (REGIONS=..., TEST=minimal or everything)
-	@$(TASKCAT_PYTHON) scripts/taskcat_aws.py --regions "$(REGIONS)" --tests "$(TEST)"
+	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.on_aws --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: taskcat-local
 taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, and run a job in each stack
-	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
+	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.on_the_engine --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: bench
 bench: $(FOR_TESTS)  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)

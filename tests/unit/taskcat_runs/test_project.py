@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from cli.deploying import build_package
 from cli.parameter_checks import check_parameters
-from taskcat_project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
+from taskcat_runs.project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
 from tests.cloudformation import load_template, parameter_values, violated_rules
 
 ANY_DAY: Final = date(2026, 3, 2)
