@@ -5,10 +5,11 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
-from typing import Final
+from typing import Any, Final
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import StockItem, read_item
+from tests.faults.model import DERIVED, derived_of
 
 Number = Decimal | int | str | None
 
@@ -88,14 +89,13 @@ def item_attributes(
         rejected: changes, each with the time at which it was rejected.
         last_set: kind -> (effective at, change id).
     """
-    derived = _derived(_number(on_hand), _number(reserved), _number(safety_stock), _number(reorder_point), unit_price)
     changes = {each.change_id: each for each in pending}
+    given = {"on_hand": on_hand, "reserved": reserved, "safety_stock": safety_stock, "reorder_point": reorder_point}
     figures: dict[str, object] = {
-        "on_hand": _number(on_hand),
-        "reserved": _number(reserved),
-        "safety_stock": _number(safety_stock),
-        "reorder_point": _number(reorder_point),
-        "unit_price": _number(unit_price),
+        name: _number(figure) for name, figure in (given | {"unit_price": unit_price}).items()
+    }
+    derived = _derived(figures)
+    figures |= {
         "available": derived["available"] if available == RIGHT else _number(available),
         "stock_status": derived["stock_status"] if stock_status == RIGHT else stock_status,
         "stock_value": derived["stock_value"] if stock_value == RIGHT else _number(stock_value),
@@ -133,6 +133,21 @@ def item_attributes(
     )
 
 
+def with_a_sale(sku: str = "mug", **attributes: Any) -> dict[str, object]:
+    """An item with 10 on hand and a sale of 3 that is due."""
+    return item_attributes(10, sku=sku, **{"pending": [change("sale", "adjustment", -3)]} | attributes)
+
+
+def mugs(count: int, **attributes: Any) -> list[dict[str, object]]:
+    """Items ``mug-000`` and following, each with a sale of 3 that is due."""
+    return [with_a_sale(f"mug-{number:03}", **attributes) for number in range(count)]
+
+
+def unreadable(sku: str = "cup", *pending: Change) -> dict[str, object]:
+    """An item that fails in every job until somebody mends it."""
+    return item_attributes(sku=sku, pending=pending) | {"on_hand": "many"}
+
+
 def item(on_hand: Number = 10, **rest: object) -> StockItem:
     """The stock item with the attributes of ``item_attributes``."""
     read = read_item(item_attributes(on_hand, **rest))  # type: ignore[arg-type]  # one list of parameters, not two
@@ -144,23 +159,11 @@ def _number(value: Number) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-def _derived(
-    on_hand: Decimal | None,
-    reserved: Decimal | None,
-    safety_stock: Decimal | None,
-    reorder_point: Decimal | None,
-    unit_price: Number,
-) -> dict[str, object]:
-    if on_hand is None:
-        return {"available": None, "stock_status": None, "stock_value": None}
+def _derived(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    if figures["on_hand"] is None:
+        return dict.fromkeys(DERIVED)
     with localcontext(prec=200):
-        available = on_hand - (reserved or 0) - (safety_stock or 0)
-        low = "LOW_STOCK" if available <= (reorder_point or 0) else "IN_STOCK"
-        return {
-            "available": available,
-            "stock_status": "OUT_OF_STOCK" if available <= 0 else low,
-            "stock_value": None if unit_price is None else on_hand * Decimal(unit_price),
-        }
+        return derived_of(figures)
 
 
 def _stored(each: Change) -> dict[str, object]:

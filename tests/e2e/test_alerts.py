@@ -9,7 +9,7 @@ from inventory_updater.dynamodb.values import to_attribute_values
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.job_table import ALERT, JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes
+from tests.builders import change, item_attributes, unreadable
 from tests.stacks import EndedJob, Inbox, Message, Stack
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ def inbox(stack: Stack) -> Inbox:
     return Inbox(stack)
 
 
-def bad(sku: str) -> dict[str, object]:
-    """An item that fails in every job until somebody fixes it."""
-    return item_attributes(sku=sku, pending=[change("c1", at="08:00")]) | {"on_hand": "many"}
-
-
 def statuses(*jobs: EndedJob) -> list[JobStatus | None]:
     return [None if job.run is None else job.run.status for job in jobs]
 
@@ -46,7 +41,7 @@ def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further
     stack.put(
         item_attributes(10, sku="mug", pending=[change("sold", "adjustment", -3)]),
         item_attributes(1, sku="cup", pending=[change("oversold", "adjustment", -3)]),
-        bad("pot"),
+        unreadable("pot", change("c1", at="08:00")),
     )
 
     job = stack.run_job()
@@ -81,9 +76,9 @@ def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: In
 
 
 def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, inbox: Inbox) -> None:
-    stack.put(bad("pot"))
+    stack.put(unreadable("pot", change("c1", at="08:00")))
     first, again = stack.run_job(), stack.run_job()
-    stack.put(bad("cup"))
+    stack.put(unreadable("cup", change("c1", at="08:00")))
     other, other_again = stack.run_job(), stack.run_job()
 
     assert statuses(first, again, other, other_again) == [JobStatus.COMPLETED_WITH_FAILURES] * 4

@@ -3,15 +3,12 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from cli.engine import Engine
 from tests.engines import run_script
 from tests.stacks import Stack, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
-    from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_stepfunctions.client import SFNClient
 
@@ -27,28 +24,6 @@ def test_a_deployment_answers_with_every_output(stack: Stack) -> None:
     }.items() <= stack.outputs.items()
     assert stack.outputs["StateMachineArn"].endswith(":stateMachine:inventory-updater-local")
     assert stack.outputs["DeadLetterQueueUrl"].endswith("/inventory-updater-undelivered-local")
-
-
-@pytest.mark.parametrize(
-    ("output", "keys", "index", "index_keys"),
-    [
-        ("InventoryTableName", ["sku", "location_id"], "due", ["sku", "next_change_at"]),
-        ("JobsTableName", ["job_id", "record"], "jobs-by-start", ["record_type", "started_at"]),
-    ],
-)
-def test_a_deployed_table_has_its_keys_and_its_index(
-    stack: Stack, output: str, keys: list[str], index: str, index_keys: list[str]
-) -> None:
-    client: DynamoDBClient = stack.client("dynamodb")
-    table = client.describe_table(TableName=stack.outputs[output])["Table"]
-    [found] = table["GlobalSecondaryIndexes"]
-
-    assert keys == [key["AttributeName"] for key in table["KeySchema"]]
-    assert (index, index_keys, "ALL") == (
-        found["IndexName"],
-        [key["AttributeName"] for key in found["KeySchema"]],
-        found["Projection"]["ProjectionType"],
-    )
 
 
 def test_the_deployed_definition_has_numbers_for_numbers(stack: Stack) -> None:

@@ -37,75 +37,39 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What people see of a job of this scope when the action is not granted."""
+    """What people see when the action behind an operation is not granted: how the job ends, and where it is said why.
+
+    A run that is `None` is one that was never settled.
+    """
 
     operation: str
+    execution: str
+    run: JobStatus | None
+    said_in: tuple[str, ...]
     scope: str = "due"
 
     def is_seen_in(self, job: EndedJob) -> bool:
-        raise NotImplementedError
+        run = job.run if job.run is not None and job.run.is_settled else None
+        texts = {"cause": job.cause} | {name: str(getattr(run, name, "")) for name in self.said_in if name != "cause"}
+        return (job.execution_status, run and run.status) == (self.execution, self.run) and all(
+            self._names_the_operation(texts[name]) for name in self.said_in
+        )
 
-    def is_named_in(self, text: str | None) -> bool:
-        """Whether a text says which operation was denied."""
+    def _names_the_operation(self, text: str) -> bool:
         denied = ("AccessDeniedException", "AuthorizationError")
-        return any(f"({code}) when calling the {self.operation} operation" in str(text) for code in denied)
+        return any(f"({code}) when calling the {self.operation} operation" in text for code in denied)
 
 
-class SegmentFails(Missed):
-    """The job ends FAILED, and the RUN record says why."""
-
-    def is_seen_in(self, job: EndedJob) -> bool:
-        return (
-            job.execution_status == "FAILED"
-            and job.run is not None
-            and job.run.status is JobStatus.FAILED
-            and self.is_named_in(job.run.error)
-        )
+def segment_fails(operation: str, scope: str = "due") -> Missed:
+    return Missed(operation, "FAILED", JobStatus.FAILED, ("error",), scope)
 
 
-class RunSaysSo(Missed):
-    """The job does its work, and the RUN record says what it could not do."""
-
-    def is_seen_in(self, job: EndedJob) -> bool:
-        return (
-            job.run is not None
-            and job.run.status is JobStatus.COMPLETED_WITH_FAILURES
-            and self.is_named_in(job.run.error)
-        )
+def cannot_keep_its_records(operation: str) -> Missed:
+    return Missed(operation, "FAILED", None, ("cause",))
 
 
-class ExecutionFails(Missed):
-    """The job cannot keep its records: its execution fails and says why."""
-
-    def is_seen_in(self, job: EndedJob) -> bool:
-        is_settled = job.run is not None and job.run.is_settled
-        return job.execution_status == "FAILED" and not is_settled and self.is_named_in(job.cause)
-
-
-class MetricsFail(Missed):
-    """The job does its work; the RUN record says that its metrics were not published."""
-
-    def is_seen_in(self, job: EndedJob) -> bool:
-        return (
-            job.execution_status == "SUCCEEDED"
-            and job.run is not None
-            and job.run.metrics_published_at is None
-            and self.is_named_in(job.run.metrics_error)
-        )
-
-
-class AlertFails(Missed):
-    """The job does its work; the RUN record says that nobody could be notified, and the execution fails."""
-
-    def is_seen_in(self, job: EndedJob) -> bool:
-        return (
-            job.execution_status == "FAILED"
-            and job.run is not None
-            and job.run.status is JobStatus.COMPLETED_WITH_FAILURES
-            and job.run.alerted_at is None
-            and self.is_named_in(job.run.alert_error)
-            and self.is_named_in(job.cause)
-        )
+def does_its_work(operation: str, *said_in: str, execution: str = "SUCCEEDED") -> Missed:
+    return Missed(operation, execution, JobStatus.COMPLETED_WITH_FAILURES, said_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +84,17 @@ LAMBDA_LOGS: Final = NotEnforced(f"{DOCS}/lambda/latest/dg/monitoring-cloudwatch
 LAMBDA_TRACES: Final = NotEnforced(f"{DOCS}/lambda/latest/dg/services-xray.html")
 
 WITHOUT: Final[Mapping[Pair, Missed | NotEnforced]] = {
-    ("dynamodb:Scan", "InventoryTable.Arn"): SegmentFails("Scan", scope="all"),
-    ("dynamodb:Scan", "InventoryTable.Arn/index/due"): SegmentFails("Scan", scope="due"),
+    ("dynamodb:Scan", "InventoryTable.Arn"): segment_fails("Scan", scope="all"),
+    ("dynamodb:Scan", "InventoryTable.Arn/index/due"): segment_fails("Scan", scope="due"),
     # The operation is BatchExecuteStatement; AWS authorises what its statements do.
-    ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"): SegmentFails("BatchExecuteStatement"),
-    ("dynamodb:BatchWriteItem", "JobsTable.Arn"): RunSaysSo("BatchWriteItem"),
-    ("dynamodb:GetItem", "JobsTable.Arn"): ExecutionFails("GetItem"),
-    ("dynamodb:PutItem", "JobsTable.Arn"): ExecutionFails("PutItem"),
-    ("dynamodb:Query", "JobsTable.Arn"): ExecutionFails("Query"),
-    ("dynamodb:UpdateItem", "JobsTable.Arn"): ExecutionFails("UpdateItem"),
-    ("cloudwatch:PutMetricData", "*"): MetricsFail("PutMetricData"),
-    ("sns:Publish", "AlertTopic"): AlertFails("Publish"),
+    ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"): segment_fails("BatchExecuteStatement"),
+    ("dynamodb:BatchWriteItem", "JobsTable.Arn"): does_its_work("BatchWriteItem", "error"),
+    ("dynamodb:GetItem", "JobsTable.Arn"): cannot_keep_its_records("GetItem"),
+    ("dynamodb:PutItem", "JobsTable.Arn"): cannot_keep_its_records("PutItem"),
+    ("dynamodb:Query", "JobsTable.Arn"): cannot_keep_its_records("Query"),
+    ("dynamodb:UpdateItem", "JobsTable.Arn"): cannot_keep_its_records("UpdateItem"),
+    ("cloudwatch:PutMetricData", "*"): does_its_work("PutMetricData", "metrics_error"),
+    ("sns:Publish", "AlertTopic"): does_its_work("Publish", "alert_error", "cause", execution="FAILED"),
     ("logs:CreateLogStream", "FunctionLogGroup.Arn"): LAMBDA_LOGS,
     ("logs:PutLogEvents", "FunctionLogGroup.Arn"): LAMBDA_LOGS,
     ("xray:PutTelemetryRecords", "*"): LAMBDA_TRACES,

@@ -63,26 +63,3 @@ def test_real_trade_leads_to_its_closing_stock_once(
     assert (again["scheduled"], again["duplicates"]) == (0, applied + rejected)
     assert (second["status"], second["changes_applied"], second["items_updated"]) == ("SUCCEEDED", 0, 0)
     assert fresh_stack.script("stock", "export").output == closing
-
-
-def test_rejected_changes_can_be_put_back_once_there_is_stock(fresh_stack: Stack, tmp_path: Path) -> None:
-    stock, changes = tmp_path / "stock.csv", tmp_path / "changes.csv"
-    header = "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description\n"
-    stock.write_text(f"{header}MUG,GB-DC1,1,,,,,,\n", encoding="utf-8")
-    changes.write_text(
-        "change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
-        "c1,MUG,GB-DC1,adjustment,-3,2026-03-02T09:00:00Z,sale,\n",
-        encoding="utf-8",
-    )
-    fresh_stack.script("stock", "load", str(stock))
-    fresh_stack.script("changes", "schedule", str(changes))
-    job_id = fresh_stack.script("job", "run", "--json").answer["job_id"]
-
-    stock.write_text(f"{header}MUG,GB-DC1,5,,,,,,\n", encoding="utf-8")
-    fresh_stack.script("stock", "load", "--replace", str(stock))
-    retried = fresh_stack.script("changes", "--json", "retry", job_id).answer
-    run = fresh_stack.script("job", "run", "--json").answer
-
-    assert retried["retried"] == 1
-    assert (run["status"], run["changes_applied"], run["changes_rejected"]) == ("SUCCEEDED", 1, 0)
-    assert fresh_stack.script("stock", "export").output.splitlines()[1] == "MUG,GB-DC1,2,2,IN_STOCK,,"

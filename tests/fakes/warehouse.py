@@ -108,9 +108,6 @@ def items_with_work(count: int) -> list[dict[str, object]]:
     return [item_attributes(10, sku=f"sku-{n:03}", pending=[change(f"c{n}", "adjustment", 5)]) for n in range(count)]
 
 
-def unreadable(sku: str, *pending: Change) -> dict[str, object]:
-    return item_attributes(sku=sku, pending=pending) | {"on_hand": "many"}
-
-
-def counted(tally: Tally, *names: str) -> dict[str, object]:
-    return {name: getattr(tally, name) for name in names}
+def counted(tally: Tally, *names: str) -> tuple[object, ...]:
+    """The figures of these names."""
+    return tuple(getattr(tally, name) for name in names)

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
@@ -16,7 +15,7 @@ from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
 from tests.faults.gate import CUT_OFF, DAMAGED, HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker
 from tests.faults.proxy import Nursery
-from tests.faults.small_shop import MINUTES, SmallShop, minute
+from tests.faults.small_shop import MINUTES, SmallShop, as_json, minute
 from tests.faults.state_machine import (
     CLOCK_OFF,
     KILLED,
@@ -81,7 +80,7 @@ class Round:
             if self.may_go_on():
                 self.check_everything_is_settled()
         for key, item in sorted(self.shop.stored_items().items()):
-            self.gate.note({"event": "closing", "item": list(key), "attributes": _plain(item)})
+            self.gate.note({"event": "closing", "item": list(key), "attributes": as_json(item)})
         self.shop.findings.injected += self.gate.injected
         self.shop.findings.hits += self.gate.hits
         self.shop.findings.problems += [
@@ -261,14 +260,3 @@ class Round:
         if left:
             self.shop.findings.lost += len(left)
             self.gate.find(f"after a calm run {left[:3]} are still pending", Finding.LOST)
-
-
-def _text(value: object) -> object:
-    return str(value) if isinstance(value, Decimal) else value
-
-
-def _plain(value: Any) -> Any:
-    """A stored value as JSON can hold it."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return _text(value)

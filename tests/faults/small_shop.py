@@ -108,7 +108,7 @@ class SmallShop:
             event: Event = {
                 "event": "opening",
                 "item": [sku, location_id],
-                "attributes": {name: _text(value) for name, value in attributes.items()},
+                "attributes": as_json(attributes),
             }
             self.gate.note(event)
         for batch in batched(items, 25):
@@ -291,5 +291,8 @@ def _create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
     return Tables(inventory["TableName"], jobs["TableName"])
 
 
-def _text(value: object) -> object:
+def as_json(value: Any) -> Any:
+    """A stored value as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {name: as_json(each) for name, each in value.items()}
     return str(value) if isinstance(value, Decimal) else value

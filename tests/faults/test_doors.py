@@ -23,7 +23,7 @@ from inventory_updater.jobs.requests import BadRequestError
 from inventory_updater.jobs.settings import Settings, SettingsError
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.tables.records import JobStatus
-from tests.builders import ENVIRONMENT, change, item_attributes, moment
+from tests.builders import ENVIRONMENT, change, item_attributes, moment, with_a_sale
 from tests.shop import Shop
 from tests.strategies import dynamodb_values, texts
 
@@ -115,7 +115,7 @@ def test_a_bad_event_is_refused_by_name_before_anything_is_touched(monkeypatch: 
 
 
 def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    shop.put(with_a_sale())
     monkeypatch.setattr(handler, "services", lambda: shop.services)
     handler.handle(OPEN, Context())
 
@@ -126,7 +126,7 @@ def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.Monk
 
 
 def test_a_foreign_cursor_in_the_record_fails_the_job_by_name_and_writes_nothing(shop: Shop) -> None:
-    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    shop.put(with_a_sale())
     request = shop.request()
     open_job(shop.services, request)
     segment = shop.services.jobs.begin_call(request.job_id, 0)
@@ -231,7 +231,7 @@ def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="inventory_updater")
     for number, (name, value) in enumerate(data):
-        item = item_attributes(10, pending=[change("sale", "adjustment", -3)]) | {"description": SECRET}
+        item = with_a_sale() | {"description": SECRET}
         if name not in ("sku", "location_id", "next_change_at"):
             item[name] = value
         with contextlib.suppress(ClientError):  # an engine refuses, for one, a map with an empty name in it
@@ -278,8 +278,8 @@ def test_an_item_that_another_writer_gave_2500_changes_is_worked_off(shop: Shop)
 
 
 def test_an_item_of_400_kilobytes_is_written_or_fails_alone(shop: Shop) -> None:
-    large = item_attributes(10, sku="large", pending=[change("sale", "adjustment", -3)])
-    shop.put(large | {"notes": "x" * 395_000}, item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    large = with_a_sale("large")
+    shop.put(large | {"notes": "x" * 395_000}, with_a_sale())
 
     run = shop.run("job-1")
 
@@ -304,7 +304,7 @@ def test_a_failure_says_what_and_where_but_not_the_item(shop: Shop, caplog: pyte
 
 
 def test_a_record_of_the_jobs_table_that_makes_no_sense_stops_its_job_alone(shop: Shop) -> None:
-    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3)]))
+    shop.put(with_a_sale())
     shop.client.put_item(
         TableName=shop.services.jobs.name,
         Item=to_attribute_values({"job_id": "job-1", "record": "RUN", "status": "DANCING"}),

@@ -8,17 +8,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inventory_updater.reports.reporter import Reporter
-from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, item_attributes
+from tests.builders import mugs
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import WRITE, failed_request
 from tests.fakes.sns import RecordingTopic
 from tests.shop import Interposed, Shop
-
-
-def mugs(count: int) -> list[Attributes]:
-    return [item_attributes(10, sku=f"mug-{n:03}", pending=[change("sale", "adjustment", -3)]) for n in range(count)]
 
 
 def test_pages_full_of_bad_items_do_not_stop_the_good_ones(shop: Shop) -> None:

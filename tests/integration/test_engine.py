@@ -20,22 +20,14 @@ def test_an_engine_is_started_found_again_and_stopped(tmp_path: Path) -> None:
     with private_ministack(tmp_path) as engine:
         client: STSClient = make_client("sts", engine.endpoint_url)
 
-        assert running_engine(tmp_path) == engine
+        assert running_engine(tmp_path) == start_engine(tmp_path) == engine
         assert client.get_caller_identity()["Account"] == "000000000000"
 
     with pytest.raises(EngineNotRunning, match="start it with `make run`"):
         running_engine(tmp_path)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(engine.endpoint_url, timeout=5)
-
-
-def test_starting_an_engine_that_runs_gives_that_one(tmp_path: Path) -> None:
-    with private_ministack(tmp_path) as engine:
-        assert start_engine(tmp_path) == engine
-
-
-def test_stopping_what_does_not_run_is_fine(tmp_path: Path) -> None:
-    assert not stop_engine(tmp_path)
+    assert not stop_engine(tmp_path), "stopping what does not run is fine"
 
 
 def test_a_memory_of_an_engine_that_is_gone_is_recognised_even_if_its_number_now_is_another_process(

@@ -12,25 +12,13 @@ from botocore.exceptions import ReadTimeoutError
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.worker import update_segment
-from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.changes import Change
 from inventory_updater.tables.records import Failure, JobStatus, Lease, Tally
-from tests.builders import change, item_attributes, moment
+from tests.builders import change, item_attributes, moment, mugs, with_a_sale
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import WRITE
 from tests.shop import Interposed, Shop, just_before
 
 pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
-
-
-def mugs(count: int, **attributes: Any) -> list[Attributes]:
-    """Items ``mug-000`` and following, each with a sale of 3 that is due."""
-    with_a_sale = {"pending": [change("sale", "adjustment", -3)]} | attributes
-    return [item_attributes(10, sku=f"mug-{number:03}", **with_a_sale) for number in range(count)]
-
-
-def one_mug(shop: Shop, *pending: Change, **attributes: Any) -> None:
-    shop.put(item_attributes(10, pending=pending or [change("sale", "adjustment", -3)], **attributes))
 
 
 def failures(shop: Shop, job_id: str) -> set[tuple[str, str | None, str]]:
@@ -75,7 +63,7 @@ def test_a_job_applies_what_is_due_and_says_what_it_did(shop: Shop) -> None:
 
 
 def test_a_job_is_recorded_with_what_was_asked_and_how_it_ended(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
 
     run = shop.run("job-1", trigger="schedule", as_of="2026-03-02T10:00:00+01:00")
 
@@ -91,7 +79,7 @@ def test_a_job_is_recorded_with_what_was_asked_and_how_it_ended(shop: Shop) -> N
 
 @pytest.mark.parametrize(("as_of", "applied"), [("2026-03-02T09:00:00Z", 1), ("2026-03-02T08:59:59.999999Z", 0)])
 def test_as_of_is_inclusive(shop: Shop, as_of: str, applied: int) -> None:
-    one_mug(shop, change("sale", "adjustment", -3, "09:00"))
+    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -3, "09:00")]))
 
     assert shop.run(as_of=as_of).tally.changes_applied == applied
 
@@ -99,7 +87,7 @@ def test_as_of_is_inclusive(shop: Shop, as_of: str, applied: int) -> None:
 def test_only_a_job_of_scope_all_repairs_what_other_writers_left_behind(shop: Shop) -> None:
     shop.put(
         item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK", stock_value=None),
-        item_attributes(10, sku="hidden", pending=[change("sale", "adjustment", -3)], next_change_at=None),
+        with_a_sale("hidden", next_change_at=None),
         item_attributes(10, sku="right"),
     )
 
@@ -114,7 +102,7 @@ def test_only_a_job_of_scope_all_repairs_what_other_writers_left_behind(shop: Sh
 def test_pages_that_the_filter_empties_are_passed_over(shop: Shop) -> None:
     shop = shop.set_up_with(page_size=1, segments=1)
     future = [change("future", "count", 3, "2099-01-01T00:00:00.000000Z")]
-    shop.put(*mugs(12, pending=future), item_attributes(10, sku="due", pending=[change("sale", "adjustment", -3)]))
+    shop.put(*mugs(12, pending=future), with_a_sale("due"))
 
     run = shop.run()
 
@@ -122,7 +110,7 @@ def test_pages_that_the_filter_empties_are_passed_over(shop: Shop) -> None:
 
 
 def test_every_write_names_the_job_segment_and_call_that_made_it(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
 
     shop.set_up_with(segments=1).run("job-1")
 
@@ -132,7 +120,7 @@ def test_every_write_names_the_job_segment_and_call_that_made_it(shop: Shop) -> 
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_the_settings_say_whether_stock_may_be_negative(shop: Shop, allowed: bool) -> None:
-    one_mug(shop, change("sale", "adjustment", -12))
+    shop.put(item_attributes(10, pending=[change("sale", "adjustment", -12)]))
 
     shop.set_up_with(allow_negative_stock=allowed).run()
 
@@ -162,7 +150,7 @@ def test_items_that_cannot_be_read_are_failures_of_those_items_alone(shop: Shop)
         "huge": {"version": Decimal("1E+40")},
     }
     for sku, attributes in spoilt.items():
-        stored = item_attributes(10, sku=sku, pending=[change("sale", "adjustment", -3)]) | attributes
+        stored = with_a_sale(sku) | attributes
         shop.put({name: value for name, value in stored.items() if value is not None})
     shop.put(*mugs(3))
     before = shop.items()
@@ -190,7 +178,7 @@ def test_items_that_cannot_be_read_are_failures_of_those_items_alone(shop: Shop)
 
 
 def test_a_sale_made_while_the_page_is_being_written_is_not_lost(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
     beside = just_before(shop.client, WRITE, lambda: shop.update("SET on_hand = on_hand - :sold", sold=2))
 
     run = shop.set_up_with(beside).run()
@@ -201,7 +189,7 @@ def test_a_sale_made_while_the_page_is_being_written_is_not_lost(shop: Shop) -> 
 
 
 def test_a_reservation_made_while_the_page_is_being_written_is_not_lost(shop: Shop) -> None:
-    one_mug(shop, reserved=None)
+    shop.put(with_a_sale(reserved=None))
     beside = just_before(shop.client, WRITE, lambda: shop.update("SET reserved = :reserved", reserved=4))
 
     shop.set_up_with(beside).run()
@@ -210,7 +198,7 @@ def test_a_reservation_made_while_the_page_is_being_written_is_not_lost(shop: Sh
 
 
 def test_a_change_is_judged_again_by_the_stock_that_another_writer_left(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
     beside = just_before(shop.client, WRITE, lambda: shop.update("SET on_hand = :rest", rest=2))
 
     run = shop.set_up_with(beside).run("job-1")
@@ -221,7 +209,7 @@ def test_a_change_is_judged_again_by_the_stock_that_another_writer_left(shop: Sh
 
 
 def test_a_change_scheduled_while_the_page_is_being_written_stays_pending(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
     added = change("new", "price", 9, "2099-01-01T00:00:00.000000Z")
 
     def schedule() -> None:
@@ -240,7 +228,7 @@ def test_a_change_scheduled_while_the_page_is_being_written_stays_pending(shop: 
 
 
 def test_a_change_cancelled_while_the_page_is_being_written_is_not_applied(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
 
     def cancel() -> None:
         shop.update("REMOVE next_change_at SET pending_changes = :none, version = version + :one", none={}, one=1)
@@ -378,7 +366,7 @@ def test_a_dry_run_counts_like_a_real_one_and_writes_nothing(shop: Shop) -> None
 
 
 def test_a_job_of_scope_due_is_skipped_while_another_one_works(shop: Shop) -> None:
-    one_mug(shop)
+    shop.put(with_a_sale())
     open_job(shop.services, shop.request("first"))
     unchanged = stays_as_it_is(shop)
 
@@ -455,7 +443,7 @@ def test_a_long_job_renews_its_lease(shop: Shop) -> None:
 
 
 def test_the_metrics_of_a_job_say_what_it_did(shop: Shop) -> None:
-    shop.put(*mugs(4), item_attributes(10, sku="bad", pending=[change("sale", "adjustment", -3)]) | {"on_hand": "x"})
+    shop.put(*mugs(4), with_a_sale("bad") | {"on_hand": "x"})
 
     shop.run()
 

@@ -7,9 +7,9 @@ from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, moment
+from tests.builders import change, moment, unreadable
 from tests.fakes.dynamodb import failed_request
-from tests.fakes.warehouse import Warehouse, items_with_work, mug, unreadable
+from tests.fakes.warehouse import Warehouse, items_with_work, mug
 
 
 def test_a_job_without_trouble_succeeds(warehouse: Warehouse) -> None:

@@ -10,7 +10,7 @@ from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import InvalidItem, StockItem, read_item
 from inventory_updater.stock.planning import Plan, Policy, Unchanged, plan
 from tests.builders import NOW, change, item_attributes, moment
-from tests.faults.model import DERIVED, FIGURE_SET_BY, FIGURES, Item, Model
+from tests.faults.model import DERIVED, FIGURES, Item, Model
 
 MINUTES = 9
 
@@ -175,24 +175,3 @@ def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
         last_set = shelf.read().changes.last_set
         assert {kind: (last.effective_at, last.change_id) for kind, last in last_set.items()} == books.item.last
         assert set(shelf.read().changes.pending) == set(books.item.pending)
-
-
-@settings(max_examples=200)
-@given(st.data(), lists_of_changes())
-def test_the_latest_setting_of_each_kind_stands_in_the_end_whatever_the_order_of_arrival(
-    data: st.DataObject, changes: list[Change]
-) -> None:
-    shelf = Shelf(item_attributes(5), Policy())
-    for each in changes:
-        shelf.deliver([each])
-        if data.draw(st.booleans(), label="run now"):
-            shelf.run(minute(data.draw(st.integers(0, MINUTES), label="as of")))
-    shelf.run(minute(MINUTES))
-
-    for kind, attribute in FIGURE_SET_BY.items():
-        valid = [c for c in changes if c.kind == kind and isinstance(c.value, Decimal) and c.value >= 0]
-        if valid:
-            latest = max(valid, key=lambda c: (c.effective_at, c.change_id))
-            last = shelf.read().changes.last_set[kind]
-            assert (last.effective_at, last.change_id) == (latest.effective_at, latest.change_id)
-            assert kind == "count" or shelf.attributes[attribute] == latest.value

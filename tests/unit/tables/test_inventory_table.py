@@ -1,7 +1,7 @@
 """The inventory table against a client that answers from a script: pages, items, and batches of conditional writes."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -43,13 +43,34 @@ def sets_on_hand(key: ItemKey, value: int, expected: int = 10) -> Decided:
 
 
 LEAVE = Decided(None)
-BOTH = [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))]
+ONE = [(MUG, sets_on_hand(MUG, 7))]
+BOTH = [*ONE, (CUP, sets_on_hand(CUP, 8))]
 ALL = [*BOTH, (PLATE, sets_on_hand(PLATE, 9))]
 
 
 def limits(clock: Clock | None = None, seconds: float = 1_000.0, **bounds: Any) -> Limits:
     clock = clock or Clock()
     return Limits(clock.countdown(seconds), sleep=clock.sleep, **bounds)
+
+
+CHANGED = batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)))
+
+
+def answering(*answers: Answer) -> ScriptedClient:
+    """A client that answers so to one batch after the other."""
+    return ScriptedClient(batch_execute_statement=answers)
+
+
+@dataclass
+class Again:
+    """Decides again, always the same, and remembers for which items."""
+
+    decision: Decided
+    seen: list[tuple[ItemKey, Attributes | None]] = field(default_factory=list)
+
+    def __call__(self, key: ItemKey, attributes: Attributes | None) -> Decided:
+        self.seen.append((key, attributes))
+        return self.decision
 
 
 def never_again(key: ItemKey, attributes: Attributes | None) -> Decided:
@@ -90,7 +111,7 @@ def sent(client: ScriptedClient) -> list[list[tuple[str, Decimal]]]:
 
 
 def test_a_batch_is_one_request_and_every_answer_is_read() -> None:
-    client = ScriptedClient(batch_execute_statement=[batch_answer(WRITTEN, WRITTEN, write_units=3.0)])
+    client = answering(batch_answer(WRITTEN, WRITTEN, write_units=3.0))
 
     report = write(client, BOTH)
 
@@ -102,7 +123,7 @@ def test_a_batch_is_one_request_and_every_answer_is_read() -> None:
 
 
 def test_a_decision_without_a_write_is_reported_and_not_sent() -> None:
-    client = ScriptedClient(batch_execute_statement=[batch_answer(WRITTEN)])
+    client = answering(batch_answer(WRITTEN))
 
     report = write(client, [(MUG, LEAVE), (CUP, sets_on_hand(CUP, 8))])
 
@@ -122,25 +143,16 @@ def test_a_batch_with_nothing_to_write_sends_nothing() -> None:
 
 def test_a_failed_condition_is_decided_again_from_the_item_that_came_back_and_never_sent_again() -> None:
     now_there = item_attributes(4)
-    client = ScriptedClient(
-        batch_execute_statement=[
-            batch_answer(WRITTEN, statement_error("ConditionalCheckFailed", now_there), WRITTEN),
-            batch_answer(WRITTEN),
-        ]
+    client = answering(
+        batch_answer(WRITTEN, statement_error("ConditionalCheckFailed", now_there), WRITTEN), batch_answer(WRITTEN)
     )
-    seen: list[tuple[ItemKey, Attributes | None]] = []
-
-    def decide(key: ItemKey, attributes: Attributes | None) -> Decided:
-        seen.append((key, attributes))
-        return sets_on_hand(key, 1, expected=4)
+    again = Again(sets_on_hand(MUG, 1, expected=4))
 
     report = write(
-        client,
-        [(CUP, sets_on_hand(CUP, 8)), (MUG, sets_on_hand(MUG, 7)), (PLATE, sets_on_hand(PLATE, 9))],
-        decide,
+        client, [(CUP, sets_on_hand(CUP, 8)), (MUG, sets_on_hand(MUG, 7)), (PLATE, sets_on_hand(PLATE, 9))], again
     )
 
-    assert seen == [(MUG, now_there)]
+    assert again.seen == [(MUG, now_there)]
     assert sent(client) == [
         [("cup", Decimal(8)), ("mug", Decimal(7)), ("plate", Decimal(9))],
         [("mug", Decimal(1))],
@@ -151,36 +163,27 @@ def test_a_failed_condition_is_decided_again_from_the_item_that_came_back_and_ne
 
 
 def test_an_item_that_needs_nothing_any_more_after_a_conflict_is_left_alone() -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[batch_answer(statement_error("ConditionalCheckFailed", item_attributes(7)))]
-    )
+    client = answering(batch_answer(statement_error("ConditionalCheckFailed", item_attributes(7))))
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda _key, _attributes: LEAVE)
+    report = write(client, ONE, Again(LEAVE))
 
     assert outcome(report) == {"mug": "left alone"}
     assert report.conflicts == 1
 
 
 def test_an_item_that_does_not_come_back_was_deleted() -> None:
-    client = ScriptedClient(batch_execute_statement=[batch_answer(statement_error("ConditionalCheckFailed"))])
-    seen: list[Attributes | None] = []
+    client = answering(batch_answer(statement_error("ConditionalCheckFailed")))
+    again = Again(LEAVE)
 
-    def decide(_key: ItemKey, attributes: Attributes | None) -> Decided:
-        seen.append(attributes)
-        return LEAVE
-
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], decide)
-
-    assert seen == [None]
-    assert outcome(report) == {"mug": "left alone"}
+    assert outcome(write(client, ONE, again)) == {"mug": "left alone"}
+    assert again.seen == [(MUG, None)]
 
 
 def test_conflicts_are_tried_again_at_once_and_only_later_with_pauses() -> None:
-    conflict = batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)))
-    client = ScriptedClient(batch_execute_statement=[*[conflict] * 6, batch_answer(WRITTEN)])
+    client = answering(*[CHANGED] * 6, batch_answer(WRITTEN))
     clock = Clock()
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), limits(clock))
+    report = write(client, ONE, Again(sets_on_hand(MUG, 7)), limits(clock))
 
     assert outcome(report) == {"mug": "written"}
     assert report.conflicts == 6
@@ -192,11 +195,9 @@ def test_an_item_that_others_change_every_time_is_a_failure_when_the_time_is_up(
 
     def changed_again(_request: object) -> dict[str, Any]:
         clock.goes_on(2.0)
-        return batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)))
+        return CHANGED
 
-    client = ScriptedClient(batch_execute_statement=[changed_again] * 3)
-
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), limits(clock, 5.0))
+    report = write(answering(*[changed_again] * 3), ONE, Again(sets_on_hand(MUG, 7)), limits(clock, 5.0))
 
     assert outcome(report) == {"mug": "ConditionalCheckFailed"}
     assert report.results[0].message == "other writers changed the item every time"
@@ -207,19 +208,14 @@ def test_an_item_that_others_change_every_time_is_a_failure_when_the_time_is_up(
 
 def test_a_write_whose_answer_was_lost_is_counted_once() -> None:
     as_written = item_attributes(7) | {"last_write_id": "job-1/0/1"}
-    client = ScriptedClient(
-        batch_execute_statement=[
-            lost_answer(),
-            batch_answer(statement_error("ConditionalCheckFailed", as_written)),
-        ]
-    )
+    client = answering(lost_answer(), batch_answer(statement_error("ConditionalCheckFailed", as_written)))
     asked: list[tuple[Decided, Attributes]] = []
 
     def landed(decision: Decided, attributes: Attributes) -> bool:
         asked.append((decision, attributes))
         return True
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], landed=landed)
+    report = write(client, ONE, landed=landed)
 
     assert asked == [(sets_on_hand(MUG, 7), as_written)]
     assert outcome(report) == {"mug": "written"}
@@ -227,20 +223,9 @@ def test_a_write_whose_answer_was_lost_is_counted_once() -> None:
 
 
 def test_a_write_that_did_not_land_is_decided_again() -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[
-            lost_answer(),
-            batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4))),
-            batch_answer(WRITTEN),
-        ]
-    )
+    client = answering(lost_answer(), CHANGED, batch_answer(WRITTEN))
 
-    report = write(
-        client,
-        [(MUG, sets_on_hand(MUG, 7))],
-        lambda key, _: sets_on_hand(key, 1),
-        landed=lambda _decision, _attributes: False,
-    )
+    report = write(client, ONE, Again(sets_on_hand(MUG, 1)), landed=lambda _decision, _attributes: False)
 
     assert sent(client) == [[("mug", Decimal(7))], [("mug", Decimal(7))], [("mug", Decimal(1))]]
     assert outcome(report) == {"mug": "written"}
@@ -255,10 +240,7 @@ def test_a_write_that_fails_after_an_answer_was_lost_is_in_doubt() -> None:
         | {"ResponseMetadata": {"RetryAttempts": 1}},
     }
     refused = batch_answer(statement_error("AccessDenied"))
-    reports = {
-        name: write(ScriptedClient(batch_execute_statement=[answer, refused]), [(MUG, sets_on_hand(MUG, 7))])
-        for name, answer in lost.items()
-    }
+    reports = {name: write(answering(answer, refused), ONE) for name, answer in lost.items()}
 
     assert {name: outcome(report)["mug"] for name, report in reports.items()} == dict.fromkeys(lost, "AccessDenied")
     assert [name for name, report in reports.items() if not report.is_in_doubt] == []
@@ -269,8 +251,8 @@ def test_a_write_is_not_in_doubt_once_it_was_made_or_where_it_was_refused_each_t
 
     scripts: list[list[Answer]] = [[lost_answer(), batch_answer(WRITTEN)], [throttled, denied]]
     for script in scripts:
-        client = ScriptedClient(batch_execute_statement=script)
-        assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
+        client = answering(*script)
+        assert not write(client, ONE).is_in_doubt
 
 
 # What is refused for a while
@@ -286,9 +268,7 @@ RETRIED_CODES = (
 
 def test_a_statement_refused_for_a_while_is_sent_again_alone() -> None:
     for code in RETRIED_CODES:
-        client = ScriptedClient(
-            batch_execute_statement=[batch_answer(WRITTEN, statement_error(code)), batch_answer(WRITTEN)]
-        )
+        client = answering(batch_answer(WRITTEN, statement_error(code)), batch_answer(WRITTEN))
         clock = Clock()
 
         report = write(client, BOTH, within=limits(clock))
@@ -306,9 +286,7 @@ def test_what_is_still_refused_when_the_time_is_up_fails_with_its_code() -> None
             clock.goes_on(1.5)
             return batch_answer(WRITTEN, slow) if clock.seconds < 2 else batch_answer(slow)
 
-        report = write(
-            ScriptedClient(batch_execute_statement=[refuses, refuses]), BOTH, within=limits(clock, seconds=3.0)
-        )
+        report = write(answering(refuses, refuses), BOTH, within=limits(clock, seconds=3.0))
 
         assert outcome(report) == {"mug": "written", "cup": code}
         assert report.results[-1].message == "slow down"
@@ -317,7 +295,7 @@ def test_what_is_still_refused_when_the_time_is_up_fails_with_its_code() -> None
 
 def test_a_request_refused_as_a_whole_is_sent_again_as_a_whole() -> None:
     for failure in (failed_request("ThrottlingException"), failed_request("Whatever", 502), lost_answer()):
-        client = ScriptedClient(batch_execute_statement=[failure, batch_answer(WRITTEN, WRITTEN)])
+        client = answering(failure, batch_answer(WRITTEN, WRITTEN))
         clock = Clock()
 
         report = write(client, BOTH, within=limits(clock))
@@ -334,7 +312,7 @@ def test_a_request_refused_until_the_time_is_up_fails_each_of_its_items() -> Non
         clock.goes_on(1.0)
         raise failed_request("ThrottlingException")
 
-    report = write(ScriptedClient(batch_execute_statement=[too_slow]), BOTH, within=limits(clock, seconds=1.0))
+    report = write(answering(too_slow), BOTH, within=limits(clock, seconds=1.0))
 
     assert outcome(report) == {"mug": "ThrottlingError", "cup": "ThrottlingError"}
 
@@ -344,9 +322,7 @@ def test_a_request_refused_until_the_time_is_up_fails_each_of_its_items() -> Non
 
 def test_any_other_code_is_a_failure_of_that_item_alone() -> None:
     for code in ("ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded", "SomethingNew"):
-        client = ScriptedClient(
-            batch_execute_statement=[batch_answer(WRITTEN, statement_error(code, message="too large"), WRITTEN)]
-        )
+        client = answering(batch_answer(WRITTEN, statement_error(code, message="too large"), WRITTEN))
 
         report = write(client, ALL)
 
@@ -357,17 +333,15 @@ def test_any_other_code_is_a_failure_of_that_item_alone() -> None:
 def test_a_request_that_aws_refuses_for_good_raises() -> None:
     for code in ("AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"):
         with pytest.raises(ClientError, match=code):
-            write(ScriptedClient(batch_execute_statement=[failed_request(code)]), BOTH)
+            write(answering(failed_request(code)), BOTH)
 
 
 def test_a_batch_that_aws_finds_invalid_is_sent_item_by_item() -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[
-            failed_request("ValidationException", message="one of them"),
-            batch_answer(WRITTEN, write_units=1.0),
-            failed_request("ValidationException", message="this one"),
-            batch_answer(WRITTEN, write_units=1.0),
-        ]
+    client = answering(
+        failed_request("ValidationException", message="one of them"),
+        batch_answer(WRITTEN, write_units=1.0),
+        failed_request("ValidationException", message="this one"),
+        batch_answer(WRITTEN, write_units=1.0),
     )
 
     report = write(client, ALL)
@@ -392,15 +366,11 @@ def test_a_creation_that_finds_the_item_there_is_decided_again_from_it() -> None
         batch_execute_statement=[batch_answer(statement_error("DuplicateItem")), batch_answer(WRITTEN)],
         get_item=[{"Item": to_attribute_values(there)}],
     )
-    seen: list[Attributes | None] = []
+    again = Again(sets_on_hand(MUG, 1))
 
-    def decide(key: ItemKey, attributes: Attributes | None) -> Decided:
-        seen.append(attributes)
-        return sets_on_hand(key, 1)
+    report = write(client, [(MUG, Decided(Creation(MUG, {"on_hand": Decimal(0)})))], again)
 
-    report = write(client, [(MUG, Decided(Creation(MUG, {"on_hand": Decimal(0)})))], decide)
-
-    assert seen == [there]
+    assert again.seen == [(MUG, there)]
     (read,) = client.asked("get_item")
     assert read["ConsistentRead"] is True
     assert outcome(report) == {"mug": "written"}
@@ -410,27 +380,19 @@ def test_a_creation_that_finds_the_item_there_is_decided_again_from_it() -> None
 # Time, pace and permission
 
 
-def test_without_time_left_nothing_is_sent() -> None:
-    client = ScriptedClient()
-
-    with pytest.raises(OutOfTimeError):
-        write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(seconds=0.0))
-
-    assert client.requests == []
-
-
-def test_a_batch_for_which_the_write_rate_leaves_no_time_is_not_sent() -> None:
+def test_a_batch_for_which_there_is_no_time_or_no_room_under_the_write_rate_is_not_sent() -> None:
     clock = Clock()
     pace = WritePace(1, clock.monotonic, clock.sleep)
     pace.wait(10, 5.0)
 
-    with pytest.raises(OutOfTimeError):
-        write(ScriptedClient(), [(MUG, sets_on_hand(MUG, 7))], within=limits(clock, 5.0, pace=pace))
+    for within in (limits(seconds=0.0), limits(clock, 5.0, pace=pace)):
+        with pytest.raises(OutOfTimeError):
+            write(ScriptedClient(), ONE, within=within)
 
 
 def test_what_was_written_is_not_forgotten_when_the_write_rate_leaves_no_time_for_the_rest() -> None:
     clock = Clock()
-    client = ScriptedClient(batch_execute_statement=[batch_answer(WRITTEN, statement_error("ThrottlingError"))])
+    client = answering(batch_answer(WRITTEN, statement_error("ThrottlingError")))
 
     report = write(client, BOTH, within=limits(clock, 5.0, pace=WritePace(0.1, clock.monotonic, clock.sleep)))
 
@@ -444,15 +406,15 @@ def test_permission_to_write_is_asked_before_every_batch() -> None:
         order.append("sent")
         return batch_answer(statement_error("ThrottlingError"))
 
-    client = ScriptedClient(batch_execute_statement=[refuses, refuses, batch_answer(WRITTEN)])
+    client = answering(refuses, refuses, batch_answer(WRITTEN))
 
-    write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(check=lambda: order.append("asked")))
+    write(client, ONE, within=limits(check=lambda: order.append("asked")))
 
     assert order == ["asked", "sent", "asked", "sent", "asked"]
 
 
 def test_a_worker_that_may_not_write_any_more_stops_before_the_next_batch() -> None:
-    client = ScriptedClient(batch_execute_statement=[batch_answer(statement_error("ThrottlingError"))])
+    client = answering(batch_answer(statement_error("ThrottlingError")))
     answers = iter([None, PermissionError("the lease is lost")])
 
     def check() -> None:
@@ -460,25 +422,21 @@ def test_a_worker_that_may_not_write_any_more_stops_before_the_next_batch() -> N
             raise answer
 
     with pytest.raises(PermissionError, match="the lease is lost"):
-        write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(check=check))
+        write(client, ONE, within=limits(check=check))
 
     assert len(client.requests) == 1
 
 
 def test_the_write_rate_counts_every_item_that_is_sent_again_included() -> None:
     clock = Clock()
-    client = ScriptedClient(
-        batch_execute_statement=[
-            batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)), WRITTEN),
-            batch_answer(WRITTEN),
-            batch_answer(WRITTEN),
-        ]
+    client = answering(
+        batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)), WRITTEN),
+        batch_answer(WRITTEN),
+        batch_answer(WRITTEN),
     )
     table, paced = table_on(client), limits(clock, pace=WritePace(2, clock.monotonic, clock.sleep))
 
-    table.write_batch(
-        {MUG: sets_on_hand(MUG, 7), CUP: sets_on_hand(CUP, 8)}, lambda key, _: sets_on_hand(key, 7), paced
-    )
+    table.write_batch(dict(BOTH), Again(sets_on_hand(MUG, 7)), paced)
     assert clock.seconds == 1.0  # two items at two a second went before the one that was sent again
 
     table.write_batch({PLATE: sets_on_hand(PLATE, 9)}, never_again, paced)
