@@ -30,6 +30,7 @@ from cli.command_line import (
 )
 from cli.engine import CHECKOUT
 from cli.parameter_checks import check_parameters, is_on
+from inventory_updater import __version__
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
@@ -230,7 +231,8 @@ def deploy(
     upload_package(s3, package, bucket, account)
     complete = StackDefinition(
         stack=definition.stack,
-        parameters=dict(definition.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
+        parameters=dict(definition.parameters)
+        | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__},
     )
     cloudformation = session.client("cloudformation")
     # Standard output is for our own answer; what the CLI says while it waits is for the reader.
@@ -371,7 +373,12 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         print(f"note: {sentence}", file=sys.stderr)
     package = build_package()
     outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
-    answer: dict[str, object] = {"stack": stack, "key": package.key, "outputs": outputs}
+    answer: dict[str, object] = {
+        "stack": stack,
+        "version": outputs["Version"],
+        "key": package.key,
+        "outputs": outputs,
+    }
     if before is None and not options.no_first_jobs:
         started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
         if started:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.engine import Engine
+from inventory_updater import __version__
 from tests.engines import make_client, run_script
 from tests.waiting import wait_until
 
@@ -45,6 +46,7 @@ def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> N
     assert "AllSilenceHours=50 was not compared with cron(0 3 * * ? *)" in first.errors
     assert "started the first jobs" in first.errors
     assert "first_jobs" not in again.answer
+    assert __version__ == first.answer["version"] == first.answer["outputs"]["Version"]
     assert dict.fromkeys(started, "SUCCEEDED") == {
         execution["name"]: execution["status"]
         for execution in client.list_executions(stateMachineArn=machine)["executions"]
