@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import yaml
@@ -30,6 +30,7 @@ from cli.command_line import (
 )
 from cli.engine import CHECKOUT
 from cli.parameter_checks import check_parameters, is_on
+from inventory_updater import __version__
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
@@ -111,18 +112,15 @@ def read_parameters(file: Path) -> dict[str, str]:
         raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
 
 
-def template_parameters(template: Path = TEMPLATE) -> dict[str, str]:
-    """The template's parameters with their defaults, empty where there is none.
-
-    The AWS CLI drops a name that the template does not have in silence.
-    """
+def declared_parameters(template: Path = TEMPLATE) -> dict[str, dict[str, Any]]:
+    """The section Parameters of the template."""
 
     class Loader(yaml.SafeLoader):
         """Passes over CloudFormation's own tags, such as !Ref."""
 
     Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    declared = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
-    return {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
+    declared: dict[str, dict[str, Any]] = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
+    return declared
 
 
 def parse_override(text: str) -> tuple[str, str]:
@@ -233,7 +231,8 @@ def deploy(
     upload_package(s3, package, bucket, account)
     complete = StackDefinition(
         stack=definition.stack,
-        parameters=dict(definition.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
+        parameters=dict(definition.parameters)
+        | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__},
     )
     cloudformation = session.client("cloudformation")
     # Standard output is for our own answer; what the CLI says while it waits is for the reader.
@@ -361,18 +360,25 @@ def run(options: argparse.Namespace) -> dict[str, object]:
             raise InputError(f"there is no stack {stack} in {session.region_name}")
         return {"stack": stack, "deleted": deleted}
     given = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
-    defaults = template_parameters()
-    unknown = sorted(given.keys() - defaults.keys())
+    declared = declared_parameters()
+    # The AWS CLI drops a name that the template does not have in silence.
+    unknown = sorted(given.keys() - declared.keys())
     if unknown:
         raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
     before = deployed_parameters(session.client("cloudformation"), stack)
     # As the AWS CLI does it: what is not given stays as it is.
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
     complete = defaults | {name: value for name, value in (before or {}).items() if name in defaults} | given
-    for sentence in check_parameters(complete, datetime.now(UTC).date()):
+    for sentence in check_parameters(complete, declared):
         print(f"note: {sentence}", file=sys.stderr)
     package = build_package()
     outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
-    answer: dict[str, object] = {"stack": stack, "key": package.key, "outputs": outputs}
+    answer: dict[str, object] = {
+        "stack": stack,
+        "version": outputs["Version"],
+        "key": package.key,
+        "outputs": outputs,
+    }
     if before is None and not options.no_first_jobs:
         started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
         if started:
