@@ -16,26 +16,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
-from cli.command_line import (
-    EXIT_DONE,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_SKIPPED,
-    CommandLine,
-    Deployment,
-    InputError,
-    error_console,
-    explain,
-    find_deployment,
-    now,
-    print_figures,
-    print_json,
-    print_table,
-    table_of,
-)
+from cli.command_line import CommandLine
+from cli.deployments import Deployment, find_deployment, now
+from cli.errors import InputError, explain
+from cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SKIPPED
+from cli.output import View, console_of, print_figures, print_json, print_rows, rows_screen
 from cli.pausing import Schedules, ScheduleState
 from inventory_updater.jobs.closing import abandon_job
 from inventory_updater.jobs.services import Services
@@ -298,7 +286,7 @@ def _as_of(text: str, *, is_meant: bool) -> str:
 def _watched(deployment: Deployment, job_id: str, options: argparse.Namespace) -> Observation:
     """Show the job's progress until it has ended, and return how it ended."""
     try:
-        with _display(error_console()) as show_progress:
+        with _display(console_of(is_error=True)) as show_progress:
             for seen in Observer(deployment).watch(job_id):
                 show_progress(seen)
     except Exception:
@@ -312,7 +300,7 @@ def _display(console: Console) -> Iterator[Callable[[Observation], None]]:
     """What shows an observation: a table that changes in place on a terminal, now and then a line elsewhere."""
     if console.is_terminal:
         with Live(console=console, transient=True) as live:
-            yield lambda seen: live.update(table_of(*_progress(seen)), refresh=True)
+            yield lambda seen: live.update(_live(seen), refresh=True)
         return
     next_line = time.monotonic() + SECONDS_BETWEEN_LINES
 
@@ -323,6 +311,11 @@ def _display(console: Console) -> Iterator[Callable[[Observation], None]]:
             console.print(_headline(seen))
 
     yield print_now_and_then
+
+
+def _live(seen: Observation) -> RenderableType:
+    columns, rows, title = _progress(seen)
+    return rows_screen(columns, rows, View(console_of(is_error=True).width), title)
 
 
 def _headline(seen: Observation) -> str:
@@ -368,11 +361,11 @@ def _report(seen: Observation, options: argparse.Namespace) -> int:
     if options.json:
         print_json(seen.as_document())
     else:
-        _print_job(seen)
+        _print_job(seen, options)
     return EXIT_CODES.get(seen.status, EXIT_FAILED)
 
 
-def _print_job(seen: Observation) -> None:
+def _print_job(seen: Observation, options: argparse.Namespace) -> None:
     tally, job = seen.tally, seen.run
     figures: list[tuple[str, object]] = [("status", seen.status)]
     if job is not None:
@@ -395,12 +388,12 @@ def _print_job(seen: Observation) -> None:
         ("write units", tally.write_units),
         ("error", seen.error),
     ]
-    print_figures(figures, title=f"Job {seen.job_id}")
+    print_figures(figures, options, f"Job {seen.job_id}")
     if job is not None and job.samples:
-        _print_samples(job)
+        _print_samples(job, options)
 
 
-def _print_samples(job: Run) -> None:
+def _print_samples(job: Run, options: argparse.Namespace) -> None:
     rows: list[tuple[object, ...]] = []
     for sample in job.samples:
         before, after = sample.get("before"), sample.get("after")
@@ -408,7 +401,9 @@ def _print_samples(job: Run) -> None:
             item = (sample.get("sku"), sample.get("location_id"))
             names = sorted({*before, *after} - {"version"})  # every write raises it
             rows += [(*item, name, before.get(name), after.get(name)) for name in names]
-    print_table(("sku", "location_id", "figure", "before", "after"), rows, title="What the job would change (samples)")
+    print_rows(
+        ("sku", "location_id", "figure", "before", "after"), rows, options, title="What the job would change (samples)"
+    )
 
 
 def list_jobs(options: argparse.Namespace) -> int:
@@ -421,7 +416,7 @@ def list_jobs(options: argparse.Namespace) -> int:
         jobs = [Observation(job.job_id, None, None, job).as_document() for job in runs]
         print_json({"jobs": jobs, "schedules": states})
         return EXIT_DONE
-    print_table(
+    print_rows(
         (
             "job_id",
             "status",
@@ -451,6 +446,7 @@ def list_jobs(options: argparse.Namespace) -> int:
             )
             for job in runs
         ],
+        options,
     )
     for state, remark in _REMARKS.items():
         if scopes := [scope for scope, is_now in (states or {}).items() if is_now is state]:
@@ -480,11 +476,12 @@ def show(options: argparse.Namespace) -> int:
     if options.json:
         print_json({**seen.as_document(), "failures": [_failure_document(failure) for failure in failures]})
     else:
-        _print_job(seen)
+        _print_job(seen, options)
         if seen.segments:
-            print_table(*_progress(seen))
+            columns, rows, title = _progress(seen)
+            print_rows(columns, rows, options, title)
         if failures:
-            _print_failures(failures, is_complete=options.all)
+            _print_failures(failures, options)
     return EXIT_CODES.get(seen.status, EXIT_FAILED) if options.follow else EXIT_DONE
 
 
@@ -505,11 +502,12 @@ def _failure_document(failure: Failure) -> dict[str, object]:
     }
 
 
-def _print_failures(failures: Sequence[Failure], *, is_complete: bool) -> None:
-    shown = failures if is_complete else failures[:FAILURES_SHOWN]
-    print_table(
+def _print_failures(failures: Sequence[Failure], options: argparse.Namespace) -> None:
+    shown = failures if options.all else failures[:FAILURES_SHOWN]
+    print_rows(
         ("sku", "location_id", "change_id", "code", "message"),
         [tuple(_failure_document(failure).values()) for failure in shown],
+        options,
         title="Failures and rejected changes",
     )
     if len(shown) < len(failures):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from cli.command_line import InputError
+from cli.errors import InputError
 from cli.schedule import UnknownExpression, longest_gap
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import change_verbs as changes
-from cli import command_line, engine
+from cli import deployments, engine
 from cli import job_verbs as job
 from cli import stock_verbs as stock
 from cli.command_line import CommandLine
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def stack(server: Engine) -> Stack:
     """The stack that `make run` makes, so slow that a job can be watched and stopped."""
-    return deploy_stack(server, command_line.LOCAL_STACK, MaxWriteRate="12", PageSize="10", Segments="2")
+    return deploy_stack(server, deployments.LOCAL_STACK, MaxWriteRate="12", PageSize="10", Segments="2")
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_a_stack_that_does_not_exist_is_told(run: Run, command: tuple[str, ...])
 def test_an_engine_that_is_not_running_is_told(
     run: Run, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_line, "running_engine", lambda: engine.running_engine(tmp_path))
+    monkeypatch.setattr(deployments, "running_engine", lambda: engine.running_engine(tmp_path))
     write_stock(stock_row())
     write_changes(change_row())
     script, *arguments = command
@@ -450,7 +450,7 @@ def test_shared_options_work_before_and_after_the_verb(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command_line, "running_engine", lambda: stack.engine)
+    monkeypatch.setattr(deployments, "running_engine", lambda: stack.engine)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
     script, *arguments = command

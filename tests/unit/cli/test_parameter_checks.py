@@ -4,9 +4,9 @@ from datetime import date
 
 import pytest
 
-from cli.command_line import InputError
 from cli.deploying import ENVIRONMENTS, read_parameters, template_parameters
 from cli.engine import CHECKOUT
+from cli.errors import InputError
 from cli.parameter_checks import SILENCE_WINDOWS, check_parameters
 from tests.cloudformation import load_template
 
