@@ -141,8 +141,8 @@ def text_of(screen: RenderableType, view: View) -> str:
 def rows_screen(
     columns: Sequence[str], rows: Iterable[Sequence[object]], view: View, title: str = ""
 ) -> RenderableType:
-    """Rows as a table where it fits, else as blocks; a column in which no row has anything is left out."""
-    values = list(rows)
+    """Rows as a table where it fits, else as blocks; what is False is empty, and an empty column is left out."""
+    values = [[None if value is False else value for value in row] for row in rows]
     if not values:
         return Group(*_heading(title), "none")
     are_used = [any(row[number] not in (None, "") for row in values) for number in range(len(columns))]
@@ -167,7 +167,11 @@ def rows_screen(
 
 def _block(names: Sequence[str], cells: Sequence[Text], view: View) -> RenderableType:
     """The first cell as a headline; below it the others that hold something, as many a line as fit."""
-    room = view.columns - 2
+    headline = cells[0].copy()
+    headline.stylize("bold")
+    has_status = len(names) > 1 and names[1].endswith("status")
+    if has_status and headline.cell_len + 2 + cells[1].cell_len <= view.columns:
+        names, cells = [names[0], *names[2:]], [headline.append("  ").append_text(cells[1]), *cells[2:]]
     lines = [Text()]
     for name, cell in zip(names[1:], cells[1:], strict=True):
         if not cell.plain:
@@ -175,12 +179,10 @@ def _block(names: Sequence[str], cells: Sequence[Text], view: View) -> Renderabl
         entry = Text.assemble((f"{name}: ", "dim"), cell)
         if not lines[-1].plain:
             lines[-1].append_text(entry)
-        elif lines[-1].cell_len + 3 + entry.cell_len <= room:
+        elif lines[-1].cell_len + 3 + entry.cell_len <= view.columns - 2:
             lines[-1].append("   ").append_text(entry)
         else:
             lines.append(entry)
-    headline = cells[0].copy()
-    headline.stylize("bold")
     return Group(headline, Padding(Group(*lines), (0, 0, 0, 2)))
 
 
@@ -202,7 +204,7 @@ def _heading(title: str) -> list[Text]:
 def _cell(name: str, value: object, view: View) -> Text:
     """A value as it is shown; its colour and whether it is a time go by the name of its column."""
     text = cell_text(value)
-    if name.endswith(("_at", "_before", "as_of", "as of")):
+    if name.replace(" ", "_").endswith(("_at", "_before", "as_of")):
         text = time_text(text, view.zone)
     return Text(text, style=COLOURS.get(text, "") if name.endswith("status") else "")
 

@@ -70,8 +70,8 @@ def test_rows_are_a_table_where_it_fits_and_blocks_elsewhere() -> None:
         "manual-1  SUCCEEDED  2026-07-05 14:00:00+02:00    1,600\n"
     )
     assert text_of(rows_screen(JOBS, ROWS, View(80, BERLIN)), View(80)) == (
-        "manual-1\n"
-        "  status: SUCCEEDED   started_at: 2026-07-05 14:00:00+02:00   updated: 1,600\n"
+        "manual-1  SUCCEEDED\n"
+        "  started_at: 2026-07-05 14:00:00+02:00   updated: 1,600\n"
         f"{'x' * 64}\n"
         "  status: COMPLETED_WITH_FAILURES   updated: 3\n"
         "  error: the disk of the machine was full, and nobody had looked\n"
