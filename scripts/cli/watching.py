@@ -2,20 +2,18 @@
 
 import heapq
 import json
-import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import ClientError
 
 from cli.deployments import Deployment
 from cli.errors import explain
 from cli.output import note
-from inventory_updater.dynamodb.pacing import RETRIED_CODES
+from inventory_updater.dynamodb.pacing import Limits, patiently
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.records import JobStatus, Run, Segment, Tally
 
@@ -34,13 +32,13 @@ COUNTS: Final = (
     "changes_superseded",
 )
 
+COSTS: Final = ("conflicts", "throttles", "calls", "read_units", "write_units")
+
 FIRST_PAUSE_SECONDS: Final = 0.3
 LONGEST_PAUSE_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 300.0
 SETTLING_SECONDS: Final = 3.0
 APPEARING_SECONDS: Final = 30.0
-
-TRANSIENT_CODES: Final = RETRIED_CODES | {"InternalFailure", "Throttling", "TooManyRequestsException"}
 
 T = TypeVar("T")
 
@@ -131,12 +129,7 @@ class Observation:
             "trigger": self.run.trigger if self.run else self._input.get("trigger"),
             "started_at": self.started_at,
             "tally_is_exact": self.tally_is_exact,
-            **{name: getattr(tally, name) for name in COUNTS},
-            "conflicts": tally.conflicts,
-            "throttles": tally.throttles,
-            "calls": tally.calls,
-            "read_units": tally.read_units,
-            "write_units": tally.write_units,
+            **{name: getattr(tally, name) for name in (*COUNTS, *COSTS)},
             "error": self.error,
         }
         if self.run is not None:
@@ -167,9 +160,9 @@ class Executions:
             if error.response["Error"]["Code"] in ("ExecutionDoesNotExist", "InvalidArn", "ValidationException"):
                 return None
             raise
-        error_parts = [part for part in (found.get("error"), found.get("cause")) if part]
-        error, started_at = ": ".join(error_parts) or None, format_time(found["startDate"])
-        return Execution(found["status"], error, started_at, json.loads(found.get("input", "{}")))
+        parts = [part for part in (found.get("error"), found.get("cause")) if part]
+        cause, started_at = ": ".join(parts) or None, format_time(found["startDate"])
+        return Execution(found["status"], cause, started_at, json.loads(found.get("input", "{}")))
 
     def running(self) -> list[str]:
         """The jobs whose executions run."""
@@ -199,12 +192,15 @@ class Observer:
 
     def observe(self, job_id: str) -> Observation:
         # The execution first: once it has ended, the records read after it say how.
-        execution = patiently(lambda: self._executions.describe(job_id), self._sleep)
-        run = patiently(lambda: self._jobs.run(job_id), self._sleep)
+        execution = self._ask(lambda: self._executions.describe(job_id))
+        run = self._ask(lambda: self._jobs.run(job_id))
         segments: Sequence[Segment] = ()
         if run is not None and not run.is_settled:
-            segments = patiently(lambda: self._jobs.segments(job_id, run.segments), self._sleep)
+            segments = self._ask(lambda: self._jobs.segments(job_id, run.segments))
         return Observation(job_id, execution, run, segments)
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        return patiently(call, replace(Limits.for_seconds(PATIENCE_SECONDS), sleep=self._sleep))
 
     def newest_first(self) -> Iterator[Observation]:
         """All jobs, also those that wait; the index of jobs does not know these, nor one that has just been opened."""
@@ -252,19 +248,3 @@ class Observer:
 
 def _start(seen: Observation) -> str:
     return seen.started_at or ""
-
-
-def patiently(call: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """The answer of `call`, asked again for some minutes while AWS throttles it or cannot be reached."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return call()
-        except (ClientError, HTTPClientError, BotoConnectionError) as error:
-            if not _is_transient(error) or time.monotonic() > deadline:
-                raise
-            sleep(random.uniform(0.5, 3.0))
-
-
-def _is_transient(error: Exception) -> bool:
-    return not isinstance(error, ClientError) or error.response["Error"]["Code"] in TRANSIENT_CODES
