@@ -17,18 +17,11 @@ import boto3
 import yaml
 from botocore.exceptions import ClientError, NoRegionError, WaiterError
 
-from cli.command_line import (
-    EXIT_BAD_INPUT,
-    EXIT_DONE,
-    EXIT_FAILED,
-    InputError,
-    explain,
-    print_figures,
-    print_json,
-    stack_outputs,
-    use_embedded_engine,
-)
+from cli.deployments import stack_outputs, use_embedded_engine
 from cli.engine import CHECKOUT
+from cli.errors import InputError, explain
+from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED
+from cli.output import print_figures, print_json
 from cli.parameter_checks import check_parameters, is_on
 from inventory_updater import __version__
 
@@ -333,6 +326,7 @@ def argument_parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
+    parser.set_defaults(utc=False)
     parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
     return parser
 
@@ -405,7 +399,9 @@ def main(arguments: list[str] | None = None) -> int:
         print_json(answer)
     else:
         outputs = answer.get("outputs")
-        print_figures([(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")])
+        print_figures(
+            [(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")], options
+        )
         if isinstance(outputs, dict):
-            print_figures(outputs.items(), title="Outputs")
+            print_figures(outputs.items(), options, title="Outputs")
     return EXIT_DONE

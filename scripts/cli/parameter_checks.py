@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from cli.command_line import InputError
+from cli.errors import InputError
 
 UNITS: Final = {name: timedelta(**{f"{name}s": 1}) for name in ("minute", "hour", "day")}
 

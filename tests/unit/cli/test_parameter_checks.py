@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from cli.command_line import InputError
 from cli.deploying import ENVIRONMENTS, TEMPLATE, declared_parameters, read_parameters
 from cli.engine import CHECKOUT
+from cli.errors import InputError
 from cli.parameter_checks import check_parameters
 from tests.cloudformation import load_template, parameter_values
 
