@@ -18,7 +18,7 @@ from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
 from benchmarks.plot import picture
-from benchmarks.report import goals_table, limits_table, tables, told, with_tables
+from benchmarks.report import tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
 from cli.engine import CHECKOUT
 
@@ -149,12 +149,7 @@ def _write_document(results: Path) -> int:
         raise ValueError(f"{results} holds no results: `make bench` makes them")
     machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
     document = DOCUMENT.read_text(encoding="utf-8")
-    texts = {
-        "machine": f"Machine: {machines}.",
-        "goals": goals_table(entries),
-        "limits": limits_table(entries),
-        **tables(entries),
-    }
+    texts = {"machine": f"Machine: {machines}."} | tables(entries)
     DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")
     PLOT.write_text(picture(entries), encoding="utf-8")
     _say(f"{DOCUMENT} and {PLOT} written")
