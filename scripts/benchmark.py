@@ -14,13 +14,12 @@ from typing import Final
 
 from benchmarks import comparisons
 from benchmarks.comparisons import Effort
-from benchmarks.engine_places import REAL_ENGINES, NotHere, growth_place, real_place
 from benchmarks.figures import Entry
 from benchmarks.measuring import Place, Progress, RunFailed, instant_place
 from benchmarks.peers import PEERS
-from benchmarks.report import goals_table, limits_table, tables, told, with_tables
+from benchmarks.plot import picture
+from benchmarks.report import tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
-from benchmarks.write_units import reported_write_units
 from cli.engine import CHECKOUT
 
 EXIT_FAILED: Final = 1
@@ -32,21 +31,17 @@ DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
 
 QUICK: Final = Effort()
-FULL: Final = replace(QUICK, items=100_000, real_items=10_000, sweep_items=20_000, real_stored=QUICK.stored)
+FULL: Final = replace(QUICK, items=100_000, sweep_items=20_000)
 
 ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], list[Entry]]]] = {
     "end_to_end": comparisons.end_to_end,
     "growth_items": comparisons.growth_of_items,
     "growth_due": comparisons.growth_of_table,
     "growth_item_size": comparisons.growth_of_item_size,
-    "settings": comparisons.settings_of_the_product,
-    "parts": comparisons.parts_of_an_update,
 }
-GROWTH_ENGINE: Final = "dynamodb-local"
-"""Only its read units go by what was read."""
-GROWTH_ON_IT: Final = f"{GROWTH_ENGINE}-growth"
-
-COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, *REAL_ENGINES, GROWTH_ON_IT)
+DISTANCE: Final = "at_a_distance"
+MILLISECONDS: Final = 10
+COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, DISTANCE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,7 +118,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.rounds:
         effort = replace(effort, rounds=options.rounds)
     if options.items:
-        effort = replace(effort, items=options.items, real_items=options.items, sweep_items=options.items)
+        effort = replace(effort, items=options.items, sweep_items=options.items)
     named = machine()
     _say(f"Machine: {named}")
     results = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
@@ -142,39 +137,21 @@ def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
         for name in (name for name in ON_THE_INSTANT_SERVER if name in wanted):
             _say(f"{name} ...")
             yield ON_THE_INSTANT_SERVER[name](place, effort, _say)
-    for engine in (engine for engine in REAL_ENGINES if engine in wanted):
-        _say(f"{engine} ...")
-        try:
-            with real_place(engine, effort.real_items) as real:
-                yield reported_write_units(real)
-                yield comparisons.on_a_real_engine(real, effort, _say)
-        except NotHere as reason:
-            _say(f"{engine} is left out: {reason}")
-    if GROWTH_ON_IT in wanted:
-        _say(f"{GROWTH_ON_IT} ...")
-        try:
-            with growth_place(GROWTH_ENGINE, effort.real_stored, effort.due, _say) as growing:
-                yield comparisons.growth_of_a_real_table(growing, effort, _say)
-        except NotHere as reason:
-            _say(f"{GROWTH_ON_IT} is left out: {reason}")
+    if DISTANCE in wanted:
+        _say(f"{DISTANCE} ...")
+        with instant_place(MILLISECONDS) as place:
+            yield comparisons.at_a_distance(place, effort, _say)
 
 
 def _write_document(results: Path) -> int:
     entries = read_results(results)
     if not entries:
         raise ValueError(f"{results} holds no results: `make bench` makes them")
-    from benchmarks.plot import draw  # matplotlib is only in .venv-bench
-
     machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
     document = DOCUMENT.read_text(encoding="utf-8")
-    texts = {
-        "machine": f"Machine: {machines}.",
-        "goals": goals_table(entries),
-        "limits": limits_table(entries),
-        **tables(entries),
-    }
+    texts = {"machine": f"Machine: {machines}."} | tables(entries)
     DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")
-    draw(entries, PLOT)
+    PLOT.write_text(picture(entries), encoding="utf-8")
     _say(f"{DOCUMENT} and {PLOT} written")
     return 0
 

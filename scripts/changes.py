@@ -2,6 +2,6 @@
 
 import sys
 
-from cli.change_verbs import commands
+from cli import start
 
-sys.exit(commands().main())
+sys.exit(start("change_verbs"))

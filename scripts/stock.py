@@ -2,6 +2,6 @@
 
 import sys
 
-from cli.stock_verbs import commands
+from cli import start
 
-sys.exit(commands().main())
+sys.exit(start("stock_verbs"))

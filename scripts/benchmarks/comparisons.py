@@ -1,15 +1,13 @@
 """The comparisons: what runs where, with how many items, in how many rounds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.engine_places import GrowthPlace, RealPlace
 from benchmarks.figures import Entry, entries
 from benchmarks.measuring import Place, Progress, interleaved
 from benchmarks.one_run import Measurement, RunSpec
-from benchmarks.parts import cost_of_parts
-from benchmarks.peers import FLOOR, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
+from benchmarks.peers import LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
 from benchmarks.shelves import Shelf
 
 GROWTH_UNITS: Final = (
@@ -24,9 +22,6 @@ GROWTH_UNITS: Final = (
 )
 WARM_UP: Final = Shelf(stored=50, due=50)
 
-ONE_WORKER: Final = {"segments": 1, "page_size": 1_000}
-"""What the product is set to where a page is dear: a process works through its segments one after the other anyway."""
-
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -34,50 +29,35 @@ class Effort:
 
     Attributes:
         rounds: how often each run is repeated.
-        items: for the peers on the instant server; ``real_items``: on the real engines.
-        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due, and
-            ``real_stored`` on a real engine.
+        items: for the peers on the instant server.
+        growth: how many items, all of them due; ``stored``: how many items, of which ``due`` are due.
         padding: bytes that make an item larger.
-        segments, batch_sizes: settings of the product.
-        sweep_items: how many items those three have.
+        sweep_items: how many items those have.
     """
 
     rounds: int = 5
     items: int = 10_000
-    real_items: int = 2_000
     growth: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     stored: Sequence[int] = (10_000, 100_000, 1_000_000)
     due: int = 1_000
-    real_stored: Sequence[int] = (10_000, 100_000)
     padding: Sequence[int] = (0, 1_600, 5_600, 19_600)
-    segments: Sequence[int] = (1, 2, 4, 8)
-    batch_sizes: Sequence[int] = (1, 5, 10, 25)
     sweep_items: int = 5_000
     peers: Sequence[str] = field(default=PEERS)
 
 
 def end_to_end(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
-    """Scan, plan and conditional write of every item by every peer; and what one core can sign and send."""
+    """Scan, plan and conditional write of every item by every peer."""
     order = Order(Shelf(effort.items, effort.items).table_name)
-    specs = {name: _spec(place, name, order) for name in (*effort.peers, FLOOR)}
-    measured = interleaved(place, specs, effort.rounds, progress)
-    floor: dict[str, list[Measurement]] = {name: measured[name] for name in (FLOOR, PRODUCT, LOOP) if name in measured}
-    peers = {name: rounds for name, rounds in measured.items() if name != FLOOR}
-    return [
-        *entries("end_to_end", place.engine, peers),
-        *entries("floor", place.engine, floor, units=("cpu_us_per_item", "items_per_second_per_core")),
-    ]
+    specs = {name: _spec(place, name, order) for name in effort.peers}
+    return entries("end_to_end", place.engine, interleaved(place, specs, effort.rounds, progress))
 
 
-def on_a_real_engine(place: RealPlace, effort: Effort, progress: Progress) -> list[Entry]:
-    """The same on an engine that stores something; after each run its items are what the plan says."""
-    order, warm_up = replace(place.order, settings=ONE_WORKER), replace(place.warm_up, settings=ONE_WORKER)
-    peers = [name for name in effort.peers if name != PRODUCT_ON_BOTOCORE]
-    specs = {name: RunSpec(name, warm_up, order, engine_pid=place.place.pid) for name in peers}
-    progress("  a round that warms the engine up")
-    interleaved(place.place, specs, 1, lambda _: None, place.check)
-    measured = interleaved(place.place, specs, effort.rounds, progress, place.check)
-    return entries("end_to_end", place.place.engine, measured)
+def at_a_distance(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
+    """The same where every answer takes as long as from an engine behind a network; the loop waits for each item."""
+    items = effort.items if set(effort.peers) <= {PRODUCT, PRODUCT_ON_BOTOCORE} else effort.items // 10
+    order = Order(Shelf(items, items).table_name)
+    specs = {name: _spec(place, name, order) for name in (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP) if name in effort.peers}
+    return entries("at_a_distance", place.engine, interleaved(place, specs, effort.rounds, progress))
 
 
 def growth_of_items(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
@@ -92,44 +72,11 @@ def growth_of_table(place: Place, effort: Effort, progress: Progress) -> list[En
     return _sweep("growth_due", place, orders, effort, progress)
 
 
-def growth_of_a_real_table(growing: GrowthPlace, effort: Effort, progress: Progress) -> list[Entry]:
-    """The same on an engine that stores every item and keeps the index itself."""
-    specs = {
-        case: RunSpec(PRODUCT, growing.warm_up, order, engine_pid=growing.place.pid)
-        for case, order in growing.orders.items()
-    }
-    progress("  a round that warms the engine up")
-    interleaved(growing.place, specs, 1, lambda _: None)
-    return _growth("growth_due", growing.place, specs, effort, progress)
-
-
 def growth_of_item_size(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
     """Larger and larger items."""
     shelves = {padding: Shelf(effort.sweep_items, effort.sweep_items, padding) for padding in effort.padding}
     orders = {f"{shelf.item_bytes / 1000:.1f} KB": Order(shelf.table_name) for shelf in shelves.values()}
     return _sweep("growth_item_size", place, orders, effort, progress)
-
-
-def settings_of_the_product(place: Place, effort: Effort, progress: Progress) -> list[Entry]:
-    """More segments, which one process works through one after the other, and larger batches."""
-    table = Shelf(effort.sweep_items, effort.sweep_items).table_name
-    segments = {
-        "1 segment" if number == 1 else f"{number} segments": Order(table, settings={"segments": number})
-        for number in effort.segments
-    }
-    batches = {f"batches of {size}": Order(table, settings={"batch_size": size}) for size in effort.batch_sizes}
-    return [
-        *_sweep("growth_segments", place, segments, effort, progress),
-        *_sweep("growth_batch_size", place, batches, effort, progress),
-    ]
-
-
-def parts_of_an_update(_place: Place, effort: Effort, _progress: Progress) -> list[Entry]:
-    """What each pure step of the product takes; no engine has a part in it."""
-    return [
-        Entry("parts", "none", name, "cpu_us_per_item", microseconds, times_better=None)
-        for name, microseconds in cost_of_parts(effort.rounds).items()
-    ]
 
 
 def _sweep(
@@ -153,4 +100,4 @@ def _growth(
 
 def _spec(place: Place, peer: str, order: Order) -> RunSpec:
     warm_up = Order(WARM_UP.table_name, scope=order.scope, settings=order.settings)
-    return RunSpec(peer, warm_up, order, place.has_counts, place.pid)
+    return RunSpec(peer, warm_up, order, place.pid)

@@ -3,7 +3,8 @@
 Its inventory tables are shelves: every scan finds the same items, every write succeeds and changes nothing, so a run
 can be repeated. Its jobs tables remember what is put into them.
 
-Run as a program it prints its port and serves until its standard input ends.
+Run as a program, with the milliseconds that every answer waits, it prints its port and serves until its standard
+input ends.
 """
 
 import asyncio
@@ -29,7 +30,6 @@ _WRITE_UNIT: Final = 1024
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *DynamoDB_20120810\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TABLE: Final = re.compile(rb'"TableName" ?: ?"([^"]+)"')
-_SKU: Final = re.compile(rb'"SKU-(\d+)"')
 _UPDATED_TABLE: Final = re.compile(rb'UPDATE \\"([^"\\]+)\\"')
 
 
@@ -64,8 +64,6 @@ class Answers:
         table = _named_table(body)
         units = write_units(table)
         self.write_units += units
-        if b'"ReturnValues"' in body:  # PynamoDB asks for the item as it is then
-            return _item_alone(table, body)
         return _capacity_alone(table, units) if b'"ReturnConsumedCapacity"' in body else b"{}"
 
     def _batch_execute_statement(self, body: bytes) -> bytes:
@@ -136,14 +134,6 @@ def _capacity_alone(table: str, units: float) -> bytes:
     return _json({"ConsumedCapacity": _capacity(table, float(units))})
 
 
-def _item_alone(table: str, body: bytes) -> bytes:
-    match = _SKU.search(body)
-    if match is None:
-        raise ValueError("the request names no item of a shelf")
-    template, numbers, _ = rendering(True, Shelf.of_table(table).padding)
-    return b'{"Attributes":%s}' % (template % ((int(match[1]),) * numbers))
-
-
 def _named_table(body: bytes) -> str:
     match = _TABLE.search(body)
     if match is None:
@@ -158,8 +148,9 @@ def _json(value: Any) -> bytes:
 class Connection(asyncio.Protocol):
     """One connection of a client that keeps it open."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, seconds: float) -> None:
         self._answers = answers
+        self._seconds = seconds
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._wanted = 0
@@ -197,12 +188,16 @@ class Connection(asyncio.Protocol):
             except (ValueError, KeyError) as error:
                 status = b"400 Bad Request"
                 answer = _json({"__type": "com.amazon.coral.validate#ValidationException", "message": repr(error)})
-        self._transport.write(
+        whole = (
             b"HTTP/1.1 %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: application/x-amz-json-1.0\r\n"
             b"Content-Length: %d\r\nConnection: keep-alive\r\n"
             b"x-amzn-RequestId: %052d\r\nx-amz-crc32: %d\r\n\r\n%s"
             % (status, _date(int(time.time())), len(answer), id(answer), zlib.crc32(answer), answer)
         )
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, whole)
+        else:
+            self._transport.write(whole)
 
 
 @lru_cache(maxsize=2)
@@ -210,15 +205,15 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-async def serve() -> None:
-    """Serve until standard input ends."""
+async def serve(milliseconds: int) -> None:
+    """Serve until standard input ends, every answer after so many milliseconds."""
     answers = Answers()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(answers), HOST, 0)
+    server = await loop.create_server(lambda: Connection(answers, milliseconds / 1000), HOST, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(int(sys.argv[1])))

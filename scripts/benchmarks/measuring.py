@@ -28,23 +28,20 @@ class Place:
     Attributes:
         engine: its name.
         environment: the environment in which AWS is that engine.
-        has_counts: whether it counts what it was asked for.
         pid: its process.
-        restore: makes its tables as they were before.
     """
 
     engine: str
     environment: Mapping[str, str]
     pid: int
-    has_counts: bool = False
-    restore: Callable[[], None] = lambda: None
 
 
 @contextlib.contextmanager
-def instant_place() -> Iterator[Place]:
-    """The instant server in a process of its own; ended when the context is left."""
-    with serving(sys.executable, "-m", "benchmarks.instant_server") as (process, line):
-        yield Place("instant", environment_of(int(line)), process.pid, has_counts=True)
+def instant_place(milliseconds: int = 0) -> Iterator[Place]:
+    """The instant server in a process of its own, which lets every answer wait; ended when the context is left."""
+    name = f"{milliseconds} ms away" if milliseconds else "instant"
+    with serving(sys.executable, "-m", "benchmarks.instant_server", str(milliseconds)) as (process, line):
+        yield Place(name, environment_of(int(line)), process.pid)
 
 
 @contextlib.contextmanager
@@ -121,7 +118,6 @@ def interleaved(
     specs: Mapping[str, RunSpec],
     rounds: int,
     progress: Progress,
-    check: Callable[[str], None] = lambda _: None,
 ) -> dict[str, list[Measurement]]:
     """Every run once a round, one after the other, so that what slows this machine down slows all of them.
 
@@ -130,15 +126,12 @@ def interleaved(
         specs: what is run, by the name under which it is told.
         rounds: how often.
         progress: is told what was measured.
-        check: looks at the engine after each run, and raises where it is not as it should be.
     """
     measured: dict[str, list[Measurement]] = {name: [] for name in specs}
     names = list(specs)
     for number in range(1, rounds + 1):
         for name in names:
-            place.restore()
             measurement = run_once(place, specs[name])
-            check(name)
             measured[name].append(measurement)
             cpu, wall = measurement.cpu_seconds, measurement.wall_seconds
             progress(

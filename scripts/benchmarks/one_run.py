@@ -27,15 +27,13 @@ class RunSpec:
     Attributes:
         peer: its name.
         warm_up: what it does before; ``order``: what is measured.
-        has_counts: whether the engine says what it was asked for, as the instant server does.
-        engine_pid: the process whose share of the time is wanted, its children included.
+        server_pid: the server, whose share of the time is wanted too.
     """
 
     peer: str
     warm_up: Order
     order: Order
-    has_counts: bool = False
-    engine_pid: int | None = None
+    server_pid: int
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -69,18 +67,11 @@ def measure(spec: RunSpec) -> Measurement:
     """Make the peer, warm it up and measure one run of it."""
     run = make_peer(spec.peer, (spec.warm_up, spec.order))
     run(spec.warm_up)
-    counts_before = _counts() if spec.has_counts else None
-    engine_before = None if spec.engine_pid is None else cpu_seconds_of_tree(spec.engine_pid)
+    counts_before, server_before = _counts(), cpu_seconds_of_tree(spec.server_pid)
     wall, cpu = time.perf_counter(), time.process_time()
     outcome = run(spec.order)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    write_units, requests, engine_cpu = outcome.write_units, None, None
-    if spec.engine_pid is not None and engine_before is not None:
-        engine_cpu = cpu_seconds_of_tree(spec.engine_pid) - engine_before
-    if counts_before is not None:
-        counts = _counts()
-        requests = sum(counts["requests"].values()) - sum(counts_before["requests"].values())
-        write_units = counts["write_units"] - counts_before["write_units"]
+    counts = _counts()
     return Measurement(
         outcome.scanned,
         outcome.updated,
@@ -88,9 +79,9 @@ def measure(spec: RunSpec) -> Measurement:
         wall,
         peak_bytes(),
         outcome.read_units,
-        write_units,
-        requests,
-        engine_cpu,
+        counts["write_units"] - counts_before["write_units"],
+        sum(counts["requests"].values()) - sum(counts_before["requests"].values()),
+        cpu_seconds_of_tree(spec.server_pid) - server_before,
     )
 
 

@@ -21,7 +21,6 @@ from inventory_updater.stock.planning import Update
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-POOL_THREADS: Final = 16
 TRANSACTION_ITEMS: Final = 100
 """The most that AWS takes: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
@@ -59,24 +58,16 @@ Peer = Callable[[Order], Outcome]
 LOOP: Final = "boto3 resource loop"
 PRODUCT: Final = "inventory-updater"
 PRODUCT_ON_BOTOCORE: Final = "inventory-updater (botocore)"
-POOL: Final = f"boto3 client with {POOL_THREADS} threads"
 TRANSACTIONS: Final = f"TransactWriteItems of {TRANSACTION_ITEMS}"
-PYNAMODB: Final = "PynamoDB"
-AIOBOTOCORE: Final = "aiobotocore with 50 in flight"
-FLOOR: Final = "a prepared batch of 25, signed and sent"
 
 _MADE_BY: Final[Mapping[str, str]] = {
     PRODUCT: "benchmarks.product:product",
     PRODUCT_ON_BOTOCORE: "benchmarks.product:product_on_botocore",
     LOOP: "benchmarks.peers:resource_loop",
-    POOL: "benchmarks.peers:thread_pool",
     TRANSACTIONS: "benchmarks.peers:transactions",
-    PYNAMODB: "benchmarks.pynamodb_peer:pynamodb_model",
-    AIOBOTOCORE: "benchmarks.aiobotocore_peer:aiobotocore_tasks",
-    FLOOR: "benchmarks.floor:signed_batches",
 }
 
-PEERS: Final = tuple(name for name in _MADE_BY if name != FLOOR)
+PEERS: Final = tuple(_MADE_BY)
 """The names of all that update items, ours first."""
 
 
@@ -106,25 +97,6 @@ def resource_loop(_orders: Sequence[Order]) -> Peer:
             if "LastEvaluatedKey" not in page:
                 return Outcome(scanned, updated)
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    return run
-
-
-def thread_pool(_orders: Sequence[Order]) -> Peer:
-    """The client of boto3, its updates spread over threads."""
-    client: DynamoDBClient = boto3.client("dynamodb", config=Config(max_pool_connections=POOL_THREADS))
-    serialize = TypeSerializer().serialize
-
-    def run(order: Order) -> Outcome:
-        def write(update: Update) -> None:
-            client.update_item(TableName=order.inventory, **update_request(update, serialize))
-
-        scanned = updated = 0
-        with ThreadPoolExecutor(POOL_THREADS) as executor:
-            for items in _pages(client, order.inventory):
-                scanned += len(items)
-                updated += sum(1 for _ in executor.map(write, _decisions(items)))
-        return Outcome(scanned, updated)
 
     return run
 

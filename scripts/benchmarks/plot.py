@@ -1,61 +1,95 @@
-"""The results as one picture."""
+"""The results as one picture in SVG: what an item costs each peer, and how ours grows."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from typing import Final
-
-import matplotlib as mpl
 
 from benchmarks.figures import Entry
 from benchmarks.peers import LOOP, PRODUCT
 
-mpl.use("svg")  # before pyplot looks for a screen
-import matplotlib.pyplot as plt
+WIDTH: Final = 900
+HEIGHT: Final = 320
 
 _OURS: Final = "#0b6e4f"
 _THEIRS: Final = "#9aa5b1"
-_GROWTH: Final = (
-    ("growth_items", "instant", "all items due, instant server"),
-    ("growth_due", "instant", "1,000 items due, instant server"),
-    ("growth_due", "dynamodb-local", "1,000 items due, DynamoDB Local"),
-)
+_GROWTH: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("growth_items", "instant"): ("all items due, instant server", "#0b6e4f"),
+    ("growth_due", "instant"): ("1,000 items due, instant server", "#c2571a"),
+}
+# Left, top, right and bottom of the two charts.
+_BARS: Final = (200, 40, 400, 280)
+_LINES: Final = (540, 40, 880, 280)
 
 
-def draw(entries: Sequence[Entry], path: Path) -> None:
-    """Processor time of every peer on the left, how ours grows on the right."""
-    mpl.rcParams["svg.hashsalt"] = "inventory-updater"  # the same results give the same file
-    figure, (peers, growth) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+def picture(entries: Sequence[Entry]) -> str:
+    """Processor time of every peer on the left, how ours grows on the right, both axes by powers of ten."""
     costs = {
         entry.name: entry.value
         for entry in entries
         if (entry.comparison, entry.engine, entry.unit) == ("end_to_end", "instant", "cpu_us_per_item")
     }
-    names = sorted(costs, key=lambda name: costs[name], reverse=True)
-    colours = [_OURS if name == PRODUCT else _THEIRS for name in names]
-    bars = peers.barh(names, [costs[name] for name in names], color=colours)
-    peers.bar_label(bars, labels=[_label(costs, name) for name in names], padding=3, fontsize=8)
-    peers.set(
-        xlabel="CPU microseconds an item (times better than the loop), instant server",
-        title="Scan, plan, conditional write",
-    )
-    peers.margins(x=0.25)
-    peers.spines[["top", "right"]].set_visible(False)
-    for comparison, engine, label in _GROWTH:
-        points = sorted(
+    growth = {
+        key: sorted(
             (int(entry.case.split()[0].replace(",", "")), entry.value)
             for entry in entries
-            if (entry.comparison, entry.engine, entry.unit) == (comparison, engine, "wall_seconds")
+            if (entry.comparison, entry.engine, entry.unit) == (*key, "wall_seconds")
         )
-        if points:
-            growth.plot([size for size, _ in points], [seconds for _, seconds in points], marker="o", label=label)
-    growth.set(xscale="log", yscale="log", xlabel="items stored", ylabel="seconds", title="As the table grows")
-    growth.grid(visible=True, alpha=0.3)
-    growth.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+        for key in _GROWTH
+    }
+    parts = [*_bars(costs), *_lines({key: points for key, points in growth.items() if points})]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
+        f'font-size="11">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
 
 
-def _label(costs: dict[str, float], name: str) -> str:
-    ratio = f" ({costs[LOOP] / costs[name]:.1f}x)" if LOOP in costs else ""
-    return f"{costs[name]:,.0f}{ratio}"
+def _bars(costs: Mapping[str, float]) -> Iterator[str]:
+    left, top, right, bottom = _BARS
+    yield _text((left + right) / 2, 20, "CPU microseconds an item (times better than the loop)", "middle")
+    step = (bottom - top) / max(1, len(costs))
+    for number, name in enumerate(sorted(costs, key=lambda name: costs[name])):
+        y, cost = top + number * step, costs[name]
+        width = (right - left) * cost / max(costs.values())
+        colour = _OURS if name == PRODUCT else _THEIRS
+        ratio = f" ({costs[LOOP] / cost:.1f}x)" if LOOP in costs else ""
+        yield f'<rect x="{left}" y="{y:.1f}" width="{width:.1f}" height="{step * 0.7:.1f}" fill="{colour}"/>'
+        yield _text(left - 6, y + step * 0.45, name, "end")
+        yield _text(left + width + 4, y + step * 0.45, f"{cost:,.0f}{ratio}")
+
+
+def _lines(growth: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> Iterator[str]:
+    left, top, right, bottom = _LINES
+    yield _text((left + right) / 2, 20, "Seconds as the table grows (items stored)", "middle")
+    yield f'<path d="M{left},{top} V{bottom} H{right}" fill="none" stroke="black"/>'
+    points = [point for line in growth.values() for point in line]
+    if not points:
+        return
+    xs, ys = _decades(size for size, _ in points), _decades(seconds for _, seconds in points)
+
+    def place(size: float, seconds: float) -> tuple[float, float]:
+        return (
+            left + (right - left) * (math.log10(size) - xs[0]) / (xs[-1] - xs[0]),
+            bottom - (bottom - top) * (math.log10(seconds) - ys[0]) / (ys[-1] - ys[0]),
+        )
+
+    for power in xs:
+        yield _text(place(10**power, 10 ** ys[0])[0], bottom + 16, f"{10**power:,}", "middle")
+    for power in ys:
+        yield _text(left - 6, place(10 ** xs[0], 10**power)[1] + 4, f"{10.0**power:g}", "end")
+    for number, (key, line) in enumerate(growth.items()):
+        label, colour = _GROWTH[key]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
+        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        yield _text(left + 8, top + 12 + 14 * number, label, colour=colour)
+
+
+def _decades(values: Iterable[float]) -> list[int]:
+    """The powers of ten around the values, at least two."""
+    logarithms = [math.log10(value) for value in values]
+    first = math.floor(min(logarithms))
+    return list(range(first, max(first + 1, math.ceil(max(logarithms))) + 1))
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = "black") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

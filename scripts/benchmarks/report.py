@@ -4,14 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from benchmarks.figures import Entry
-from benchmarks.goals import goals
-from benchmarks.peers import FLOOR, LOOP, PRODUCT
-
-WRITE_UNITS_QUOTA: Final = 40_000
-"""Write request units a second that a table on demand takes by default; its index has as many of its own.
-
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
-"""
 
 PEER_COLUMNS: Final[Mapping[str, str]] = {
     "cpu_us_per_item": "CPU us an item",
@@ -33,14 +25,10 @@ GROWTH_COLUMNS: Final[Mapping[str, str]] = {
 }
 TITLES: Final[Mapping[str, str]] = {
     "end_to_end": "Scan, plan and conditional write of every item",
-    "floor": "What one core can sign and send",
-    "write_units": "Write units that the engine reports for one update",
+    "at_a_distance": "The same where every answer takes 10 ms",
     "growth_items": "More items, all of them due",
     "growth_due": "The same number of due changes in a table that grows, scope `due`",
     "growth_item_size": "Larger items",
-    "growth_segments": "More segments",
-    "growth_batch_size": "Larger batches",
-    "parts": "What each step takes",
 }
 
 
@@ -51,8 +39,6 @@ def told(entries: Iterable[Entry]) -> str:
     for section, table in tables(entries).items():
         comparison, engine = section.split(":")
         parts += [f"{TITLES[comparison]} ({engine})", table]
-    if goals(entries):
-        parts += ["What it has to show", goals_table(entries)]
     return "\n\n".join(parts)
 
 
@@ -96,36 +82,6 @@ def growth_table(entries: Sequence[Entry]) -> str:
     return _table(["", *(GROWTH_COLUMNS[unit] for unit in columns)], body)
 
 
-def goals_table(entries: Iterable[Entry]) -> str:
-    """What has to be shown, what was found, and whether that is enough."""
-    return _table(
-        ["to be shown", "found", ""],
-        [[goal.wanted, goal.found, "met" if goal.is_met else "**missed**"] for goal in goals(entries)],
-        numbers=False,
-    )
-
-
-def limits_table(entries: Iterable[Entry]) -> str:
-    """How far one core of the product is from what bounds it: the table's quota, and what a core can sign and send."""
-    speeds = {
-        entry.name: entry.value
-        for entry in entries
-        if entry.engine == "instant"
-        and entry.comparison in ("floor", "end_to_end")
-        and entry.unit == "items_per_second_per_core"
-    }
-    shown = {
-        "one core: " + FLOOR: speeds.get(FLOOR),
-        "the default quota of one table": float(WRITE_UNITS_QUOTA),
-        "one core: " + PRODUCT: speeds.get(PRODUCT),
-        "one core: " + LOOP: speeds.get(LOOP),
-    }
-    body = [
-        [name, _number(speed), _number(WRITE_UNITS_QUOTA / speed)] for name, speed in shown.items() if speed is not None
-    ]
-    return _table(["", "items a second", "cores that use up the quota"], body)
-
-
 def with_tables(document: str, replacements: Mapping[str, str]) -> str:
     """``document`` with each text put between its two markers, `<!-- benchmark NAME -->` and `<!-- end -->`.
 
@@ -164,6 +120,6 @@ def _number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
-    lines = [head, ["---", *("---:" if numbers else "---" for _ in head[1:])], *body]
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cli.command_line import (
-    EXIT_DONE,
-    CommandLine,
-    Deployment,
-    InputError,
-    error_console,
-    find_deployment,
-    now,
-    print_json,
-    print_table,
-    progress,
-)
+from cli.command_line import CommandLine
+from cli.deployments import Deployment, find_deployment, now
+from cli.errors import InputError
+from cli.exit_codes import EXIT_DONE
+from cli.output import note, print_json, print_rows
+from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_change_file
 from inventory_updater.intake.operations import (
     Progress,
@@ -106,18 +100,20 @@ def list_changes(options: argparse.Namespace) -> int:
         return EXIT_DONE
     rows = listed if options.all else listed[:ROWS_SHOWN]
     if options.which == "rejected":
-        print_table(
+        print_rows(
             ("change_id", "sku", "location_id", "kind", "value", "effective_at", "code", "message", "job_id"),
             [
                 (*_cells(line), line.rejection.code, line.rejection.message, line.rejection.job_id)
                 for line in rows
                 if line.rejection is not None
             ],
+            options,
         )
     else:
-        print_table(
+        print_rows(
             ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference"),
             [(*_cells(line), line.change.reason, line.change.reference) for line in rows],
+            options,
         )
     hidden = len(listed) - len(rows)
     print(f"{len(listed):,} changes" + (f", {hidden:,} of them not shown: --all shows them" if hidden else ""))
@@ -137,7 +133,7 @@ def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress)
         try:
             changes = read_changes(attributes)
         except UnreadableAttributeError as error:
-            error_console().print(f"left out: item {key} cannot be read: {error}")
+            note(f"left out: item {key} cannot be read: {error}")
             continue
         yield from _of_item(key, changes, options.which, moment)
 

@@ -11,25 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import yaml
 from botocore.exceptions import ClientError, NoRegionError, WaiterError
 
-from cli.command_line import (
-    EXIT_BAD_INPUT,
-    EXIT_DONE,
-    EXIT_FAILED,
-    InputError,
-    explain,
-    print_figures,
-    print_json,
-    stack_outputs,
-    use_embedded_engine,
-)
+from cli.deployments import stack_outputs, use_embedded_engine
 from cli.engine import CHECKOUT
+from cli.errors import InputError, explain
+from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED
+from cli.output import print_figures, print_json
 from cli.parameter_checks import check_parameters, is_on
+from inventory_updater import __version__
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
@@ -111,18 +105,15 @@ def read_parameters(file: Path) -> dict[str, str]:
         raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
 
 
-def template_parameters(template: Path = TEMPLATE) -> dict[str, str]:
-    """The template's parameters with their defaults, empty where there is none.
-
-    The AWS CLI drops a name that the template does not have in silence.
-    """
+def declared_parameters(template: Path = TEMPLATE) -> dict[str, dict[str, Any]]:
+    """The section Parameters of the template."""
 
     class Loader(yaml.SafeLoader):
         """Passes over CloudFormation's own tags, such as !Ref."""
 
     Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    declared = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
-    return {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
+    declared: dict[str, dict[str, Any]] = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
+    return declared
 
 
 def parse_override(text: str) -> tuple[str, str]:
@@ -233,7 +224,8 @@ def deploy(
     upload_package(s3, package, bucket, account)
     complete = StackDefinition(
         stack=definition.stack,
-        parameters=dict(definition.parameters) | {"CodeBucket": bucket, "CodeKey": package.key},
+        parameters=dict(definition.parameters)
+        | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__},
     )
     cloudformation = session.client("cloudformation")
     # Standard output is for our own answer; what the CLI says while it waits is for the reader.
@@ -334,6 +326,7 @@ def argument_parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
+    parser.set_defaults(utc=False)
     parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
     return parser
 
@@ -361,18 +354,25 @@ def run(options: argparse.Namespace) -> dict[str, object]:
             raise InputError(f"there is no stack {stack} in {session.region_name}")
         return {"stack": stack, "deleted": deleted}
     given = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
-    defaults = template_parameters()
-    unknown = sorted(given.keys() - defaults.keys())
+    declared = declared_parameters()
+    # The AWS CLI drops a name that the template does not have in silence.
+    unknown = sorted(given.keys() - declared.keys())
     if unknown:
         raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
     before = deployed_parameters(session.client("cloudformation"), stack)
     # As the AWS CLI does it: what is not given stays as it is.
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
     complete = defaults | {name: value for name, value in (before or {}).items() if name in defaults} | given
-    for sentence in check_parameters(complete, datetime.now(UTC).date()):
+    for sentence in check_parameters(complete, declared):
         print(f"note: {sentence}", file=sys.stderr)
     package = build_package()
     outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
-    answer: dict[str, object] = {"stack": stack, "key": package.key, "outputs": outputs}
+    answer: dict[str, object] = {
+        "stack": stack,
+        "version": outputs["Version"],
+        "key": package.key,
+        "outputs": outputs,
+    }
     if before is None and not options.no_first_jobs:
         started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
         if started:
@@ -399,7 +399,9 @@ def main(arguments: list[str] | None = None) -> int:
         print_json(answer)
     else:
         outputs = answer.get("outputs")
-        print_figures([(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")])
+        print_figures(
+            [(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")], options
+        )
         if isinstance(outputs, dict):
-            print_figures(outputs.items(), title="Outputs")
+            print_figures(outputs.items(), options, title="Outputs")
     return EXIT_DONE

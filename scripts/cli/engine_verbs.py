@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from cli.command_line import EXIT_BAD_INPUT, EXIT_DONE
 from cli.engine import EngineFailed, EngineNotRunning, running_engine, start_engine, stop_engine
+from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE
 
 
 def start() -> int:

@@ -1,32 +1,22 @@
-"""What of the template's parameters cannot work together, and the template cannot say: it has no arithmetic."""
+"""Which of the template's parameters cannot work together. The template cannot say it: it has no arithmetic."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
-from cli.command_line import InputError
-from cli.schedule import UnknownExpression, longest_gap
+from cli.errors import InputError
 
+UNITS: Final = {name: timedelta(**{f"{name}s": 1}) for name in ("minute", "hour", "day")}
 
-@dataclass(frozen=True, slots=True)
-class SilenceWindow:
-    """After how long without a finished job of a scope people are told: a parameter, its unit and its largest value."""
+SILENCE_WINDOWS: Final = {
+    "due": ("DueSilenceMinutes", UNITS["minute"]),
+    "all": ("AllSilenceHours", UNITS["hour"]),
+}
+"""After how long without a finished job of a scope there is an alarm: the parameter and its unit."""
 
-    scope: str
-    parameter: str
-    unit: timedelta
-    largest: int
-
-    def needed_for(self, gap: timedelta) -> int:
-        """The smallest value that is twice the gap between two firings of the schedule."""
-        return -(-2 * gap // self.unit)
-
-
-SILENCE_WINDOWS: Final = (
-    SilenceWindow("due", "DueSilenceMinutes", timedelta(minutes=1), 1440),
-    SilenceWindow("all", "AllSilenceHours", timedelta(hours=1), 168),
-)
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+RATE: Final = re.compile(r"rate\(\s*([1-9]\d*)\s+(minute|hour|day)s?\s*\)")
 
 
 def is_on(parameters: Mapping[str, str], scope: str) -> bool:
@@ -34,12 +24,12 @@ def is_on(parameters: Mapping[str, str], scope: str) -> bool:
     return parameters[f"{scope.capitalize()}ScheduleState"] == "ENABLED"
 
 
-def check_parameters(parameters: Mapping[str, str], today: date) -> list[str]:
-    """What the template cannot compare: it has no arithmetic and cannot read a schedule.
+def check_parameters(parameters: Mapping[str, str], declared: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Compare every parameter, with the value that it will have, with the others.
 
     Args:
-        parameters: every parameter with the value that it will have.
-        today: from the first of January before it the firings of a cron() expression are worked out.
+        parameters: the values by name, defaults included.
+        declared: the section Parameters of the template.
 
     Returns:
         What could not be checked, as sentences.
@@ -48,21 +38,24 @@ def check_parameters(parameters: Mapping[str, str], today: date) -> list[str]:
         InputError: naming the parameter that cannot work.
     """
     unchecked = []
-    for window in SILENCE_WINDOWS:
-        if not is_on(parameters, window.scope):
+    for scope, (window, unit) in SILENCE_WINDOWS.items():
+        if not is_on(parameters, scope):
             continue  # then there is no alarm either
-        expression = parameters[f"{window.scope.capitalize()}ScheduleExpression"]
-        try:
-            gap = longest_gap(expression, parameters["ScheduleTimeZone"], today)
-        except UnknownExpression as problem:
-            unchecked.append(f"{window.parameter} was not compared with the schedule: {problem}")
+        expression = parameters[f"{scope.capitalize()}ScheduleExpression"]
+        rate = RATE.fullmatch(expression)
+        if rate is None:
+            unchecked.append(
+                f"{window}={parameters[window]} was not compared with {expression}: "
+                "it should be at least twice the longest time between two jobs"
+            )
             continue
-        given, needed = _number(parameters, window.parameter), window.needed_for(gap)
+        given, needed = _number(parameters, window), -(-2 * int(rate[1]) * UNITS[rate[2]] // unit)
+        largest = declared[window]["MaxValue"]
         if given < needed:
-            limit = f"; CloudWatch allows at most {window.largest}" if needed > window.largest else ""
+            limit = f"; CloudWatch allows at most {largest}" if needed > largest else ""
             raise InputError(
-                f"{window.parameter}={given} is too short for {expression}: up to {_duration(gap)} pass between two "
-                f"jobs, so one late job would be an alarm. It needs at least {needed}{limit}"
+                f"{window}={given} is too short for {expression}: one late job would be an alarm. "
+                f"It needs at least {needed}{limit}"
             )
     segments, reserved = _number(parameters, "Segments"), _number(parameters, "ReservedConcurrency")
     if 0 < reserved < segments:
@@ -74,7 +67,7 @@ def check_parameters(parameters: Mapping[str, str], today: date) -> list[str]:
         raise InputError(f"JobTimeoutSeconds={timeout} is not more than FunctionTimeoutSeconds")
     if _number(parameters, "AlarmJobDurationSeconds") >= timeout:
         raise InputError(
-            f"AlarmJobDurationSeconds has to be less than JobTimeoutSeconds={timeout}, or it comes too late"
+            f"AlarmJobDurationSeconds must be less than JobTimeoutSeconds={timeout}, or the alarm comes too late"
         )
     return unchecked
 
@@ -83,9 +76,4 @@ def _number(parameters: Mapping[str, str], name: str) -> int:
     try:
         return int(parameters[name])
     except ValueError:
-        raise InputError(f"{name}={parameters[name]} is not a whole number") from None
-
-
-def _duration(span: timedelta) -> str:
-    minutes = -(-span // timedelta(minutes=1))
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes / 60:.4g} hours"
+        raise InputError(f"{name}: expected a whole number, not {parameters[name]!r}") from None

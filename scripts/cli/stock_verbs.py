@@ -9,18 +9,12 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from cli import sample
-from cli.command_line import (
-    EXIT_DONE,
-    CommandLine,
-    InputError,
-    error_console,
-    find_deployment,
-    now,
-    print_figures,
-    print_json,
-    print_table,
-    progress,
-)
+from cli.command_line import CommandLine
+from cli.deployments import find_deployment, now
+from cli.errors import InputError
+from cli.exit_codes import EXIT_DONE
+from cli.output import note, print_figures, print_json, print_rows
+from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_stock_file, write_levels
 from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
 from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, StockItem, read_item
@@ -118,9 +112,9 @@ def export(options: argparse.Namespace) -> int:
         with _replaced(options.file) as file:
             count = write_levels(file, items)
     for invalid in items.invalid[:INVALID_ITEMS_NAMED]:
-        error_console().print(f"left out: item {invalid.key} cannot be read: {invalid.message}")
+        note(f"left out: item {invalid.key} cannot be read: {invalid.message}")
     if len(items.invalid) > INVALID_ITEMS_NAMED:
-        error_console().print(f"left out: {len(items.invalid) - INVALID_ITEMS_NAMED:,} more")
+        note(f"left out: {len(items.invalid) - INVALID_ITEMS_NAMED:,} more")
     if options.json:
         print_json({"items": count, "left_out": len(items.invalid), "file": str(options.file)})
     elif options.file is not None:
@@ -173,36 +167,38 @@ def show(options: argparse.Namespace) -> int:
         print_json({**attributes, "problem": item.message if isinstance(item, InvalidItem) else None})
         return EXIT_DONE
     others = sorted(attributes.keys() - {*FIGURES, *MAPS, "sku", "location_id"})
-    print_figures(((name, attributes.get(name)) for name in (*FIGURES, *others)), title=f"Item {key}")
+    print_figures(((name, attributes.get(name)) for name in (*FIGURES, *others)), options, title=f"Item {key}")
     if isinstance(item, InvalidItem):
         print(f"This item cannot be read, so jobs leave it alone: {item.message}")
     else:
-        _print_changes(item)
+        _print_changes(item, options)
     return EXIT_DONE
 
 
-def _print_changes(item: StockItem) -> None:
+def _print_changes(item: StockItem, options: argparse.Namespace) -> None:
     changes = item.changes
     if changes.pending:
-        print_table(
+        print_rows(
             ("change_id", "kind", "value", "effective_at", "reason", "reference"),
             [
                 (change.change_id, change.kind, change.value, change.effective_at, change.reason, change.reference)
                 for change in sorted(changes.pending.values(), key=lambda change: change.effective_at)
             ],
+            options,
             title="Pending changes",
         )
     if changes.settled:
-        print_table(
+        print_rows(
             ("change_id", "effective_at", "settled_at"),
             [
                 (change_id, settlement.effective_at, settlement.settled_at)
                 for change_id, settlement in sorted(changes.settled.items(), key=lambda entry: entry[1].effective_at)
             ],
+            options,
             title="Settled changes (applied or superseded)",
         )
     if changes.rejected:
-        print_table(
+        print_rows(
             ("change_id", "kind", "value", "effective_at", "code", "message", "job_id"),
             [
                 (
@@ -216,6 +212,7 @@ def _print_changes(item: StockItem) -> None:
                 )
                 for rejection in sorted(changes.rejected.values(), key=lambda rejection: rejection.rejected_at)
             ],
+            options,
             title="Rejected changes",
         )
 

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from cli import deploying as deploy
-from cli.command_line import stack_outputs
+from cli.deployments import stack_outputs
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.jobs.in_process import run_job

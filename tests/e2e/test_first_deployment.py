@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cli.engine import Engine
+from inventory_updater import __version__
 from tests.engines import make_client, run_script
 from tests.waiting import wait_until
 
@@ -22,11 +23,11 @@ ON = (
 
 
 def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(server: Engine) -> None:
-    refused = run_script(server, *DEPLOY, *ON, "--parameter=AllSilenceHours=47")
+    refused = run_script(server, *DEPLOY, *ON, "--parameter=DueSilenceMinutes=1439")
     client: S3Client = make_client("s3", server.endpoint_url)
 
     assert 2 == refused.status
-    assert refused.errors.startswith("error: AllSilenceHours=47 is too short for cron(0 3 * * ? *)")
+    assert refused.errors.startswith("error: DueSilenceMinutes=1439 is too short for rate(12 hours)")
     assert [] == client.list_buckets()["Buckets"]
 
 
@@ -42,8 +43,10 @@ def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> N
 
     started = first.answer["first_jobs"]
     assert [name.split("-")[1] for name in started] == ["due", "all"]
+    assert "AllSilenceHours=50 was not compared with cron(0 3 * * ? *)" in first.errors
     assert "started the first jobs" in first.errors
     assert "first_jobs" not in again.answer
+    assert __version__ == first.answer["version"] == first.answer["outputs"]["Version"]
     assert dict.fromkeys(started, "SUCCEEDED") == {
         execution["name"]: execution["status"]
         for execution in client.list_executions(stateMachineArn=machine)["executions"]

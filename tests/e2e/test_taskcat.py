@@ -11,7 +11,7 @@ import yaml
 
 from cli.deploying import build_package
 from cli.engine import CHECKOUT
-from taskcat_project import CONFIGURATION
+from taskcat_runs.project import CONFIGURATION
 
 ENVIRONMENT: Final = CHECKOUT / ".venv-taskcat"
 
@@ -24,8 +24,8 @@ def run_taskcat(*arguments: str, timeout_seconds: float = 500) -> list[str]:
     """What `make taskcat-local` prints, line by line; the test fails where it does."""
     build_package()
     process = subprocess.Popen(
-        [ENVIRONMENT / "bin" / "python", "-W", "ignore", CHECKOUT / "scripts" / "taskcat_local.py", *arguments],
-        cwd=CHECKOUT,
+        [ENVIRONMENT / "bin" / "python", "-W", "ignore", "-m", "taskcat_runs.on_the_engine", *arguments],
+        cwd=CHECKOUT / "scripts",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

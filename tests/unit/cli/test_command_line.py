@@ -1,14 +1,10 @@
 import argparse
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -20,11 +16,12 @@ from botocore.exceptions import (
     ProfileNotFound,
     UnauthorizedSSOTokenError,
 )
-from botocore.stub import Stubber
 
-from cli import command_line
-from cli.command_line import CommandLine, Deployment, InputError, explain, find_deployment, print_json, print_table
-from cli.engine import Engine, EngineNotRunning
+from cli.command_line import CommandLine, filled
+from cli.engine import CHECKOUT, EngineFailed, EngineNotRunning
+from cli.errors import CommandFailed, InputError, explain
+from cli.exit_codes import MEANINGS
+from inventory_updater import __version__
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.operations import RefusedError, UnfinishedError
 from inventory_updater.stock.items import ItemKey
@@ -47,16 +44,6 @@ def raising(error: BaseException) -> CommandLine:
 
 def refused(code: str, message: str, operation: str = "Scan") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The test may change the whole environment; it is put back afterwards."""
-    before = dict(os.environ)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 # Options
@@ -85,20 +72,43 @@ def test_an_option_after_the_verb_wins_over_the_same_one_before() -> None:
     assert commands().parse(["--stack", "one", "do", "--stack", "two"]).stack == "two"
 
 
-@pytest.mark.parametrize("arguments", [[], ["dont"], ["do", "--no-such-option"], ["do", "--loc"], ["--stack"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dont"], ["do", "--no-such-option"], ["do", "--loc"], ["--stack"], ["do", "--csv"]]
+)
 def test_bad_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        commands().main(arguments)
-    assert end.value.code == 2
+    assert commands().main(arguments) == 2
     assert "error:" in capsys.readouterr().err
 
 
-def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_the_exit_codes_and_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--help"], ["do", "--help"]):
-        with pytest.raises(SystemExit) as end:
-            commands().main(arguments)
-        assert end.value.code == 0
-        assert "Exit codes: 0 done; 1 the job failed" in " ".join(capsys.readouterr().out.split())
+        assert commands().main(arguments) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "Exit codes: 0 done; 1 failed, or only partly done; 2 bad usage or input" in said
+        assert "4 the job completed with failures; 130 interrupted" in said
+    assert commands().main(["--version"]) == 0
+    assert capsys.readouterr().out == f"inventory-updater {__version__}\n"
+
+
+def test_readme_has_every_exit_code() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert [code for code in MEANINGS if f"| {code} |" not in readme] == []
+
+
+def test_a_script_may_do_without_a_verb_and_without_a_stack() -> None:
+    line = CommandLine("A script.", lambda _options: 7, has_stack=False)
+    assert line.main([]) == 7
+    assert line.main(["--local"]) == 2
+    line.add_verb("show", lambda _options: 8, "show it")
+    assert [line.main([]), line.main(["show"])] == [7, 8]
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_argument_is_refused_by_name(empty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = commands()
+    line.add_verb("stop", lambda _options: 0, "stop it").add_argument("job_id", metavar="JOB_ID", type=filled)
+    assert line.main(["stop", empty]) == 2
+    assert "error: argument JOB_ID: must not be empty" in capsys.readouterr().err
 
 
 def test_what_the_verb_returns_is_the_exit_code() -> None:
@@ -184,9 +194,23 @@ def test_an_error_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: first second\n"
 
 
-def test_what_was_written_only_in_part_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert raising(UnfinishedError("2 of 3 items were not written")).main(["do"]) == 1
-    assert capsys.readouterr().err == "error: 2 of 3 items were not written\n"
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (UnfinishedError("2 of 3 items were not written"), "2 of 3 items were not written"),
+        (EngineFailed("it did not start"), "it did not start"),
+        (
+            CommandFailed("the deployment failed\n  Table: CREATE_FAILED"),
+            "the deployment failed\n  Table: CREATE_FAILED",
+        ),
+        (OSError(28, "No space left on device", "a.csv"), "a.csv: No space left on device"),
+    ],
+)
+def test_what_failed_on_the_way_is_exit_code_1(
+    error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert raising(error).main(["do"]) == 1
+    assert capsys.readouterr().err == f"error: {sentence}\n"
 
 
 def test_an_interruption_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,148 +224,43 @@ def test_a_bug_keeps_its_traceback() -> None:
         raising(KeyError("oops")).main(["do"])
 
 
+SCRIPT = (
+    "import sys; from cli.command_line import CommandLine\n"
+    "line = CommandLine('x'); line.add_verb('do', lambda options: print('y\\n' * 100000) or 0, 'do it')\n"
+    "sys.exit(line.main())"
+)
+
+
+def script(*arguments: str, **streams: Any) -> "subprocess.Popen[bytes]":
+    # Unbuffered, argparse itself would swallow that its help could not be written.
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONUNBUFFERED": "",
+    }
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment, stderr=-1, **streams)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("arguments", [["do"], ["--help"]])
+def test_a_full_disk_is_told(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full, script(*arguments, stdout=full) as process:
+        assert process.communicate()[1] == b"error: cannot write: No space left on device\n"
+        assert process.returncode == 1
+
+
+def test_without_its_packages_a_script_says_how_to_get_them() -> None:
+    job = CHECKOUT / "scripts" / "job.py"
+    ended = subprocess.run([sys.executable, "-S", str(job), "list"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: this Python cannot run the scripts (No module named '")
+    assert ended.stderr.endswith("): run `make setup`, then\n  .venv/bin/python scripts/job.py --help\n")
+
+
 def test_a_reader_who_leaves_is_no_error() -> None:
-    script = (
-        "import sys; from cli.command_line import CommandLine\n"
-        "line = CommandLine('x'); line.add_verb('do', lambda options: print('y\\n' * 100000) or 0, 'do it')\n"
-        "sys.exit(line.main())"
-    )
-    paths = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        [sys.executable, "-c", script, "do"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": paths},
-    ) as process:
+    with script("do", stdout=-1) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
-
-
-# Deployments
-
-
-def cloudformation(outputs: dict[str, str] | None) -> tuple[object, Stubber]:
-    client = boto3.client(
-        "cloudformation", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
-    stub = Stubber(client)
-    if outputs is None:
-        stub.add_client_error("describe_stacks", "ValidationError", "Stack with id shop does not exist")
-    else:
-        stack = {
-            "StackName": "shop",
-            "CreationTime": "2026-01-05T12:00:00Z",
-            "StackStatus": "CREATE_COMPLETE",
-            "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
-        }
-        stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "shop"})
-    stub.activate()
-    return client, stub
-
-
-def test_outputs_are_those_of_the_stack() -> None:
-    client, _ = cloudformation({"InventoryTableName": "inventory-shop"})
-    assert command_line.stack_outputs(client, "shop") == {"InventoryTableName": "inventory-shop"}  # type: ignore[arg-type]
-
-
-def test_a_stack_that_does_not_exist_is_told() -> None:
-    client, _ = cloudformation(None)
-    with pytest.raises(InputError) as caught:
-        command_line.stack_outputs(client, "shop")  # type: ignore[arg-type]
-    assert str(caught.value) == "there is no stack shop in eu-west-1: deploy it, or name another one with --stack"
-
-
-def test_a_stack_of_something_else_is_told() -> None:
-    with pytest.raises(InputError) as caught:
-        Deployment("shop", boto3.Session(region_name="eu-west-1"), {}).output("JobsTableName")
-    assert str(caught.value) == "the stack shop has no output JobsTableName: is it this product, and deployed?"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "stack"),
-    [
-        (["do"], "inventory-updater-dev"),
-        (["do", "--local"], "inventory-updater-local"),
-        (["do", "--stack", "shop"], "shop"),
-        (["do", "--stack", "shop", "--local"], "shop"),
-    ],
-)
-@pytest.mark.usefixtures("environment")
-def test_the_usual_stack_depends_on_where(arguments: list[str], stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr(command_line, "running_engine", lambda: Engine(port=1, pid=1))
-    monkeypatch.setattr(command_line, "stack_outputs", lambda _client, _name: {})
-    assert find_deployment(commands().parse(arguments)).stack == stack
-
-
-@pytest.mark.usefixtures("environment")
-def test_local_is_the_running_engine_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "AWS_PROFILE": "production",
-        "AWS_ENDPOINT_URL": "https://elsewhere.example",
-        "AWS_ENDPOINT_URL_DYNAMODB": "https://elsewhere.example",
-        "AWS_SESSION_TOKEN": "token",
-        "AWS_REGION": "us-east-1",
-        "AWS_USE_FIPS_ENDPOINT": "true",
-        "HTTP_PROXY": "http://proxy.example:3128",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(command_line, "running_engine", lambda: Engine(port=4321, pid=1))
-    monkeypatch.setattr(command_line, "stack_outputs", lambda _client, _name: {})
-
-    deployment = find_deployment(commands().parse(["--local", "do"]))
-    client = deployment.session.client("dynamodb")
-    credentials = deployment.session.get_credentials()
-
-    assert client.meta.endpoint_url == "http://127.0.0.1:4321"
-    assert client.meta.region_name == "eu-west-1"
-    assert credentials is not None
-    assert (credentials.access_key, credentials.token) == ("test", None)
-    assert os.environ["NO_PROXY"] == "127.0.0.1"
-
-
-# Output
-
-
-def test_json_is_one_document_with_counts_as_numbers_and_quantities_as_text(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    print_json({"items": 3, "on_hand": Decimal("1E+3"), "price": Decimal("2.50"), "ids": {"b", "a"}, "none": None})
-    assert json.loads(capsys.readouterr().out) == {
-        "items": 3,
-        "on_hand": "1000",
-        "price": "2.50",
-        "ids": ["a", "b"],
-        "none": None,
-    }
-
-
-def test_a_table_shows_text_as_it_is_and_cannot_be_made_to_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(["sku", "on_hand"], [["[red]MUG[/red]\x1b[2J", Decimal("1E+3")], [":smile:", None]])
-    shown = capsys.readouterr().out
-    assert "[red]MUG[/red]\\x1b[2J" in shown
-    assert "1000" in shown
-    assert ":smile:" in shown
-
-
-def test_quick_work_shows_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    with command_line.progress(total=2) as tell:
-        tell("writing", 1)
-    assert capsys.readouterr().err == ""
-
-
-def test_progress_appears_when_the_work_takes_longer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich believe in a terminal
-    monkeypatch.setattr(command_line, "SECONDS_WITHOUT_PROGRESS", 0.01)
-    with command_line.progress(total=2) as tell:
-        tell("writing", 1)
-        time.sleep(0.3)
-    captured = capsys.readouterr()
-    assert "writing" in captured.err
-    assert captured.out == ""

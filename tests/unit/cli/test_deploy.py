@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cli import deploying as deploy
-from cli.command_line import InputError
+from cli.errors import InputError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient

@@ -1,83 +1,57 @@
-from dataclasses import dataclass, field
+import csv
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import cast
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from cli import job_verbs as job
-from cli.command_line import Deployment
-from inventory_updater.tables.records import JobStatus, Run, Segment, Tally
+from cli.deployments import Deployment
+from cli.job_screens import JOB_COLUMNS, job_row, job_screen, live_screen
+from cli.output import rows_screen
+from cli.watching import Execution, Observation, Observer
+from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
+from tests.fakes.deployment import AT_NOON, JOB_ID, MACHINE_ARN, FakeDeployment, refused, run_record
+from tests.screens import check_screen
 
-JOB_ID = "manual-20260105T120000Z-ab12"
-AT_NOON = "2026-01-05T12:00:00.000000Z"
-MACHINE_ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:inventory-updater-shop"
-
-
-def run_record(status: JobStatus = JobStatus.RUNNING, **figures: object) -> Run:
-    usual: dict[str, object] = {
-        "job_id": JOB_ID,
-        "status": status,
-        "scope": "due",
-        "trigger": "manual",
-        "dry_run": False,
-        "as_of": AT_NOON,
-        "started_at": AT_NOON,
-        "segments": 2,
-    }
-    return Run(**(usual | figures))  # type: ignore[arg-type]  # each figure has the type of its field
+SCHEDULED = "a83e0c44-7e4e-4d5a-9f0e-2b1c7d0a6f55_5b1de2f9-0c3b-4f7e-8a57-c1f3d2e4b6a7"
+UNKNOWN = refused("ExecutionDoesNotExist")
 
 
-def refused(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeExecution")
+def watch(aws: FakeDeployment) -> list[Observation]:
+    return list(Observer(cast(Deployment, aws), aws.sleep).watch(JOB_ID))
 
 
-@dataclass
-class FakeAws:
-    """Step Functions and the jobs table: each answer in turn, the last one for ever."""
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeDeployment], FakeDeployment]:
+    """Make the script find this deployment, and watch it in no time."""
 
-    executions: list[str | Exception]
-    runs: list[Run | None]
-    segments_there: list[Segment] = field(default_factory=list)
-    asked_for: list[str] = field(default_factory=list)
-    slept: float = 0.0
+    def put(aws: FakeDeployment) -> FakeDeployment:
+        monkeypatch.setattr(job, "find_deployment", lambda _options: aws)
+        monkeypatch.setattr(job, "Observer", partial(Observer, sleep=aws.sleep))
+        return aws
 
-    def describe_execution(self, executionArn: str) -> dict[str, str]:  # noqa: N803  # AWS's name
-        self.asked_for.append(executionArn)
-        answer = self.executions.pop(0) if len(self.executions) > 1 else self.executions[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return {"status": answer} | ({"error": "Oh", "cause": "no"} if answer == "FAILED" else {})
+    return put
 
-    def run(self, _job_id: str) -> Run | None:
-        return self.runs.pop(0) if len(self.runs) > 1 else self.runs[0]
 
-    def segments(self, _job_id: str, _count: int) -> list[Segment]:
-        return self.segments_there
+Deploy = Callable[[FakeDeployment], FakeDeployment]
 
-    def step_functions(self) -> "FakeAws":
-        return self
 
-    def jobs(self) -> "FakeAws":
-        return self
-
-    def output(self, _name: str) -> str:
-        return MACHINE_ARN
-
-    def sleep(self, seconds: float) -> None:
-        self.slept += seconds
-
-    def watch(self) -> list[job.Observation]:
-        return list(job.Observer(cast(Deployment, self), self.sleep).watch(JOB_ID))
+# Watching
 
 
 def test_a_job_is_watched_until_its_execution_ends() -> None:
-    aws = FakeAws(
+    aws = FakeDeployment(
         ["RUNNING", "RUNNING", "SUCCEEDED"],
         [None, run_record(), run_record(JobStatus.SUCCEEDED, tally=Tally(items_scanned=9))],
         [Segment(JOB_ID, 0, tally=Tally(items_scanned=3)), Segment(JOB_ID, 1, tally=Tally(items_scanned=2))],
     )
-    seen = aws.watch()
-    assert [observation.status for observation in seen] == ["RUNNING", "RUNNING", "SUCCEEDED"]
+    seen = watch(aws)
+    assert [observation.status for observation in seen] == ["WAITING", "RUNNING", "SUCCEEDED"]
     assert [observation.tally.items_scanned for observation in seen] == [0, 5, 9]
     assert set(aws.asked_for) == {f"{MACHINE_ARN.replace('stateMachine', 'execution')}:{JOB_ID}"}
 
@@ -86,117 +60,271 @@ def test_a_job_is_watched_until_its_execution_ends() -> None:
     "trouble", [refused("ThrottlingException"), refused("ServiceUnavailable"), ConnectTimeoutError(endpoint_url="x")]
 )
 def test_watching_survives_a_busy_aws(trouble: Exception) -> None:
-    aws = FakeAws([trouble, trouble, "SUCCEEDED"], [run_record(JobStatus.SUCCEEDED)])
-    assert [observation.status for observation in aws.watch()] == ["SUCCEEDED"]
+    aws = FakeDeployment([trouble, trouble, "SUCCEEDED"], [run_record(JobStatus.SUCCEEDED)])
+    assert [observation.status for observation in watch(aws)] == ["SUCCEEDED"]
     assert aws.slept > 0
 
 
 def test_watching_ends_where_it_is_not_allowed() -> None:
     with pytest.raises(ClientError):
-        FakeAws([refused("AccessDeniedException")], [None]).watch()
+        watch(FakeDeployment([refused("AccessDeniedException")]))
 
 
 def test_an_execution_that_aws_does_not_show_yet_is_waited_for() -> None:
-    unknown = refused("ExecutionDoesNotExist")
-    aws = FakeAws([unknown, unknown, "RUNNING", "SUCCEEDED"], [None, None, None, run_record(JobStatus.SUCCEEDED)])
-    assert aws.watch()[-1].status == "SUCCEEDED"
+    aws = FakeDeployment(
+        [UNKNOWN, UNKNOWN, "RUNNING", "SUCCEEDED"], [None, None, None, run_record(JobStatus.SUCCEEDED)]
+    )
+    assert watch(aws)[-1].status == "SUCCEEDED"
 
 
 def test_an_execution_that_never_shows_is_given_up() -> None:
-    aws = FakeAws([refused("ExecutionDoesNotExist")], [None])
-    assert aws.watch()[-1].status == "UNKNOWN"
+    aws = FakeDeployment([UNKNOWN])
+    assert watch(aws)[-1].status == "UNKNOWN"
     assert aws.slept < 60
 
 
 def test_who_stopped_the_execution_gets_the_time_to_settle_the_record() -> None:
-    aws = FakeAws(["ABORTED"], [run_record(), run_record(), run_record(JobStatus.ABANDONED, error="stopped by bob")])
-    last = aws.watch()[-1]
+    stopped = run_record(JobStatus.ABANDONED, error="stopped by bob")
+    last = watch(FakeDeployment(["ABORTED"], [run_record(), run_record(), stopped]))[-1]
     assert (last.status, last.error) == ("ABANDONED", "stopped by bob")
 
 
 @pytest.mark.parametrize("execution", ["TIMED_OUT", "ABORTED", "FAILED"])
 def test_a_job_that_could_not_say_how_it_ended_has_its_executions_status(execution: str) -> None:
-    last = FakeAws([execution], [run_record()]).watch()[-1]
-    assert last.status == execution
+    assert watch(FakeDeployment([execution], [run_record()]))[-1].status == execution
 
 
 def test_an_execution_that_failed_before_it_was_opened_says_why() -> None:
-    last = FakeAws(["FAILED"], [None]).watch()[-1]
+    last = watch(FakeDeployment(["FAILED"]))[-1]
     assert (last.status, last.error) == ("FAILED", "Oh: no")
 
 
+# Running
+
+
 @pytest.mark.parametrize(
-    ("observation", "code"),
+    ("execution", "status", "code"),
     [
-        (job.Observation(JOB_ID, "SUCCEEDED", None, run_record(JobStatus.SUCCEEDED)), 0),
-        (job.Observation(JOB_ID, "SUCCEEDED", None, run_record(JobStatus.COMPLETED_WITH_FAILURES)), 0),
-        (job.Observation(JOB_ID, "FAILED", None, run_record(JobStatus.FAILED)), 1),
-        (job.Observation(JOB_ID, "ABORTED", None, run_record(JobStatus.ABANDONED)), 1),
-        (job.Observation(JOB_ID, "ABORTED", None, run_record()), 1),
-        (job.Observation(JOB_ID, "TIMED_OUT", None, run_record()), 1),
-        (job.Observation(JOB_ID, "FAILED", None, None), 1),
-        (job.Observation(JOB_ID, "SUCCEEDED", None, run_record(JobStatus.SKIPPED)), 3),
+        ("SUCCEEDED", JobStatus.SUCCEEDED, 0),
+        ("SUCCEEDED", JobStatus.COMPLETED_WITH_FAILURES, 4),
+        ("FAILED", JobStatus.FAILED, 1),
+        ("ABORTED", JobStatus.ABANDONED, 1),
+        ("ABORTED", JobStatus.RUNNING, 1),
+        ("TIMED_OUT", JobStatus.RUNNING, 1),
+        ("FAILED", None, 1),
+        ("SUCCEEDED", JobStatus.SKIPPED, 3),
     ],
-    ids=lambda value: f"{value.execution_status}-{value.status}" if isinstance(value, job.Observation) else str(value),
 )
+@pytest.mark.parametrize("arguments", [["run"], ["show", JOB_ID, "--follow"]], ids=" ".join)
 def test_the_exit_code_says_how_the_job_ended(
-    observation: job.Observation,
-    code: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], execution: str, status: JobStatus | None, code: int, deployed: Deploy
 ) -> None:
-    aws = FakeAws(["RUNNING"], [None])
-    aws.start_execution = lambda **_request: None  # type: ignore[attr-defined]
-    monkeypatch.setattr(job, "find_deployment", lambda _options: aws)
-    monkeypatch.setattr(job, "_watched", lambda *_arguments: observation)
-    assert job.commands().main(["run"]) == code
-    assert observation.status in capsys.readouterr().out
+    aws = deployed(FakeDeployment(["RUNNING", execution], [run_record(), run_record(status) if status else None]))
+    assert job.commands().main(arguments) == code
+    assert len(aws.started) == (1 if arguments == ["run"] else 0)
 
 
-def interrupted(*_arguments: object) -> job.Observation:
-    raise KeyboardInterrupt
+def test_showing_a_job_that_ended_badly_without_following_it_is_done(deployed: Deploy) -> None:
+    deployed(FakeDeployment(["FAILED"], [run_record(JobStatus.FAILED)]))
+    assert job.commands().main(["show", JOB_ID]) == 0
 
 
 def test_ctrl_c_says_how_to_follow_the_job_where_it_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    aws = FakeAws(["RUNNING"], [None])
-    started: list[str] = []
-    aws.start_execution = lambda **request: started.append(request["name"])  # type: ignore[attr-defined]
-    monkeypatch.setattr(job, "find_deployment", lambda _options: aws)
-    monkeypatch.setattr(job, "_watched", interrupted)
+    aws = deployed(FakeDeployment(["RUNNING"]))
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "Observer", partial(Observer, sleep=interrupt))
     assert job.commands().main(["run", "--local", "--stack", "my shop"]) == 130
+    job_id = aws.started[0]["name"]
     assert capsys.readouterr().err == (
-        f"job {started[0]} goes on; follow it with: "
-        f".venv/bin/python scripts/job.py show {started[0]} --follow --local --stack 'my shop'\n"
+        f"job {job_id} goes on; follow it with:\n"
+        f"  .venv/bin/python scripts/job.py show {job_id} --follow --local --stack 'my shop'\n"
     )
 
 
 def test_an_error_while_watching_says_how_to_follow_the_job(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    deployed: Deploy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    aws = FakeAws([refused("ExpiredTokenException")], [None])
-    aws.start_execution = lambda **_request: None  # type: ignore[attr-defined]
-    monkeypatch.setattr(job, "find_deployment", lambda _options: aws)
+    deployed(FakeDeployment([refused("ExpiredTokenException")]))
     assert job.commands().main(["run"]) == 2
-    following, problem = capsys.readouterr().err.splitlines()
-    assert "goes on; follow it with: .venv/bin/python scripts/job.py show manual-" in following
+    following, command, problem = capsys.readouterr().err.splitlines()
+    assert following.endswith("goes on; follow it with:")
+    assert command.startswith("  .venv/bin/python scripts/job.py show manual-")
     assert problem == "error: the AWS credentials have expired (no): sign in again"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--scope", "due"], ["--as-of", "2026-01-05T13:00:00+01:00", "--dry-run"]])
 def test_the_execution_is_named_like_the_job_and_gets_what_was_asked_for(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], deployed: Deploy
 ) -> None:
-    aws = FakeAws(["SUCCEEDED"], [run_record(JobStatus.SUCCEEDED)])
-    requests: list[dict[str, str]] = []
-    aws.start_execution = lambda **request: requests.append(request)  # type: ignore[attr-defined]
-    monkeypatch.setattr(job, "find_deployment", lambda _options: aws)
+    aws = deployed(FakeDeployment(["SUCCEEDED"], [run_record(JobStatus.SUCCEEDED)]))
     assert job.commands().main(["run", *arguments]) == 0
-    (request,) = requests
+    (request,) = aws.started
     assert request["stateMachineArn"] == MACHINE_ARN
     assert request["name"].startswith("manual-20")
     wanted = '{"scope": "due", "trigger": "manual"'
     assert request["input"] == (
         wanted + (f', "as_of": "{AT_NOON}", "dry_run": true}}' if "--dry-run" in arguments else "}")
     )
+
+
+# Listing
+
+
+def ended(number: int, status: JobStatus, **figures: object) -> Run:
+    """A job of so many hours before noon."""
+    started = format_time(read_time(AT_NOON) - timedelta(hours=number))
+    return run_record(status, job_id=f"job-{number}", started_at=started, **figures)
+
+
+@pytest.fixture
+def shop(deployed: Deploy) -> FakeDeployment:
+    """A job that waits since noon, and others that have ended before."""
+    ids = [
+        ended(1, JobStatus.SUCCEEDED),
+        ended(2, JobStatus.COMPLETED_WITH_FAILURES, scope="all"),
+        ended(3, JobStatus.SKIPPED),
+        ended(30, JobStatus.FAILED, error="no table"),
+    ]
+    return deployed(FakeDeployment(["RUNNING"], [None], listed=ids, running=[JOB_ID]))
+
+
+def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert job.commands().main(["list", "--json", *arguments]) == 0
+    return [found["job_id"] for found in json.loads(capsys.readouterr().out)["jobs"]]
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        ([], [JOB_ID, "job-1", "job-2", "job-3", "job-30"]),
+        (["--limit", "2"], [JOB_ID, "job-1"]),
+        (["--failed"], ["job-2", "job-30"]),
+        (["--scope", "due"], ["job-1", "job-3", "job-30"]),
+        (["--scope", "all"], [JOB_ID, "job-2"]),
+        (["--since", "2026-01-05T09:00:00Z"], [JOB_ID, "job-1", "job-2", "job-3"]),
+        (["--failed", "--scope", "due", "--since", "99999d", "--limit", "1"], ["job-30"]),
+        (["--since", "1m"], []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_jobs_are_listed_the_newest_first_and_those_that_are_asked_for(
+    arguments: list[str], ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert listed(capsys, *arguments) == ids
+
+
+def test_a_job_that_runs_is_listed_once_with_what_it_has_done_so_far(
+    shop: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.records = [run_record()]
+    shop.listed = [run_record(), *shop.listed]
+    shop.segments_there = [Segment(JOB_ID, 0, tally=Tally(items_updated=7))]
+    assert job.commands().main(["list", "--csv", "--limit", "2"]) == 0
+    first, second = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (first["job_id"], first["status"], first["updated"]) == (JOB_ID, "RUNNING", "7")
+    assert (second["job_id"], second["started_at"]) == ("job-1", "2026-01-05T11:00:00.000000Z")
+
+
+def test_jobs_are_listed_also_where_executions_cannot_be(
+    shop: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.running = refused("AccessDeniedException", "ListExecutions")
+    assert job.commands().main(["list", "--csv", "--limit", "1"]) == 0
+    said = capsys.readouterr()
+    assert "job-1" in said.out
+    assert said.err == "note: which jobs wait is not known: these credentials may not do ListExecutions (no)\n"
+
+
+@pytest.mark.parametrize("when", ["2", "2y", "d", "-1d", "2026-01-05T09:00:00", "123456d"])
+def test_since_wants_a_duration_or_a_time(when: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert job.commands().main(["list", f"--since={when}"]) == 2
+    assert f"--since: '{when}' is no duration like 90m, 12h, 2d or 1w, and " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "job_id"), [([], JOB_ID), (["--failed"], "job-2")], ids=["latest", "latest-failed"]
+)
+def test_without_an_id_the_latest_job_is_shown(
+    arguments: list[str], job_id: str, shop: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.records = [None, *(record for record in shop.listed if record.job_id == job_id)]
+    assert job.commands().main(["show", "--json", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["job_id"] == job_id
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [([], "there is no job yet"), (["--failed"], "no job has failed")])
+def test_that_there_is_no_job_is_told(
+    arguments: list[str], sentence: str, deployed: Deploy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed(FakeDeployment())
+    assert job.commands().main(["show", *arguments]) == 2
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+@pytest.mark.parametrize("verb", ["show", "stop"])
+def test_an_empty_id_is_refused_by_name(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert job.commands().main([verb, ""]) == 2
+    assert "argument JOB_ID: must not be empty" in capsys.readouterr().err
+
+
+def test_failures_are_shown_up_to_a_hundred_and_all_of_them_as_csv(
+    shop: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.failures_there = [Failure(f"S{n}", "LEEDS", None, "INVALID_ITEM", "no figure") for n in range(102)]
+    assert job.commands().main(["show", JOB_ID]) == 0
+    assert "S99 " in (said := capsys.readouterr().out)
+    assert "S100 " not in said
+    assert said.endswith("2 more are recorded: --all shows them\n")
+    assert job.commands().main(["show", JOB_ID, "--csv"]) == 0
+    assert len(list(csv.reader(capsys.readouterr().out.splitlines()))) == 103
+
+
+# Screens
+
+
+TALLY = Tally(items_scanned=12_345, items_updated=1_600, changes_applied=2_020, read_units=812.5, write_units=1_600.0)
+TROUBLED = Tally(items_scanned=9, items_updated=8, items_failed=1, changes_applied=7, changes_rejected=2, throttles=3)
+SEGMENTS = [
+    Segment(SCHEDULED, 0, is_done=True, tally=TALLY, call=2),
+    Segment(SCHEDULED, 1, tally=TROUBLED, call=1, error="ProvisionedThroughputExceededException: the rate is exceeded"),
+]
+RUNNING = run_record(job_id=SCHEDULED, scope="all", trigger="schedule")
+BROKEN = ended(
+    30,
+    JobStatus.FAILED,
+    tally=TROUBLED,
+    duration_seconds=7.25,
+    error="the workers made no progress for an hour",
+)
+JOBS: Sequence[Observation] = [
+    Observation(JOB_ID, Execution("RUNNING", None, AT_NOON, {"scope": "due", "trigger": "manual"}), None),
+    Observation(SCHEDULED, Execution("RUNNING"), RUNNING, SEGMENTS),
+    Observation("job-1", None, ended(1, JobStatus.SUCCEEDED, tally=TALLY, duration_seconds=63.5)),
+    Observation("job-2", None, ended(2, JobStatus.COMPLETED_WITH_FAILURES, tally=TROUBLED, dry_run=True)),
+    Observation("job-30", None, BROKEN),
+]
+
+
+def test_the_screen_of_the_list_of_jobs() -> None:
+    check_screen("job-list", lambda view: rows_screen(JOB_COLUMNS, map(job_row, JOBS), view))
+    check_screen("job-list-short", lambda view: rows_screen(JOB_COLUMNS, [job_row(JOBS[2])], view))
+
+
+def test_the_screen_of_a_job_that_ended() -> None:
+    sample = {"sku": "MUG", "location_id": "LEEDS", "before": {"on_hand": 4, "version": 1}, "after": {"on_hand": 3}}
+    rehearsed = ended(1, JobStatus.SUCCEEDED, tally=TALLY, dry_run=True, samples=(sample,), tally_is_exact=False)
+    check_screen("job-show-dry-run", lambda view: job_screen(Observation("job-1", None, rehearsed), view))
+    check_screen("job-show-failed", lambda view: job_screen(JOBS[4], view))
+
+
+def test_the_screens_of_a_job_that_runs() -> None:
+    now = read_time(AT_NOON) + timedelta(minutes=61, seconds=5)
+    check_screen("job-show-running", lambda view: job_screen(JOBS[1], view))
+    check_screen("job-live", lambda view: live_screen(JOBS[1], view, now))
+    check_screen("job-live-waiting", lambda view: live_screen(JOBS[0], view, now))

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from cli import job_verbs as job
 from cli.pausing import MARK, NOT_SENT_BACK, Schedules, ScheduleState, request_to_pause, request_to_resume, state_of
 from tests.cloudformation import parameter_values, resolve, resources_of_type
+from tests.fakes.deployment import FakeDeployment
 from tests.fakes.scheduler import GROUP, FakeScheduler, schedule
 
 if TYPE_CHECKING:
@@ -102,37 +103,13 @@ def test_the_schedules_of_the_template_are_found_and_their_descriptions_leave_ro
 # What the script says
 
 
-class Deployed:
-    """A stack whose jobs table holds nothing."""
-
-    def __init__(self, scheduler: FakeScheduler) -> None:
-        self.scheduler = scheduler
-
-    @property
-    def session(self) -> "Deployed":
-        return self
-
-    def client(self, service: str) -> FakeScheduler:
-        assert service == "scheduler"
-        return self.scheduler
-
-    def output(self, name: str) -> str:
-        return {"ScheduleGroupName": GROUP, "Environment": "shop"}[name]
-
-    def jobs(self) -> "Deployed":
-        return self
-
-    def runs(self, _limit: int) -> list[object]:
-        return []
-
-
 def said(
     scheduler: FakeScheduler,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *arguments: str,
 ) -> tuple[int, str, str]:
-    monkeypatch.setattr(job, "find_deployment", lambda _options: Deployed(scheduler))
+    monkeypatch.setattr(job, "find_deployment", lambda _options: FakeDeployment(scheduler=scheduler))
     code = job.commands().main(arguments)
     printed = capsys.readouterr()
     return code, printed.out, printed.err

@@ -6,22 +6,24 @@ from pathlib import Path
 import pytest
 
 from benchmark import EXIT_BAD_INPUT, EXIT_FAILED, main
-from benchmarks.peers import FLOOR, LOOP, POOL, PRODUCT, PRODUCT_ON_BOTOCORE, TRANSACTIONS
-
-PEERS = (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP, POOL, TRANSACTIONS)
-"""Those that need nothing but boto3; the others live in .venv-bench."""
+from benchmarks.peers import LOOP, PEERS, PRODUCT, TRANSACTIONS
 
 
 def test_every_peer_makes_the_same_updates(tmp_path: Path) -> None:
     results = tmp_path / "bench.json"
 
-    options = ("--only", "end_to_end", "--peers", ",".join(PEERS), "--items", "200", "--rounds", "1")
+    options = ("--only", "end_to_end,at_a_distance", "--items", "200", "--rounds", "1")
     assert main(["quick", *options, "--results", str(results)]) == 0
 
     found = json.loads(results.read_text(encoding="utf-8"))
     assert found[0].keys() == {"comparison", "engine", "name", "unit", "value", "times_better", "case", "machine"}
-    compared = {entry["name"]: entry for entry in found if entry["unit"] == "cpu_us_per_item"}
-    assert set(compared) == {*PEERS, FLOOR}
+    compared = {entry["name"] for entry in found if entry["engine"] == "instant"}
+    assert compared == set(PEERS)
+    # Twenty items, one after the other, each ten milliseconds away.
+    far = {
+        entry["name"]: entry["value"] for entry in found if entry["unit"] == "wall_seconds" and "ms" in entry["engine"]
+    }
+    assert far[LOOP] > 20 * 0.01
     headline = [
         entry
         for entry in found
@@ -31,7 +33,11 @@ def test_every_peer_makes_the_same_updates(tmp_path: Path) -> None:
     assert len(headline) == 1
     assert headline[0]["times_better"] > 0
     assert {entry["times_better"] for entry in found if entry["name"] == LOOP} == {1.0, None}
-    units = {entry["name"]: entry["value"] for entry in found if entry["unit"] == "write_units_per_item"}
+    units = {
+        entry["name"]: entry["value"]
+        for entry in found
+        if (entry["unit"], entry["engine"]) == ("write_units_per_item", "instant")
+    }
     assert units == dict.fromkeys(PEERS, 1.0) | {TRANSACTIONS: 2.0}
 
 
@@ -50,21 +56,3 @@ def test_without_results_there_is_nothing_to_tell(tmp_path: Path, capsys: pytest
     assert main(["docs", "--results", str(tmp_path / "bench.json")]) == EXIT_FAILED
 
     assert "holds no results" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_on_a_real_engine_every_peer_leaves_the_same_items(tmp_path: Path) -> None:
-    results = tmp_path / "bench.json"
-    peers = ",".join((PRODUCT, LOOP, TRANSACTIONS))
-
-    options = ("--only", "ministack", "--peers", peers, "--items", "50", "--rounds", "1")
-    assert main(["quick", *options, "--results", str(results)]) == 0
-
-    found = {
-        (entry["comparison"], entry["name"], entry["unit"]): entry["value"]
-        for entry in json.loads(results.read_text(encoding="utf-8"))
-    }
-    units = {name: value for (comparison, name, _unit), value in found.items() if comparison == "write_units"}
-    assert units == {"UpdateItem": 1.0, "BatchExecuteStatement of 25": 1.0, "TransactWriteItems": 2.0}
-    assert found["end_to_end", PRODUCT, "write_units_per_item"] == 1.0
-    assert found["end_to_end", LOOP, "engine_busy_percent"] > 0

@@ -32,7 +32,7 @@ from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from taskcat_project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
+from taskcat_runs.project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient

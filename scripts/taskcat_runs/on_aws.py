@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from taskcat.testing import CFNTest
 
 from cli.engine import CHECKOUT
-from taskcat_project import CONFIGURATION, copy_project, regions_of, remove_buckets, tests_of
+from taskcat_runs.project import CONFIGURATION, copy_project, regions_of, remove_buckets, tests_of
 
 
 def run_taskcat(project: Path, regions: Collection[str], tests: Collection[str]) -> int:

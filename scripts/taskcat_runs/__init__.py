@@ -1,0 +1,1 @@
+"""taskcat on AWS and on the embedded engine. Not named `taskcat`: beside the scripts that would hide the library."""
