@@ -5,7 +5,6 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.in_process import run_job
-from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, moment, unreadable
 from tests.fakes.dynamodb import failed_request
@@ -120,13 +119,6 @@ def test_metrics_that_cannot_be_published_are_visible_and_published_by_the_next_
     warehouse.metrics.error = None
     assert warehouse.close().metrics_published_at == moment("12:00")
     assert len(warehouse.metrics.published) == 1
-
-
-def test_skipped_jobs_publish_nothing(warehouse: Warehouse) -> None:
-    warehouse.open("job-0")
-    open_job(warehouse.services, warehouse.request())
-
-    assert warehouse.metrics.published == []
 
 
 def test_a_time_that_another_writer_spoilt_does_not_keep_a_job_from_closing(warehouse: Warehouse) -> None:

@@ -49,6 +49,7 @@ def test_a_due_job_is_skipped_while_another_holds_the_lease(warehouse: Warehouse
     assert (run.status, run.finished_at) == (JobStatus.SKIPPED, moment("12:00"))
     assert run.error == f"job job-0 holds the lease until {moment('12:08')}"
     assert warehouse.jobs.lease().holder == "job-0"
+    assert warehouse.metrics.published == []
 
 
 def test_an_all_job_waits_for_the_lease_as_long_as_it_is_told_to(warehouse: Warehouse) -> None:

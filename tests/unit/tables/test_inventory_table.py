@@ -565,14 +565,11 @@ def test_keys_that_were_not_processed_are_asked_for_again() -> None:
     ]
 
 
-def test_a_key_that_is_named_twice_is_asked_for_once() -> None:
+def test_a_key_that_is_named_twice_is_asked_for_once_and_none_is_no_request() -> None:
     client = ScriptedClient(batch_get_item=[{"Responses": {"inventory": [to_attribute_values(item_attributes(4))]}}])
 
     assert table_on(client).read_many([MUG, CUP, MUG]) == {MUG: item_attributes(4)}
     assert client.asked("batch_get_item")[0]["RequestItems"]["inventory"]["Keys"] == keys_of("mug", "cup")
-
-
-def test_no_keys_need_no_request() -> None:
     assert table_on(ScriptedClient()).read_many([]) == {}
 
 
