@@ -164,12 +164,12 @@ taskcat-setup: $(FOR_RUNNING)
 	@$(MAKE) .venv-taskcat/.ready || echo "No .venv-taskcat: the tests with taskcat will be skipped."
 
 .PHONY: taskcat
-taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, and delete again (REGIONS=..., TEST=minimal or everything)
-	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.on_aws --regions "$(REGIONS)" --tests "$(TEST)"
+taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, run a job in each stack, delete (REGIONS=..., TEST=minimal or everything)
+	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.run --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: taskcat-local
-taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, and run a job in each stack
-	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.on_the_engine --regions "$(REGIONS)" --tests "$(TEST)"
+taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine
+	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.run --embedded --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: bench
 bench: $(FOR_TESTS)  ## Compare with how others do it, within 20 minutes (ONLY=comparisons, with commas between them)
@@ -213,5 +213,5 @@ deploy: $(FOR_RUNNING)  ## Deploy to AWS as its parameter file says (ENV=dev, st
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(FOR_RUNNING) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-checkov .venv-taskcat .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,7 +24,7 @@ def run_taskcat(*arguments: str, timeout_seconds: float = 500) -> list[str]:
     """What `make taskcat-local` prints, line by line; the test fails where it does."""
     build_package()
     process = subprocess.Popen(
-        [ENVIRONMENT / "bin" / "python", "-W", "ignore", "-m", "taskcat_runs.on_the_engine", *arguments],
+        [ENVIRONMENT / "bin" / "python", "-W", "ignore", "-m", "taskcat_runs.run", "--embedded", *arguments],
         cwd=CHECKOUT / "scripts",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

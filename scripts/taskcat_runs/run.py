@@ -1,7 +1,8 @@
-"""Deploy every parameter set of .taskcat.yml in every region of it on an embedded engine, and run a job in each stack.
+"""Deploy every parameter set of .taskcat.yml in every region of it, run a job in each stack, and delete all.
 
-Runs in .venv-taskcat, as `make taskcat-local` does it. It prints one line for each stack: region, parameter set and the
-items that its job has updated. Exit status: 0 when all did what they should and are gone, else 1.
+On AWS, found as boto3 finds it (`make taskcat`), or on an embedded engine (`make taskcat-local`); in .venv-taskcat.
+Prints a line for each stack: region, parameter set and the items that its job has updated. Exit status: 0 when all did
+what they should and are gone, else 1.
 """
 
 import argparse
@@ -308,7 +309,7 @@ def expect_gone(deployed: Deployed) -> None:
     status = client.describe_stacks(StackName=deployed.stack_id)["Stacks"][0]["StackStatus"]
     expect(f"{deployed.region} {deployed.test}", status, "DELETE_COMPLETE")
     table: DynamoDBClient = deployed.client("dynamodb")
-    tables = set(table.list_tables()["TableNames"])
+    tables = {name for page in table.get_paginator("list_tables").paginate() for name in page["TableNames"]}
     left = tables & {deployed.outputs["InventoryTableName"], deployed.outputs["JobsTableName"]}
     expect(f"tables left in {deployed.region}", left, set())
 
@@ -336,21 +337,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--regions", default="ALL", help="in these regions only, separated by commas")
     parser.add_argument("--tests", default="ALL", help="these parameter sets only, separated by commas")
+    parser.add_argument("--embedded", action="store_true", help="on an embedded engine, not on AWS")
     options = parser.parse_args()
     logging.getLogger("inventory_updater").addHandler(logging.NullHandler())
-    # So that the engine is stopped, whatever ends this.
+    # So that stacks are deleted and the engine is stopped, whatever ends this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    with tempfile.TemporaryDirectory(prefix="taskcat-local-") as directory:
+    with tempfile.TemporaryDirectory(prefix="taskcat-") as directory:
         project, server = Path(directory, "project"), Path(directory, "server")
         copy_project(project)
         try:
-            use_engine(start_engine(server), Path(directory))
-            provide_template(project)
+            if options.embedded:
+                use_engine(start_engine(server), Path(directory))
+                provide_template(project)
             return 0 if check_all(project, options.regions, options.tests) else 1
         except ValueError as problem:
             parser.error(str(problem))
         finally:
-            stop_engine(server)
+            if options.embedded:
+                stop_engine(server)
 
 
 if __name__ == "__main__":
