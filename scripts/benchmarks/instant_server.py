@@ -3,9 +3,11 @@
 Its inventory tables are shelves: every scan finds the same items, every write succeeds and changes nothing, so a run
 can be repeated. Its jobs tables remember what is put into them.
 
-Run as a program it prints its port and serves until its standard input ends.
+Run as a program it prints its port and serves until its standard input ends; `--latency 0.01` makes it wait before it
+sends an answer, as a network would.
 """
 
+import argparse
 import asyncio
 import json
 import re
@@ -158,8 +160,9 @@ def _json(value: Any) -> bytes:
 class Connection(asyncio.Protocol):
     """One connection of a client that keeps it open."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, latency_seconds: float = 0.0) -> None:
         self._answers = answers
+        self._latency_seconds = latency_seconds
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._wanted = 0
@@ -197,12 +200,16 @@ class Connection(asyncio.Protocol):
             except (ValueError, KeyError) as error:
                 status = b"400 Bad Request"
                 answer = _json({"__type": "com.amazon.coral.validate#ValidationException", "message": repr(error)})
-        self._transport.write(
+        content = (
             b"HTTP/1.1 %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: application/x-amz-json-1.0\r\n"
             b"Content-Length: %d\r\nConnection: keep-alive\r\n"
             b"x-amzn-RequestId: %052d\r\nx-amz-crc32: %d\r\n\r\n%s"
             % (status, _date(int(time.time())), len(answer), id(answer), zlib.crc32(answer), answer)
         )
+        if self._latency_seconds:
+            asyncio.get_running_loop().call_later(self._latency_seconds, self._transport.write, content)
+        else:
+            self._transport.write(content)
 
 
 @lru_cache(maxsize=2)
@@ -210,15 +217,17 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-async def serve() -> None:
+async def serve(latency_seconds: float) -> None:
     """Serve until standard input ends."""
     answers = Answers()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(answers), HOST, 0)
+    server = await loop.create_server(lambda: Connection(answers, latency_seconds), HOST, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    asyncio.run(serve(parser.parse_args().latency))

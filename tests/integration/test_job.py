@@ -24,7 +24,7 @@ from tests.shop import Interposed, Shop, just_before
 
 WRITE = "batch_execute_statement"
 
-pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
+pytestmark = pytest.mark.parametrize("client_kind", ["JSON", "botocore"])
 
 
 def mugs(count: int, **attributes: Any) -> list[Attributes]:
