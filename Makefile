@@ -107,8 +107,22 @@ test: setup dynamodb-local taskcat-setup  ## Run the tests that fit into a few m
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup dynamodb-local taskcat-setup  ## Run every test (MARKS=slow for those that `make test` leaves out)
+test-all: setup dynamodb-local taskcat-setup test-sdk  ## Run every test (MARKS=slow for those that `make test` leaves out)
 	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
+
+# The client rests on what botocore does not document. Lambda brings whatever release it likes: so its tests also run with
+# the SDK of a year ago and with today's, which has no hash in advance and is looked up every time.
+.venv-sdk-old/.ready .venv-sdk-newest/.ready: requirements/sdk.txt | setup
+	$(MAKE_VENV_BESIDE)
+
+.PHONY: test-sdk
+test-sdk: .venv-sdk-old/.ready .venv-sdk-newest/.ready  ## Test the client with the SDK of a year ago, the pinned and the newest
+	@.venv-sdk-newest/bin/python -m pip --quiet --disable-pip-version-check install --upgrade boto3 botocore
+	@for python in .venv-sdk-old .venv .venv-sdk-newest; do \
+	  echo "With $$($$python/bin/python -c 'import botocore; print("botocore", botocore.__version__)'):"; \
+	  $$python/bin/python -m pytest --quiet --noconftest --hypothesis-profile=ci tests/unit/dynamodb/test_client.py \
+	    tests/unit/dynamodb/test_botocore_private.py tests/unit/dynamodb/test_values.py; \
+	done
 
 .PHONY: faults
 faults: setup dynamodb-local  ## Inject faults into thousands of runs and count what is lost or doubled (FAULTS_MINUTES=... SEED=...)
@@ -194,5 +208,5 @@ deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or 
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-bench .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-bench .venv-checkov .venv-sdk-old .venv-sdk-newest .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,18 +1,19 @@
-"""What is used of botocore that is not documented: where its client makes requests of parameters and reads answers.
+"""All that is used of botocore and not documented: its serializer, its parser, and its event after a call.
 
-Both steps walk through DynamoDB's model of shapes, which is most of what a request costs. For the operations on items
-JSON alone says the same; only binary values of an answer stay base64 text. Everything else stays botocore's.
+The first two walk through DynamoDB's model of shapes, which is most of what a request costs. For the operations on
+items JSON alone says the same; only binary values of an answer stay base64 text. Everything else stays botocore's.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
 """
 
 import json
+import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.exceptions import HTTPClientError
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -29,6 +30,12 @@ ITEM_OPERATIONS: Final = frozenset(
         "UpdateItem",
     }
 )
+
+
+class DamagedAnswerError(HTTPClientError):
+    """An answer of HTTP 200 was cut off or changed on its way: what became of its request is unknown."""
+
+    fmt = "The answer to {operation} was damaged on its way: {error}"
 
 
 class UnknownBotocore(Exception):
@@ -99,23 +106,56 @@ class _JsonParserFactory:
         return _JsonParser(self._botocores.create_parser(protocol_name))
 
 
-def speak_json(client: "DynamoDBClient") -> None:
+def refuse_damaged_answers(client: "DynamoDBClient") -> None:
+    """Let ``client`` raise where botocore would believe an answer that is damaged.
+
+    It takes one that is cut off for an empty one, and after its last try it believes one that its checksum refutes.
+    """
+    client.meta.events.register("after-call.dynamodb", _refuse_damaged)
+
+
+def _refuse_damaged(http_response: Any, parsed: Mapping[str, object], model: Any, **_: object) -> None:
+    if http_response.status_code >= 300:
+        return
+    content = http_response.content
+    checksum = http_response.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(zlib.crc32(content)):
+        raise DamagedAnswerError(operation=model.name, error="its checksum is another one")
+    if len(parsed) > 1:
+        return  # beside its metadata it has something that was read of whole JSON
+    try:
+        said = json.loads(content)
+    except ValueError as error:
+        raise DamagedAnswerError(operation=model.name, error=error) from None
+    if not isinstance(said, dict):
+        raise DamagedAnswerError(operation=model.name, error="it is no object")
+
+
+def speak_json(client: "DynamoDBClient", understudy: "DynamoDBClient") -> None:
     """Let ``client`` make and read the requests on items as JSON.
 
+    Args:
+        client: left as it is where an exception is raised, whichever it is.
+        understudy: a client for nothing else, with which it is tried first.
+
     Raises:
-        UnknownBotocore: where a request or an answer would not be what botocore makes of it. ``client`` is spoilt then,
-            as it is by any other exception.
+        UnknownBotocore: where a request or an answer would not be what botocore makes of it.
     """
-    expected = _rehearsal(client)
-    inside: Any = client
-    inside._serializer = _JsonSerializer(inside._serializer)  # noqa: SLF001  # this is what the module is for
-    endpoint = inside._endpoint  # noqa: SLF001
-    endpoint._response_parser_factory = _JsonParserFactory(endpoint._response_parser_factory)  # noqa: SLF001
-    if _rehearsal(client) != expected:
+    expected = _rehearsal(understudy)
+    _replace_parts(understudy)
+    if _rehearsal(understudy) != expected:
         raise UnknownBotocore("a request or an answer is not what botocore makes of it")
+    _replace_parts(client)
 
 
-_EACH_TIME_ANOTHER: Final = ("User-Agent", "amz-sdk-invocation-id")
+def _replace_parts(client: Any) -> None:
+    endpoint = client._endpoint  # noqa: SLF001  # this is what the module is for
+    serializer, parsers = client._serializer, endpoint._response_parser_factory  # noqa: SLF001
+    client._serializer = _JsonSerializer(serializer)  # noqa: SLF001
+    endpoint._response_parser_factory = _JsonParserFactory(parsers)  # noqa: SLF001
+
+
+_EACH_TIME_ANOTHER: Final = ("Authorization", "X-Amz-Date", "User-Agent", "amz-sdk-invocation-id")
 _REQUEST: Final = {
     "Statements": [
         {
@@ -132,7 +172,7 @@ _ANSWER: Final = {
 
 
 def _rehearsal(client: "DynamoDBClient") -> object:
-    """What ``client`` would send for a request, and what it makes of an answer; nothing is signed or sent."""
+    """What ``client`` would send for a request, and what it makes of an answer; nothing leaves it."""
     sent: list[object] = []
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
@@ -141,11 +181,8 @@ def _rehearsal(client: "DynamoDBClient") -> object:
         raw = SimpleNamespace(stream=lambda: iter([json.dumps(_ANSWER).encode()]))
         return AWSResponse(request.url, 200, cast("Any", HeadersDict({"x-amzn-RequestId": "1"})), cast("Any", raw))
 
-    handlers: Mapping[str, Any] = {"before-send": answer, "choose-signer": lambda **_: UNSIGNED}
-    for event, handler in handlers.items():
-        client.meta.events.register_first(f"{event}.dynamodb", handler)
+    client.meta.events.register_first("before-send.dynamodb", cast("Any", answer))
     try:
         return sent, client.batch_execute_statement(**cast("Any", _REQUEST))
     finally:
-        for event, handler in handlers.items():
-            client.meta.events.unregister(f"{event}.dynamodb", handler)
+        client.meta.events.unregister("before-send.dynamodb", cast("Any", answer))

@@ -4,11 +4,8 @@ botocore stays in charge of all the rest: credentials, endpoints, proxies, signa
 What an answer says is the same; only binary values stay base64 text (``attribute_values`` reads both).
 """
 
-import json
 import logging
-import zlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import boto3
 import botocore
@@ -16,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionError as ConnectingError
 from botocore.exceptions import HTTPClientError
 
-from inventory_updater.dynamodb.botocore_private import speak_json
+from inventory_updater.dynamodb.botocore_private import refuse_damaged_answers, speak_json
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -33,12 +30,6 @@ _USER_AGENT: Final = f"inventory-updater Botocore/{botocore.__version__}"
 _log = logging.getLogger(__name__)
 
 
-class DamagedAnswerError(HTTPClientError):
-    """An answer of HTTP 200 was cut off or changed on its way: what became of its request is unknown."""
-
-    fmt = "The answer to {operation} was damaged on its way: {error}"
-
-
 def dynamodb_client(
     session: boto3.Session, write_concurrency: int, endpoint_url: str | None = None
 ) -> "DynamoDBClient":
@@ -48,13 +39,21 @@ def dynamodb_client(
     """
     client = botocore_client(session, write_concurrency, endpoint_url)
     try:
-        speak_json(client)
+        # Nobody's keys are asked for, nor anybody's region: only botocore's ways are tried.
+        understudy = session.client(
+            "dynamodb",
+            region_name="us-east-1",
+            endpoint_url="http://127.0.0.1:9",
+            aws_access_key_id="none",
+            aws_secret_access_key="none",
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+        )
+        speak_json(client, understudy)
     except Exception as error:  # noqa: BLE001  # whatever a later botocore does, the work has to go on
         _log.warning(
             "DynamoDB is asked by botocore's own serializer and parser, which takes more CPU",
             extra={"botocore": botocore.__version__, "error": repr(error)},
         )
-        return botocore_client(session, write_concurrency, endpoint_url)
     return client
 
 
@@ -75,29 +74,5 @@ def botocore_client(
         user_agent=_USER_AGENT,
     )
     client = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
-    client.meta.events.register("after-call.dynamodb", _refuse_damaged)
+    refuse_damaged_answers(client)
     return client
-
-
-def _refuse_damaged(http_response: Any, parsed: Mapping[str, object], model: Any, **_: object) -> None:
-    """Raise where botocore would believe an answer that is damaged.
-
-    It takes one that is cut off for an empty one, and after its last try it believes one that its checksum refutes.
-
-    Raises:
-        DamagedAnswerError: where an answer of HTTP 200 is not what was sent.
-    """
-    if http_response.status_code >= 300:
-        return
-    content = http_response.content
-    checksum = http_response.headers.get("x-amz-crc32")
-    if checksum is not None and checksum != str(zlib.crc32(content)):
-        raise DamagedAnswerError(operation=model.name, error="its checksum is another one")
-    if len(parsed) > 1:
-        return  # beside its metadata it has something that was read of whole JSON
-    try:
-        said = json.loads(content)
-    except ValueError as error:
-        raise DamagedAnswerError(operation=model.name, error=error) from None
-    if not isinstance(said, dict):
-        raise DamagedAnswerError(operation=model.name, error="it is no object")

@@ -46,14 +46,14 @@ def test_where_botocore_has_another_name_for_a_part_the_plain_client_is_used(
     caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     class Session:
-        """One of which the first client lacks the part; the second is the plain one."""
+        """One of which the second client, with which it is tried, lacks the part."""
 
-        lacking = iter([path])
+        lacking = iter(["", path])
 
         def client(self, *arguments: Any, **settings: Any) -> Any:
             made: Any = SESSION.client(*arguments, **settings)
-            for name in self.lacking:
-                owner, _, part = name.rpartition(".")
+            owner, _, part = next(self.lacking).rpartition(".")
+            if part:
                 delattr(getattr(made, owner) if owner else made, part)
             return made
 

@@ -18,8 +18,8 @@ from botocore.exceptions import ConnectionError as ConnectingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.dynamodb.botocore_private import ITEM_OPERATIONS
-from inventory_updater.dynamodb.client import DamagedAnswerError, botocore_client, dynamodb_client
+from inventory_updater.dynamodb.botocore_private import ITEM_OPERATIONS, DamagedAnswerError
+from inventory_updater.dynamodb.client import botocore_client, dynamodb_client
 from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
