@@ -14,7 +14,6 @@ import pytest
 from boto3.dynamodb.types import Binary
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.exceptions import ConnectionError as ConnectingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,13 +47,12 @@ NOT_COMPARED: Final = ("authorization", "x-amz-date", "amz-sdk-invocation-id", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a client sent, and what its caller got."""
+    """What a client sent, and what its caller got; ``error`` has the names of its class and their bases."""
 
     sent: list[tuple[str, Mapping[str, str], bytes]]
     pauses: int
     answer: Mapping[str, Any] | None = None
     error: tuple[str, ...] = ()
-    """The name of the error's class and those of its bases."""
     response: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -217,21 +215,7 @@ def test_every_operation_asks_and_answers_as_botocore_does(same: Ask, name: str)
     assert (found.attempts, throttled.attempts, throttled.retries) == (1, 2, 1)
     assert refused.error[0] == "ConditionalCheckFailedException"
     assert found.sent[0][1]["x-amz-target"] == f"DynamoDB_20120810.{name}"
-    assert name in ITEM_OPERATIONS or name in ("DeleteItem", "DescribeTable")
-
-
-def test_no_operation_on_items_is_left_out() -> None:
-    assert ITEM_OPERATIONS < set(OPERATIONS)
-
-
-def test_pages_are_turned_by_botocore(same: Ask) -> None:
-    def every_item(client: "DynamoDBClient") -> Mapping[str, Any]:
-        pages = list(client.get_paginator("scan").paginate(TableName="inventory"))
-        return {"items": [item for page in pages for item in page["Items"]]}
-
-    outcome = same([answer({"Items": [ITEM], "LastEvaluatedKey": KEY}), answer({"Items": [ITEM]})], every_item)
-
-    assert outcome.answer == {"items": [ITEM, ITEM]}
+    assert set(OPERATIONS) == ITEM_OPERATIONS | {"DeleteItem", "DescribeTable"}
 
 
 def test_an_answer_without_a_checksum_is_taken_as_it_is(same: Ask) -> None:
@@ -363,15 +347,6 @@ def test_a_request_that_got_no_answer_is_sent_again_as_often(
 
     assert (for_good.attempts, for_good.pauses, for_good.error[0]) == (ATTEMPTS, ATTEMPTS - 1, error)
     assert (for_a_while.attempts, for_a_while.retries) == (ATTEMPTS, ATTEMPTS - 1)
-
-
-@BOTH
-def test_where_nobody_listens_it_is_tried_as_often(make: Make, pauses: list[float]) -> None:
-    with endpoint([]) as server:
-        url = server.url
-    with pytest.raises(ConnectingError):
-        scan(make(SESSION, 4, url))
-    assert len(pauses) == ATTEMPTS - 1
 
 
 DAMAGED: Final = {
