@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.figures import WITHOUT_A_BETTER, Entry
 from benchmarks.peers import LOOP, PRODUCT, PRODUCT_ON_BOTOCORE
 
-TIMES_LESS_CPU: Final = 20.0
+TIMES_LESS_CPU: Final = 10.0
 TIMES_THE_LOOP: Final = 3.0
 PEER_AHEAD: Final = 1.1
 GROWTH_OF_DUE: Final = 1.5

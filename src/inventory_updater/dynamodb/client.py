@@ -1,7 +1,7 @@
 """How the product talks to DynamoDB: botocore's client, with JSON in the place of its walk through the model of shapes.
 
 botocore stays in charge of all the rest: credentials, endpoints, proxies, signatures, connections, retries and errors.
-What an answer says is the same; only binary values stay base64 text (``attribute_values`` reads both).
+What an answer says is the same; only binary values stay base64 text (``dynamodb.values`` reads both).
 """
 
 import logging
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 def dynamodb_client(
     session: boto3.Session, write_concurrency: int, endpoint_url: str | None = None
 ) -> "DynamoDBClient":
-    """A client that makes and reads the requests on items as JSON: a quarter of the CPU that ``botocore_client`` takes.
+    """A client that makes and reads the requests on items as JSON, for little more than half of the CPU.
 
     It rests on what botocore does not document, so it is tried first: where that fails it is ``botocore_client``.
     """
