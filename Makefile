@@ -130,8 +130,22 @@ test: $(FOR_TESTS) dynamodb-local taskcat-setup  ## Run the tests that fit into 
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: $(FOR_TESTS) dynamodb-local taskcat-setup  ## Run every test (MARKS=slow for those that `make test` leaves out)
+test-all: $(FOR_TESTS) dynamodb-local taskcat-setup test-sdk  ## Run every test (MARKS=slow for those that `make test` leaves out)
 	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
+
+# The client rests on what botocore does not document. Lambda brings whatever release it likes: so its tests also run with
+# the SDK of a year ago and with today's, which has no hash in advance and is looked up every time.
+.venv-sdk-old/.ready .venv-sdk-newest/.ready: requirements/sdk.txt | $(FOR_TESTS)
+	$(MAKE_VENV_BESIDE)
+
+.PHONY: test-sdk
+test-sdk: .venv-sdk-old/.ready .venv-sdk-newest/.ready  ## Test the client with the SDK of a year ago, the pinned and the newest
+	@.venv-sdk-newest/bin/python -m pip --quiet --disable-pip-version-check install --upgrade boto3 botocore
+	@for python in .venv-sdk-old .venv .venv-sdk-newest; do \
+	  echo "With $$($$python/bin/python -c 'import botocore; print("botocore", botocore.__version__)'):"; \
+	  $$python/bin/python -m pytest --quiet --noconftest --hypothesis-profile=ci tests/unit/dynamodb/test_client.py \
+	    tests/unit/dynamodb/test_botocore_private.py tests/unit/dynamodb/test_values.py; \
+	done
 
 .PHONY: faults
 faults: $(FOR_TESTS) dynamodb-local  ## Inject faults into thousands of runs and count what is lost or doubled (FAULTS_MINUTES=... SEED=...)
@@ -213,5 +227,5 @@ deploy: $(FOR_RUNNING)  ## Deploy to AWS as its parameter file says (ENV=dev, st
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
 	@if [ -e $(FOR_RUNNING) ]; then $(BIN)/python scripts/local.py stop; fi
-	@rm -rf .venv .venv-checkov .venv-taskcat .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-checkov .venv-sdk-old .venv-sdk-newest .venv-taskcat .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

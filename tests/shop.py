@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tests.engines import Tables
 
 
-Transport = Literal["direct", "botocore"]
+ClientKind = Literal["JSON", "botocore"]
+"""The client that the function makes, or botocore's alone, which it falls back to."""
 
 
 class Interposed:
@@ -129,11 +130,11 @@ def _session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
 
 
-def open_shop(endpoint_url: str, tables: "Tables", transport: Transport = "direct", **settings: Any) -> Shop:
-    """A shop on the tables of one test, with the client that the function would make, or botocore's in its place."""
+def open_shop(endpoint_url: str, tables: "Tables", client_kind: ClientKind = "JSON", **settings: Any) -> Shop:
+    """A shop on the tables of one test, with a client of that kind."""
     wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
     # The engines have clients with settings of their own: here the product's matter.
-    make_client = dynamodb_client if transport == "direct" else botocore_client
+    make_client = dynamodb_client if client_kind == "JSON" else botocore_client
     client = make_client(_session(), wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock.running(), RecordingCloudWatch()
     services = Services(

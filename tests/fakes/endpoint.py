@@ -2,13 +2,11 @@
 
 import contextlib
 import json
-import queue
 import socket
-import ssl
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,17 +17,16 @@ _PATIENCE_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What the endpoint does with one request: it sends ``parts``, each in a segment of its own.
+    """What the endpoint does with one request: it sends ``content``.
 
     Then it ``closes`` the connection, or ``resets`` it, or reads the next request. One that ``is_silent`` does nothing
-    at all until the client goes. Before all that it ``waits``.
+    at all until the client goes.
     """
 
-    parts: tuple[bytes, ...] = ()
+    content: bytes = b""
     closes: bool = False
     resets: bool = False
     is_silent: bool = False
-    waits: Callable[[], object] = lambda: None
 
 
 CLOSED: Final = Act(closes=True)
@@ -39,21 +36,11 @@ SILENT: Final = Act(is_silent=True)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came; the names of ``headers`` are in small letters. Connections are counted from 0."""
+    """What came; the names of ``headers`` are in small letters."""
 
     line: str
     headers: Mapping[str, str]
     body: bytes
-    connection: int
-
-    @property
-    def target(self) -> str:
-        return self.headers["x-amz-target"]
-
-    @property
-    def content(self) -> Any:
-        """The body's JSON in meaning; `json` alone would read other encodings than UTF-8 too."""
-        return json.loads(self.body.decode("utf-8"))
 
 
 def http(
@@ -73,7 +60,7 @@ def answer(content: object, status: int = 200, request_id: str = "REQUEST-1", **
         "x-amzn-RequestId": request_id,
         "x-amz-crc32": str(zlib.crc32(body)),
     }
-    return Act((http(body, status, usual | {name.replace("_", "-"): value for name, value in headers.items()}),))
+    return Act(http(body, status, usual | {name.replace("_", "-"): value for name, value in headers.items()}))
 
 
 def refusal(code: str, message: str = "no", status: int = 400, **members: object) -> Act:
@@ -86,24 +73,15 @@ class Endpoint:
     """A server that plays one script over all its connections; when the script is over it closes them unanswered."""
 
     script: Iterator[Act]
-    tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
-    refused_handshakes: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
-    _ended: "queue.SimpleQueue[int]" = field(default_factory=queue.SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
     _threads: list[threading.Thread] = field(default_factory=list)
-    connections: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server((HOST, 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
+        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}"
         self._start(self._accept)
-
-    def wait_until_one_is_closed(self) -> int:
-        """The number of one more connection of which both sides know the end, once there is one."""
-        return self._ended.get(timeout=_PATIENCE_SECONDS)
 
     def close(self) -> None:
         """End every connection and every thread."""
@@ -129,51 +107,34 @@ class Endpoint:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open.add(connection)
-                number, self.connections = self.connections, self.connections + 1
-            self._start(self._serve, connection, number)
+            self._start(self._serve, connection)
 
-    def _serve(self, plain: socket.socket, number: int) -> None:
-        connection = plain
-        try:
-            if self.tls is not None:
-                try:
-                    connection = self.tls.wrap_socket(plain, server_side=True)
-                except OSError as error:
-                    self.refused_handshakes.put(str(error))
-                    return
-                with self._lock:
-                    self._open.discard(plain)
-                    self._open.add(connection)
-            with contextlib.suppress(OSError):
-                self._converse(connection, number)
-        finally:
-            with self._lock:
-                self._open -= {plain, connection}
-                connection.close()
-            self._ended.put(number)
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            self._converse(connection)
+        with self._lock:
+            self._open.discard(connection)
+            connection.close()
 
-    def _converse(self, connection: socket.socket, number: int) -> None:
+    def _converse(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
-            while (request := _read_request(stream, number)) is not None:
+            while (request := _read_request(stream)) is not None:
                 with self._lock:
                     self.requests.append(request)
                     act = next(self.script, CLOSED)
-                act.waits()
                 if act.is_silent:
                     stream.read(1)
                     return
-                for part in act.parts:
-                    connection.sendall(part)
+                connection.sendall(act.content)
                 if act.resets:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if act.resets or act.closes:
                     return
 
 
-def _read_request(stream: Any, connection: int) -> Request | None:
+def _read_request(stream: Any) -> Request | None:
     line = stream.readline()
     if not line.endswith(b"\r\n"):
         return None
@@ -182,13 +143,13 @@ def _read_request(stream: Any, connection: int) -> Request | None:
         name, _, value = header.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0")))
-    return Request(line.decode().rstrip(), headers, body, connection)
+    return Request(line.decode().rstrip(), headers, body)
 
 
 @contextlib.contextmanager
-def endpoint(script: Iterable[Act], tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+def endpoint(script: Iterable[Act]) -> Iterator[Endpoint]:
     """An endpoint on a free port of 127.0.0.1, ended when the context is left."""
-    made = Endpoint(iter(script), tls)
+    made = Endpoint(iter(script))
     try:
         yield made
     finally:

@@ -13,7 +13,6 @@ import botocore.endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from inventory_updater.dynamodb import client as dynamodb_transport
 from inventory_updater.dynamodb import pacing
 from inventory_updater.dynamodb.client import dynamodb_client
 from tests.faults.gate import Gate, Reply, Worker
@@ -33,7 +32,6 @@ def hurried() -> Iterator[None]:
     quick = SimpleNamespace(time=time.time, sleep=lambda seconds: sleep(seconds / HURRY))
     with (
         mock.patch.object(botocore.endpoint, "time", quick),
-        mock.patch.object(dynamodb_transport, "time", quick),
         mock.patch.object(pacing, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
         mock.patch.object(pacing, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
     ):

@@ -18,7 +18,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import WRITE
 from tests.shop import Interposed, Shop, just_before
 
-pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
+pytestmark = pytest.mark.parametrize("client_kind", ["JSON", "botocore"])
 
 
 def failures(shop: Shop, job_id: str) -> set[tuple[str, str | None, str]]:

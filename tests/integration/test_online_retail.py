@@ -160,7 +160,7 @@ def test_the_closing_stock_of_the_day_is_the_same_however_the_work_is_divided(
 
 
 @second_opinion_is_slow
-@pytest.mark.parametrize("transport", ["botocore"])
+@pytest.mark.parametrize("client_kind", ["botocore"])
 def test_the_closing_stock_of_the_day_is_the_same_over_botocores_client(shop: Shop, stocked: Filled) -> None:
     assert_the_day_closes_right(shop, stocked)
 

@@ -6,14 +6,12 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.up
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from inventory_updater.dynamodb.values import to_attribute_value, to_json
+from inventory_updater.dynamodb.values import to_attribute_value
 from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import Creation
 
@@ -42,24 +40,10 @@ class Statement:
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return request
 
-    def to_json(self) -> str:
-        """The same as JSON."""
-        # Most parameters are numbers, and a call for each would cost more than they do.
-        parameters = ",".join(
-            [f'{{"N":"{one!s}"}}' if type(one) is Decimal else to_json(one) for one in self.parameters]
-        )
-        closing = '],"ReturnValuesOnConditionCheckFailure":"ALL_OLD"}' if self.returns_item else "]}"
-        return f'{{"Statement":{_json_of_text(self.text)},"Parameters":[{parameters}{closing}'
-
 
 def batch_request(statements: Iterable[Statement]) -> "BatchExecuteStatementInputTypeDef":
     """The request for a batch of statements, as botocore takes it."""
     return {"Statements": [one.to_request() for one in statements], "ReturnConsumedCapacity": "TOTAL"}
-
-
-def batch_json(statements: Iterable[Statement]) -> str:
-    """The same request as JSON."""
-    return f'{{"Statements":[{",".join([one.to_json() for one in statements])}],"ReturnConsumedCapacity":"TOTAL"}}'
 
 
 def statement(table_name: str, write: Update | Creation) -> Statement:
@@ -87,8 +71,3 @@ def _update_text(
 def _insert_text(table_name: str, names: tuple[str, ...]) -> str:
     fields = ", ".join(f"'{name}': ?" for name in names)
     return f'INSERT INTO "{table_name}" VALUE {{{fields}}}'
-
-
-@lru_cache(maxsize=1024)
-def _json_of_text(text: str) -> str:
-    return json.dumps(text)

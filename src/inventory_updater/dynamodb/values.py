@@ -5,11 +5,9 @@ line, whatever else by boto3's serializers, which cost several times as much.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
 
-import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Mapping
 from decimal import Decimal
-from json.encoder import encode_basestring_ascii as encode_text
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
@@ -28,8 +26,7 @@ class _ExactSerializer(TypeSerializer):
 class _ExactDeserializer(TypeDeserializer):
     """boto3's deserializer for every number that DynamoDB holds: one odd number must not spoil a whole page.
 
-    Binary values may be base64 text: so they stand in an answer's JSON, which botocore's parser decodes and the direct
-    transport does not.
+    Binary values may be base64 text: so an answer's JSON has them, which botocore's parser decodes and ours does not.
     """
 
     def _deserialize_n(self, value: str) -> Decimal:
@@ -57,28 +54,6 @@ def to_attribute_value(value: object) -> "AttributeValueTypeDef":
     if kind is dict:
         return {"M": {name: to_attribute_value(element) for name, element in value.items()}}  # type: ignore[attr-defined]
     return _serializer.serialize(value)
-
-
-def to_json(value: object) -> str:
-    """The JSON of ``to_attribute_value``, without the detour.
-
-    Raises:
-        TypeError: where DynamoDB has no type for it.
-    """
-    kind = type(value)
-    if kind is str:
-        return f'{{"S":{encode_text(value)}}}'  # type: ignore[arg-type]  # mypy does not narrow by ``kind``
-    if kind is Decimal:
-        return f'{{"N":"{value!s}"}}'  # without !s it would be formatted, which takes twice as long
-    if kind is dict:
-        elements = [f"{encode_text(name)}:{to_json(element)}" for name, element in value.items()]  # type: ignore[attr-defined]
-        return f'{{"M":{{{",".join(elements)}}}}}'
-    return json.dumps(_serializer.serialize(value), default=encode_binary)
-
-
-def encode_binary(value: Any) -> str:
-    """Binary values as JSON holds them; what ``json`` cannot encode otherwise."""
-    return b64encode(bytes(value)).decode()
 
 
 def to_attribute_values(values: Mapping[str, object]) -> "dict[str, AttributeValueTypeDef]":

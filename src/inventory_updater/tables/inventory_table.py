@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS, DirectClient
+from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS
 from inventory_updater.dynamodb.pacing import (
     PATIENCE_SECONDS,
     RETRIED_CODES,
@@ -36,7 +36,7 @@ from inventory_updater.dynamodb.pacing import (
     request_code,
     was_sent_before,
 )
-from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
+from inventory_updater.dynamodb.statements import batch_request, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key
@@ -47,7 +47,6 @@ from inventory_updater.stock.times import LAST_MOMENT
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import (
-        BatchExecuteStatementOutputTypeDef,
         BatchStatementErrorTypeDef,
         QueryInputTypeDef,
         ScanInputTypeDef,
@@ -299,20 +298,14 @@ class InventoryTable:
             report.results.append(WriteResult(key, decision, False, *refused[key]))
         return report
 
-    def _execute(self, statements: Iterable[Statement]) -> "BatchExecuteStatementOutputTypeDef":
-        client: object = self._client
-        if isinstance(client, DirectClient):
-            answer = client.call("BatchExecuteStatement", batch_json(statements))
-            return cast("BatchExecuteStatementOutputTypeDef", answer)
-        return self._client.batch_execute_statement(**batch_request(statements))
-
     def _send(
         self, batch: Mapping[ItemKey, D], report: BatchReport[D]
     ) -> "list[tuple[ItemKey, BatchStatementErrorTypeDef]]":
         """Each item of ``batch`` with its error, ``{}`` for success."""
         writes = {key: decision.write for key, decision in batch.items()}
         try:
-            answer = self._execute([statement(self.name, write) for write in writes.values() if write is not None])
+            statements = [statement(self.name, write) for write in writes.values() if write is not None]
+            answer = self._client.batch_execute_statement(**batch_request(statements))
         except (ClientError, *BROKEN_CONNECTIONS) as error:
             code = request_code(error)
             if code in UNANSWERED_CODES or was_sent_before(getattr(error, "response", {})):

@@ -1,17 +1,13 @@
 """Writes as PartiQL: the text never holds data, and its parameters are in the order of its question marks."""
 
-import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
 
-import botocore.session
-from botocore.serialize import create_serializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory_updater.dynamodb.statements import Statement, batch_json, batch_request, statement
+from inventory_updater.dynamodb.statements import statement
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import Figures, ItemKey, StockItem, read_item
 from inventory_updater.stock.planning import GUARDED, Plan, Policy, Update, plan
@@ -78,25 +74,6 @@ def test_a_creation_inserts_the_key_and_every_attribute() -> None:
 
 def test_an_insertion_asks_for_no_item_since_aws_brings_none_back() -> None:
     assert set(statement(TABLE, Creation(MUG, {})).to_request()) == {"Statement", "Parameters"}
-
-
-@given(st.lists(dynamodb_values, max_size=5), st.booleans())
-def test_a_batch_is_the_same_in_json_as_through_botocore(parameters: list[object], returns_item: bool) -> None:
-    batch = [
-        Statement('UPDATE "t" SET "\u00e9"=?', parameters, returns_item),
-        Statement("x", ['\u00fc\n"'], returns_item),
-    ]
-
-    sent = serialized("BatchExecuteStatement", batch_request(batch))
-
-    assert json.loads(batch_json(batch)) == json.loads(sent)
-
-
-def serialized(operation: str, request: Any) -> bytes:
-    """What botocore makes of a request."""
-    model = botocore.session.get_session().get_service_model("dynamodb")
-    serializer = create_serializer("json", include_validation=False)
-    return cast("bytes", serializer.serialize_to_request(request, model.operation_model(operation))["body"])
 
 
 def test_a_whole_map_is_one_parameter() -> None:

@@ -1,4 +1,4 @@
-"""What the direct transport sends for a whole job, beside what botocore's client sends for it."""
+"""What the product's client sends for a whole job, beside what botocore's client alone sends for it."""
 
 import json
 import re
@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from boto3.dynamodb.types import Binary
 
-from inventory_updater.dynamodb.client import DirectClient
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.engines import Tables, create_tables, delete_tables
 from tests.fakes.clock import Clock
-from tests.shop import Shop, Transport, open_shop
+from tests.shop import ClientKind, Shop, open_shop
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TRANSPORTS: tuple[Transport, ...] = ("direct", "botocore")
+BOTH: tuple[ClientKind, ...] = ("JSON", "botocore")
 
 pytestmark = pytest.mark.parametrize("dynamodb_client", ["ministack"], indirect=True, scope="session")
 
@@ -65,12 +64,12 @@ class Recorder:
 
 
 @contextmanager
-def recorded(client: "DynamoDBClient", transport: Transport) -> Iterator[tuple[Shop, Recorder]]:
+def recorded(client: "DynamoDBClient", client_kind: ClientKind) -> Iterator[tuple[Shop, Recorder]]:
     """A shop at a time that stands still, whose requests are recorded."""
-    tables = create_tables(client, f"sent-{transport}")
+    tables = create_tables(client, f"sent-{client_kind.lower()}")
     try:
         shop = open_shop(
-            client.meta.endpoint_url, tables, transport, segments=1, page_size=10, batch_size=4, write_concurrency=1
+            client.meta.endpoint_url, tables, client_kind, segments=1, page_size=10, batch_size=4, write_concurrency=1
         )
         jobs = JobTable(shop.client, tables.jobs, retention_days=30, clock=lambda: NOW)
         services = replace(shop.services, jobs=jobs, clock=lambda: NOW, monotonic=lambda: 0.0)
@@ -102,7 +101,7 @@ def stock() -> list[Attributes]:
 
 
 @pytest.mark.parametrize("scope", ["due", "all"])
-def test_both_transports_send_the_same_requests_for_a_whole_job(
+def test_both_clients_send_the_same_requests_for_a_whole_job(
     dynamodb_client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
     # The memory of the process grows with every test.
@@ -111,20 +110,15 @@ def test_both_transports_send_the_same_requests_for_a_whole_job(
     sent: dict[str, list[tuple[str, str]]] = {}
     runs: list[Run] = []
     items: list[object] = []
-    for transport in TRANSPORTS:
-        with recorded(dynamodb_client, transport) as (shop, recorder):
-            assert is_direct(shop.client) == (transport == "direct")
+    for client_kind in BOTH:
+        with recorded(dynamodb_client, client_kind) as (shop, recorder):
             runs.append(shop.run("job-1", scope=scope))
-            sent[transport] = recorder.in_any_order
+            sent[client_kind] = recorder.in_any_order
             items.append(replace(shop, client=dynamodb_client).items())
 
-    assert sent["direct"] == sent["botocore"]
+    assert sent["JSON"] == sent["botocore"]
     assert items[0] == items[1]
     assert runs[0] == runs[1]
     assert (runs[0].status, runs[0].tally.conflicts) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
-    operations = {operation for operation, _ in sent["direct"]}
+    operations = {operation for operation, _ in sent["JSON"]}
     assert {"Scan", "BatchExecuteStatement", "PutItem", "UpdateItem", "GetItem", "BatchWriteItem"} <= operations
-
-
-def is_direct(client: object) -> bool:
-    return isinstance(client, DirectClient)
