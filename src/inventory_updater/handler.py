@@ -1,6 +1,7 @@
 """The Lambda entry: wire and dispatch, let failures raise."""
 
 import gc
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ from inventory_updater.tables.job_table import JobTable
 
 _JOB_ID_LENGTH: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
+
+# Whatever LogLevel says: below WARNING botocore writes the session token of the function's role into the log.
+for _talkative in ("boto3", "botocore", "urllib3"):
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class Context(Protocol):
