@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -117,6 +118,12 @@ def test_close_does_without_an_error(job: Job) -> None:
     assert job.calls[0][2] == ""
 
 
+def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+    monkeypatch.setattr(handler, "watch", lambda _services: {"due": timedelta(minutes=5), "all": timedelta(hours=1)})
+
+    assert handler.handle({"action": "watch"}, Context()) == {"due": 300.0, "all": 3600.0}
+
+
 def test_a_failure_goes_up_as_it_is(job: Job) -> None:
     job.error = NoProgressError("a page did not fit")
 
@@ -140,9 +147,9 @@ def test_the_input_says_what_is_to_be_done(job: Job) -> None:
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({}, 'action must be "open", "update" or "close"'),
-        ({"action": "begin"}, 'action must be "open", "update" or "close"'),
-        ({"action": ["open"]}, 'action must be "open", "update" or "close"'),
+        ({}, 'action must be "open", "update", "close" or "watch"'),
+        ({"action": "begin"}, 'action must be "open", "update", "close" or "watch"'),
+        ({"action": ["open"]}, 'action must be "open", "update", "close" or "watch"'),
         ({**OPEN, "input": None}, "input must be an object"),
         ({**OPEN, "input": "due"}, "input must be an object"),
         ({**OPEN, "job_id": ""}, "job_id must be text"),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 RUNS_INDEX: Final = "jobs-by-start"
 LEASE: Final = "LEASE"
 ALERT: Final = "ALERT"
+FINISH: Final = "FINISH"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
 _UNPROCESSED_TRIES: Final = 12
@@ -193,6 +194,19 @@ class JobTable:
         expression = "SET " + ", ".join(f"{name} = :{name}" for name in marks)
         self._update(run.job_id, RUN, expression, None, {f":{name}": value for name, value in marks.items()})
         return replace(run, **marks)  # type: ignore[arg-type]  # marks are text fields
+
+    # Finishes
+
+    def note_finish(self, scope: str, moment: str) -> None:
+        """Remember when a job of this scope last finished; kept without TTL, one a scope."""
+        condition = "attribute_not_exists(finished_at) OR finished_at < :moment"
+        self._update(FINISH, scope, "SET finished_at = :moment", condition, {":moment": moment})
+
+    def last_finish(self, scope: str, now: str) -> str:
+        """When a job of this scope last finished; where none ever has, when that was first asked."""
+        condition = "attribute_not_exists(finished_at)"
+        found = self._update(FINISH, scope, "SET finished_at = :now", condition, {":now": now})
+        return now if found is None else str(found["finished_at"])
 
     # Segments
 

@@ -139,6 +139,11 @@ class Run:
         return self.status is not JobStatus.RUNNING
 
     @property
+    def has_finished(self) -> bool:
+        """Whether it came to its end, with failures or without."""
+        return self.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
+
+    @property
     def has_metrics(self) -> bool:
         """Whether metrics speak of it: it is neither a rehearsal nor one that never began."""
         return not self.dry_run and self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
