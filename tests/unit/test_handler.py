@@ -118,7 +118,8 @@ def test_close_does_without_an_error(job: Job) -> None:
     assert job.calls[0][2] == ""
 
 
-def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "services", lambda: None)
     monkeypatch.setattr(handler, "watch", lambda _services: {"due": timedelta(minutes=5), "all": timedelta(hours=1)})
 
     assert handler.handle({"action": "watch"}, Context()) == {"due": 300.0, "all": 3600.0}
