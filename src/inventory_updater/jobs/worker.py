@@ -21,6 +21,7 @@ from typing import Final, cast
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
 from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import RENEWAL_SHARE
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import InvalidItem, ItemKey, read_item, read_key
 from inventory_updater.stock.planning import GUARDED, Plan, Unchanged, plan
@@ -29,8 +30,10 @@ from inventory_updater.tables.inventory_table import BatchReport, Page, Scope, W
 from inventory_updater.tables.job_table import LeaseLostError, SegmentTakenError
 from inventory_updater.tables.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
 
-CALLS_A_JOB: Final = 2_500
+CALLS_A_JOB: Final = 2_000
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.
+
+A fifth of them is left for calls that are tried again and for an hour of waiting for the lease.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -103,7 +106,7 @@ def update_segment(
 
 
 class _HeldLease:
-    """The lease in the hands of one worker, renewed when a third of it has passed."""
+    """The lease in the hands of one worker, renewed when a share of it has passed."""
 
     def __init__(self, services: Services, job_id: str) -> None:
         self._services = services
@@ -122,7 +125,7 @@ class _HeldLease:
                 return
             seconds = self._services.settings.lease_seconds
             until = self._services.jobs.renew_lease(self._job_id, seconds)
-            self._renew_at = until - timedelta(seconds=seconds * 2 / 3)
+            self._renew_at = until - timedelta(seconds=float(seconds * (1 - RENEWAL_SHARE)))
 
 
 class _Call:

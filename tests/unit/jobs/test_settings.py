@@ -1,8 +1,10 @@
 """The function's settings: each variable is read once, and every bad one is named."""
 
+from dataclasses import replace
+
 import pytest
 
-from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.settings import RENEWAL_SHARE, RETRY_PAUSE_SECONDS, Settings, SettingsError
 from inventory_updater.stock.planning import Policy
 
 GOOD = {
@@ -114,8 +116,10 @@ def test_the_policy_follows_from_the_settings() -> None:
     assert Settings.from_environment(GOOD).policy == Policy(allow_negative_stock=True, change_retention_days=14)
 
 
-def test_a_lease_outlasts_a_call_and_the_longest_pause_between_retries() -> None:
-    assert Settings.from_environment(GOOD).lease_seconds == 120 + 180
+def test_a_lease_that_was_nearly_due_for_renewal_outlasts_a_call_that_hangs_and_every_pause_after_it() -> None:
+    for timeout in range(3, 901):
+        lease = replace(Settings.from_environment(GOOD), function_timeout_seconds=timeout).lease_seconds
+        assert lease * (1 - RENEWAL_SHARE) >= timeout + RETRY_PAUSE_SECONDS, timeout
 
 
 def settings(*, rate: int, segments: int = 4, page_size: int = 250, timeout: int = 300) -> Settings:
