@@ -1,5 +1,6 @@
 """template.yaml as the tests read it: parsed, and with its references put in."""
 
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -48,6 +49,26 @@ def load_template() -> Template:
     """The template; shared by all who ask, so nobody may change it."""
     template: Template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), TemplateLoader)
     return template
+
+
+def template_before_alarms() -> str:
+    """The template as it would be without alarms, their topic, the dashboard and a version, as JSON."""
+    template: Template = json.loads(json.dumps(load_template()))
+    alerting = ("AWS::CloudWatch::", "AWS::SNS::")
+    template["Resources"] = resources = {
+        name: found for name, found in template["Resources"].items() if not found["Type"].startswith(alerting)
+    }
+    for table in ("InventoryTable", "JobsTable"):
+        del resources[table]["Properties"]["SSESpecification"]
+    del resources["Function"]["Properties"]["Environment"]["Variables"]["ALERT_TOPIC_ARN"]
+    role = resources["FunctionRole"]["Properties"]
+    role["Policies"] = [policy for policy in role["Policies"] if policy.get("PolicyName") != "NotifyPeopleOfFailures"]
+    del template["Outputs"]["AlertTopicArn"], template["Outputs"]["Version"], template["Parameters"]["PackageVersion"]
+    del template["Conditions"]["HasPackageVersion"]
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    for group in groups:
+        group["Parameters"] = [name for name in group["Parameters"] if name in template["Parameters"]]
+    return json.dumps(template)
 
 
 def resources_of_type(resource_type: str) -> dict[str, Template]:
@@ -115,6 +136,11 @@ def _holds(expression: Any, parameters: Mapping[str, str]) -> bool:
         case {"Fn::Contains": [choices, value]}:
             return resolve(value, parameters) in resolve(choices, parameters)
     raise AssertionError(f"no condition: {expression}")
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a policy may write as one value or as a list of values."""
+    return value if isinstance(value, list) else [value]
 
 
 def violated_rules(parameters: Mapping[str, str]) -> list[str]:

@@ -133,15 +133,15 @@ def test_silence_reaches_people_and_so_does_its_end(stack: Stack, inbox: Inbox, 
     assert news == [AlarmNews(name, "ALARM"), AlarmNews(name, "OK")]
 
 
-def items(count: int, *, spoilt: int) -> list[dict[str, object]]:
+def items(count: int, *, bad: int) -> list[dict[str, object]]:
     """Items that each have a change that is due, of which so many cannot be read."""
     found = [item_attributes(10, sku=f"sku-{n}", pending=[change("c1")]) for n in range(count)]
-    return [item | {"on_hand": "many"} if n < spoilt else item for n, item in enumerate(found)]
+    return [item | {"on_hand": "many"} if n < bad else item for n, item in enumerate(found)]
 
 
 @pytest.mark.slow
 def test_a_job_with_bad_items_raises_the_alarm_once_and_a_good_one_ends_it(stack: Stack, inbox: Inbox) -> None:
-    stack.put(*items(10, spoilt=1))
+    stack.put(*items(10, bad=1))
     bad = stack.run_job()
     messages, news = inbox.take()
 
@@ -157,7 +157,7 @@ def test_a_job_with_bad_items_raises_the_alarm_once_and_a_good_one_ends_it(stack
     messages, news = inbox.take()
     assert (messages, [each for each in news if each.name == FAILURE_RATE]) == ([], [])
 
-    stack.put(*items(10, spoilt=0))
+    stack.put(*items(10, bad=0))
     good = stack.run_job()
     assert good.run is not None
     assert (good.run.status, good.run.failure_rate) == (JobStatus.SUCCEEDED, 0.0)

@@ -1,4 +1,4 @@
-"""What people are told of runs, from the state machine to a queue that is subscribed to the topic."""
+"""What people are notified of, from the state machine to a queue that is subscribed to the topic."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def inbox(stack: Stack) -> Inbox:
-    """A fresh queue, no items, and no memory of what people have been told."""
+    """A fresh queue, no items, and no memory of earlier notifications."""
     client: DynamoDBClient = stack.client("dynamodb")
     inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
     for item in client.scan(TableName=inventory)["Items"]:
@@ -28,12 +28,12 @@ def inbox(stack: Stack) -> Inbox:
     return Inbox(stack)
 
 
-def spoilt(sku: str) -> dict[str, object]:
-    """An item that fails in every job until somebody mends it."""
+def bad(sku: str) -> dict[str, object]:
+    """An item that fails in every job until somebody fixes it."""
     return item_attributes(sku=sku, pending=[change("c1", at="08:00")]) | {"on_hand": "many"}
 
 
-def mended(sku: str) -> dict[str, object]:
+def fixed(sku: str) -> dict[str, object]:
     return item_attributes(10, sku=sku)
 
 
@@ -50,7 +50,7 @@ def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further
     stack.put(
         item_attributes(10, sku="mug", pending=[change("sold", "adjustment", -3)]),
         item_attributes(1, sku="cup", pending=[change("oversold", "adjustment", -3)]),
-        spoilt("pot"),
+        bad("pot"),
     )
 
     job = stack.run_job()
@@ -85,9 +85,9 @@ def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: In
 
 
 def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, inbox: Inbox) -> None:
-    stack.put(spoilt("pot"))
+    stack.put(bad("pot"))
     first, again = stack.run_job(), stack.run_job()
-    stack.put(spoilt("cup"))
+    stack.put(bad("cup"))
     other, other_again = stack.run_job(), stack.run_job()
 
     assert statuses(first, again, other, other_again) == [JobStatus.COMPLETED_WITH_FAILURES] * 4
@@ -95,11 +95,11 @@ def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, i
 
 
 def test_a_clean_run_is_no_message_and_after_it_the_same_failures_are_news(stack: Stack, inbox: Inbox) -> None:
-    stack.put(spoilt("pot"))
+    stack.put(bad("pot"))
     first = stack.run_job()
-    stack.put(mended("pot"))
+    stack.put(fixed("pot"))
     clean = stack.run_job()
-    stack.put(spoilt("pot"))
+    stack.put(bad("pot"))
     again = stack.run_job()
 
     assert statuses(clean) == [JobStatus.SUCCEEDED]
@@ -107,14 +107,14 @@ def test_a_clean_run_is_no_message_and_after_it_the_same_failures_are_news(stack
 
 
 def test_a_dry_run_is_no_message_and_no_news_is_lost_by_it(stack: Stack, inbox: Inbox) -> None:
-    stack.put(spoilt("pot"))
+    stack.put(bad("pot"))
     rehearsal, real = stack.run_job(dry_run=True), stack.run_job()
 
     assert statuses(rehearsal, real) == [JobStatus.COMPLETED_WITH_FAILURES] * 2
     assert about(inbox.take_messages()) == [real.job_id]
 
 
-def test_a_job_that_was_lost_is_told_of_by_the_next_one(stack: Stack, inbox: Inbox) -> None:
+def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: Inbox) -> None:
     began = datetime.now(UTC) - timedelta(hours=1)
     lost = f"lost-{began.timestamp():.0f}"
     jobs = JobTable(stack.client("dynamodb"), stack.outputs["JobsTableName"], retention_days=30, clock=lambda: began)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -23,6 +23,7 @@ from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
+from tests.cloudformation import template_before_alarms
 from tests.engines import Script, run_script
 from tests.stacks import Stack, deploy_stack
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
     from types_boto3_scheduler.client import EventBridgeSchedulerClient
-
-BEFORE_ALARMS: Final = Path(__file__).with_name("templates") / "before-alarms.yaml"
 
 
 @pytest.fixture
@@ -173,8 +172,9 @@ def test_an_update_that_fails_is_rolled_back_and_says_why(server: Engine, stack:
 # What an upgrade keeps
 
 
-def deploy_before_alarms(engine: Engine, stack: str) -> Stack:
-    """Deploy the older template as deploy.py does it, which knows only the parameters of the template of today."""
+def deploy_before_alarms(engine: Engine, stack: str, template: Path) -> Stack:
+    """Deploy the template without its alarms as deploy.py would, which deploys only the template of today."""
+    template.write_text(template_before_alarms(), encoding="utf-8")
     os.environ.update(engine.environment())
     session = boto3.Session()
     s3 = session.client("s3")
@@ -187,13 +187,13 @@ def deploy_before_alarms(engine: Engine, stack: str) -> Stack:
         stack, parameters | {"EnvironmentSuffix": "older", "CodeBucket": bucket, "CodeKey": package.key}
     )
     command = deploy.deploy_command(definition, bucket)
-    command[command.index("--template-file") + 1] = str(BEFORE_ALARMS)
+    command[command.index("--template-file") + 1] = str(template)
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     return Stack(engine, stack, stack_outputs(session.client("cloudformation"), stack))
 
 
 def run_here(stack: Stack) -> Run:
-    """Run a job in this process: the code of today asks for variables that the older template does not give it."""
+    """Run a job in this process: the function asks for a variable that the older template does not give it."""
     inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
     services = Services(
         inventory=InventoryTable(stack.client("dynamodb"), inventory),
@@ -205,8 +205,10 @@ def run_here(stack: Stack) -> Run:
     return run_job(services, JobRequest("before-the-upgrade", now, scope="due", as_of=now))
 
 
-def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_records(server: Engine) -> None:
-    older = deploy_before_alarms(server, "inventory-updater-older")
+def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_records(
+    server: Engine, tmp_path: Path
+) -> None:
+    older = deploy_before_alarms(server, "inventory-updater-older", tmp_path / "template.json")
     older.put(
         item_attributes(10, sku="applied", pending=[change("c1", value=-3)]),
         item_attributes(2, sku="rejected", pending=[change("c1", value=-3)]),

@@ -1,6 +1,5 @@
-"""The alarms of the template: what they look at, what they say, and when they go off."""
+"""The alarms of the template: what they watch, what they say, and when they go off."""
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,14 +11,14 @@ from inventory_updater.tables.records import JobStatus, Run
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
 from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values, resolve, resources_of_type
 
-ALARMS: Final = sorted(resources_of_type("AWS::CloudWatch::Alarm"))
+ALARMS: Final = resources_of_type("AWS::CloudWatch::Alarm")
 OPERATIONS: Final = TEMPLATE.parent / "docs" / "operations.md"
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-# What AWS documents of the metrics that the template names: by namespace and metric the dimensions that go together.
+# The dimensions that AWS documents for each metric that the template names.
 TABLE: Final = frozenset({"TableName"})
 INDEX: Final = frozenset({"TableName", "GlobalSecondaryIndexName"})
 OPERATION: Final = frozenset({"TableName", "Operation"})
@@ -70,117 +69,110 @@ def exists(namespace: str, metric: str, dimensions: frozenset[str]) -> bool:
 
 
 def alarm(name: str, **parameters: str) -> Any:
-    return resolve(load_template()["Resources"][name]["Properties"], parameter_values(**parameters))
+    return resolve(ALARMS[name]["Properties"], parameter_values(**parameters))
 
 
 def rule(name: str, **parameters: str) -> AlarmRule:
     return AlarmRule.of(alarm(name, **parameters))
 
 
-def dimensions(name: str) -> dict[str, str]:
-    return {dimension["Name"]: dimension["Value"] for dimension in alarm(name)["Dimensions"]}
-
-
-# What they look at
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_looks_at_a_metric_that_somebody_publishes(name: str) -> None:
+def metric(name: str) -> tuple[str, str, dict[str, str]]:
+    """The namespace, the name and the dimensions of what an alarm watches."""
     found = alarm(name)
+    assert "Metrics" not in found, name
+    return (
+        found["Namespace"],
+        found["MetricName"],
+        {dimension["Name"]: dimension["Value"] for dimension in found["Dimensions"]},
+    )
 
-    assert exists(found["Namespace"], found["MetricName"], frozenset(dimensions(name)))
-    assert "Metrics" not in found
+
+# What they watch
 
 
-def test_what_is_known_of_the_jobs_themselves_is_alarmed_for_each_scope() -> None:
-    watched = {
-        (alarm(name)["MetricName"], dimensions(name)["Scope"], dimensions(name)["Environment"])
-        for name in ALARMS
-        if alarm(name)["Namespace"] == NAMESPACE
+def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
+    watched = {name: metric(name) for name in ALARMS}
+    of_jobs = {
+        "FailureRate": "FailureRate",
+        "JobsFailed": "JobsFailed",
+        "Overdue": "OldestOverdueSeconds",
+        "JobDuration": "JobDuration",
+        "Silence": "JobsFinished",
+    }
+    of_aws = {
+        "ExecutionsFailed": ("AWS/States", "ExecutionsFailed", {"StateMachineArn": "StateMachine"}),
+        "ExecutionsTimedOut": ("AWS/States", "ExecutionsTimedOut", {"StateMachineArn": "StateMachine"}),
+        "ExecutionsAborted": ("AWS/States", "ExecutionsAborted", {"StateMachineArn": "StateMachine"}),
+        "FunctionErrors": ("AWS/Lambda", "Errors", {"FunctionName": "Function"}),
+        "FunctionThrottles": ("AWS/Lambda", "Throttles", {"FunctionName": "Function"}),
+        "UndeliveredStarts": (
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": "UndeliveredQueue.QueueName"},
+        ),
     }
 
+    assert len(watched) == 16
     assert watched == {
-        (metric, scope, "dev")
-        for metric in ("FailureRate", "JobsFailed", "JobsFinished", "OldestOverdueSeconds", "JobDuration")
+        f"{scope.capitalize()}{what}Alarm": (NAMESPACE, name, {"Environment": "dev", "Scope": scope})
         for scope in ("due", "all")
+        for what, name in of_jobs.items()
+    } | {f"{what}Alarm": found for what, found in of_aws.items()}
+
+
+def test_an_alarm_watches_a_metric_that_somebody_publishes() -> None:
+    assert [] == [
+        (name, namespace, found)
+        for name, (namespace, found, dimensions) in ((name, metric(name)) for name in ALARMS)
+        if not exists(namespace, found, frozenset(dimensions))
+    ]
+
+
+# What they say and whom they notify
+
+
+def test_an_alarm_notifies_the_topic_when_it_goes_off_and_when_it_is_over() -> None:
+    notified = {name: (alarm(name)["AlarmActions"], alarm(name)["OKActions"]) for name in ALARMS}
+
+    assert notified == dict.fromkeys(ALARMS, (["AlertTopic"], ["AlertTopic"]))
+    assert [] == [name for name in ALARMS if alarm(name).get("ActionsEnabled", True) is not True]
+
+
+def runbooks() -> dict[str, str]:
+    """The sections of docs/operations.md by their anchors."""
+    _, *sections = re.split(r"(?m)^#{2,4} (?=.+$)", OPERATIONS.read_text(encoding="utf-8"))
+    parts = (section.partition("\n") for section in sections)
+    return {heading.lower().replace(" ", "-"): text for heading, _, text in parts}
+
+
+def test_an_alarm_says_what_happened_and_leads_to_its_runbook() -> None:
+    found = {name: alarm(name)["AlarmDescription"] for name in ALARMS}
+    anchors = {name: re.findall(r"See docs/operations\.md#([a-z-]+)(?=$|, or run: )", found[name]) for name in ALARMS}
+
+    assert [] == [name for name in ALARMS if not 60 <= len(found[name]) <= 1024]
+    assert [] == [name for name in ALARMS if len(anchors[name]) != 1 or anchors[name][0] not in runbooks()]
+
+
+def test_a_runbook_says_what_it_means_where_to_look_and_which_command_to_run() -> None:
+    anchors = {re.findall(r"#([a-z-]+)", alarm(name)["AlarmDescription"])[0] for name in ALARMS}
+    parts = r"(?s)\*\*Means:\*\* .+\*\*Look at:\*\* .+\*\*Do:\*\* .+\n```sh\n.+\n```\n"
+
+    assert [] == [anchor for anchor in sorted(anchors) if not re.search(parts, runbooks()[anchor])]
+
+
+def test_the_table_of_the_alarms_in_the_docs_names_each_with_what_it_watches_and_its_threshold() -> None:
+    rows = [line for line in OPERATIONS.read_text(encoding="utf-8").splitlines() if line.startswith("| [")]
+    listed = {name: row for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    expected = {
+        alarm(name)["AlarmName"].removeprefix("inventory-updater-").removesuffix("-dev"): (
+            f" {' '.join(metric(name)[:2])} | ",
+            "| < 1 |" if name.endswith("SilenceAlarm") else f"`{found['Properties']['Threshold']['Ref']}`",
+        )
+        for name, found in ALARMS.items()
     }
 
-
-def test_throttled_reads_and_writes_are_alarmed_for_both_tables_and_both_indexes() -> None:
-    watched = {
-        (alarm(name)["MetricName"], dimensions(name)["TableName"], dimensions(name).get("GlobalSecondaryIndexName"))
-        for name in ALARMS
-        if alarm(name)["MetricName"].endswith("ThrottleEvents")
-    }
-    indexes = {
-        (table, index["IndexName"])
-        for table, found in resources_of_type("AWS::DynamoDB::Table").items()
-        for index in found["Properties"]["GlobalSecondaryIndexes"]
-    }
-
-    assert watched == {
-        (metric, table, index)
-        for metric in ("ReadThrottleEvents", "WriteThrottleEvents")
-        for table, index in indexes | {(table, None) for table, _ in indexes}
-    }
-
-
-@pytest.mark.parametrize("metric", ["SystemErrors", "ThrottledRequests"])
-def test_each_operation_that_the_function_may_call_is_alarmed_and_no_other(metric: str) -> None:
-    role = resolve(load_template()["Resources"]["FunctionRole"]["Properties"], parameter_values())
-    granted = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
-    # A batch of PartiQL updates is authorised as dynamodb:PartiQLUpdate and measured as BatchExecuteStatement.
-    measured_as = {"PartiQLUpdate": "BatchExecuteStatement"}
-    callable_operations = {
-        (measured_as.get(operation, operation), str(resource).split(".")[0])
-        for statement in granted
-        for service, _, operation in [action.partition(":") for action in _as_list(statement["Action"])]
-        if service == "dynamodb"
-        for resource in _as_list(statement["Resource"])
-    }
-
-    assert callable_operations == {
-        (dimensions(name)["Operation"], dimensions(name)["TableName"])
-        for name in ALARMS
-        if alarm(name)["MetricName"] == metric
-    }
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-# What they say and whom
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_the_topic_when_it_goes_off_and_when_it_is_over(name: str) -> None:
-    found = alarm(name)
-
-    assert (found["AlarmActions"], found["OKActions"]) == (["AlertTopic"], ["AlertTopic"])
-    assert found.get("ActionsEnabled", True) is True
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_to_do_and_where_it_is_written_down(name: str) -> None:
-    description = alarm(name)["AlarmDescription"]
-    [anchor] = re.findall(r"docs/operations\.md#([a-z-]+)$", description)
-    headings = re.findall(r"(?m)^#{2,4} (.+)$", OPERATIONS.read_text(encoding="utf-8"))
-    sections = re.split(r"(?m)^#{2,4} .+$", OPERATIONS.read_text(encoding="utf-8"))[1:]
-    by_anchor = {heading.lower().replace(" ", "-"): text for heading, text in zip(headings, sections, strict=True)}
-
-    assert 60 <= len(description) <= 1024
-    assert anchor in by_anchor
-    for question in ("**Means:**", "**Look at:**", "**Do:**"):
-        assert question in by_anchor[anchor]
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_the_table_of_the_alarms_in_the_docs_names_it(name: str) -> None:
-    written = OPERATIONS.read_text(encoding="utf-8")
-    what = alarm(name)["AlarmName"].removeprefix("inventory-updater-").removesuffix("-dev")
-
-    assert f"`{what}`" in written
+    assert sorted(listed) == sorted(expected)
+    assert [] == [name for name, parts in expected.items() if not all(part in listed[name] for part in parts)]
 
 
 # Limits of PutMetricAlarm
@@ -188,36 +180,35 @@ def test_the_table_of_the_alarms_in_the_docs_names_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
-@pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_within_the_limits_of_cloudwatch_whatever_the_parameters(name: str, bound: str) -> None:
+def test_an_alarm_is_within_the_limits_of_cloudwatch_whatever_the_parameters(bound: str) -> None:
     extreme = {
         parameter: str(found[bound]) for parameter, found in load_template()["Parameters"].items() if bound in found
     }
-    found = rule(name, **extreme)
-    window = found.period * found.evaluation_periods
+    rules = {name: rule(name, **extreme) for name in ALARMS}
 
-    assert found.period % 60 == 0
-    assert window <= (7 * DAY if found.period >= HOUR else DAY)
-    assert 1 <= found.datapoints_to_alarm <= found.evaluation_periods
-    assert len(json.dumps(alarm(name)["Dimensions"])) < 1024
-    assert len(dimensions(name)) <= 30
+    assert [] == [
+        (name, found)
+        for name, found in rules.items()
+        if found.period % MINUTE
+        or found.period * found.evaluation_periods > (7 * DAY if found.period >= HOUR else DAY)
+        or not 1 <= found.datapoints_to_alarm <= found.evaluation_periods
+    ]
 
 
-@pytest.mark.parametrize("name", ALARMS)
-def test_every_threshold_but_that_of_silence_is_a_parameter(name: str) -> None:
-    threshold = load_template()["Resources"][name]["Properties"]["Threshold"]
+def test_every_threshold_but_that_of_silence_is_a_parameter() -> None:
+    thresholds = {name: found["Properties"]["Threshold"] for name, found in ALARMS.items()}
 
-    assert threshold == 1 if name.endswith("SilenceAlarm") else threshold["Ref"].startswith("Alarm")
+    assert {name for name, found in thresholds.items() if found == 1} == {"DueSilenceAlarm", "AllSilenceAlarm"}
+    assert [] == [name for name, found in thresholds.items() if found != 1 and not found["Ref"].startswith("Alarm")]
 
 
 @pytest.mark.parametrize(
     ("name", "state"), [("DueSilenceAlarm", "DueScheduleState"), ("AllSilenceAlarm", "AllScheduleState")]
 )
 def test_a_schedule_that_is_off_has_no_alarm_for_its_silence(name: str, state: str) -> None:
-    condition = load_template()["Resources"][name]["Condition"]
+    given = [is_true(ALARMS[name]["Condition"], parameter_values(**{state: on})) for on in ("ENABLED", "DISABLED")]
 
-    assert is_true(condition, parameter_values(**{state: "ENABLED"}))
-    assert not is_true(condition, parameter_values(**{state: "DISABLED"}))
+    assert given == [True, False]
 
 
 # The evaluator, held against the tables of AWS's page on missing data: "-" is missing, "X" breaching, "0" not
@@ -351,7 +342,7 @@ def test_executions_that_fail_every_five_minutes_are_one_alarm(extra_points: int
     assert list(changes.values()) == [OK, ALARM, OK]
 
 
-def test_what_dynamodb_does_not_report_is_no_alarm() -> None:
-    quiet = {name for name in ALARMS if alarm(name)["Namespace"] in ("AWS/DynamoDB", "AWS/Lambda", "AWS/States")}
+def test_what_lambda_and_step_functions_do_not_report_is_no_alarm() -> None:
+    quiet = [name for name in ALARMS if metric(name)[0] in ("AWS/Lambda", "AWS/States")]
 
     assert {alarm(name)["TreatMissingData"] for name in quiet} == {"notBreaching"}

@@ -11,21 +11,23 @@ import pytest
 from inventory_updater.reports.log import log_run
 from inventory_updater.reports.metrics import NAMESPACE
 from inventory_updater.tables.records import JobStatus, Run
-from tests.cloudformation import load_template, parameter_values, resolve, resources_of_type
+from tests.cloudformation import as_list, load_template, parameter_values, resolve, resources_of_type
 from tests.unit.template.test_alarms import exists, published
 
 COLUMNS: Final = 24
+STATISTICS: Final = ("Sum", "Maximum", "Minimum")
 BOTH_ON: Final = {"DueScheduleState": "ENABLED", "AllScheduleState": "ENABLED"}
 QUESTIONS: Final = (
+    "Which alarms are on?",
+    "What failed last?",
     "Is it running?",
     "Is it right?",
     "How much?",
     "How fast, and how close to its limits?",
     "What does it cost?",
     "What is waiting?",
-    "Which alarms are on?",
-    "What failed last?",
-    "Where to look further",
+    "Is DynamoDB throttling or failing?",
+    "Where else to look",
 )
 
 
@@ -87,11 +89,8 @@ def test_it_answers_the_questions_from_top_to_bottom() -> None:
     assert tuple(heading for _, heading in sorted(headings)) == QUESTIONS
 
 
-@pytest.mark.parametrize("metric", ALL_METRICS, ids="-".join)
-def test_it_shows_only_metrics_that_somebody_publishes(metric: list[str]) -> None:
-    namespace, name, *dimensions = metric
-
-    assert exists(namespace, name, frozenset(dimensions[::2]))
+def test_it_shows_only_metrics_that_somebody_publishes() -> None:
+    assert [] == [metric for metric in ALL_METRICS if not exists(metric[0], metric[1], frozenset(metric[2::2]))]
 
 
 def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
@@ -102,12 +101,46 @@ def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
     assert names == set(published())
 
 
-def test_every_metric_widget_names_region_statistic_and_period() -> None:
-    for properties in of_type("metric"):
-        assert properties["region"] == "eu-west-1"
-        assert properties["stat"] in ("Sum", "Maximum", "Minimum")
-        assert properties["period"] % 60 == 0
-        assert properties["title"]
+def test_throttling_is_shown_for_both_tables_and_both_indexes() -> None:
+    shown = {(metric[1], *metric[3::2]) for metric in ALL_METRICS if metric[1].endswith("ThrottleEvents")}
+    tables = resources_of_type("AWS::DynamoDB::Table")
+    places = {(table,) for table in tables} | {
+        (table, index["IndexName"])
+        for table, found in tables.items()
+        for index in found["Properties"]["GlobalSecondaryIndexes"]
+    }
+
+    assert shown == {(name, *place) for name in ("ReadThrottleEvents", "WriteThrottleEvents") for place in places}
+
+
+@pytest.mark.parametrize("name", ["SystemErrors", "ThrottledRequests"])
+def test_each_operation_that_the_function_may_call_is_shown_and_no_other(name: str) -> None:
+    role = resolve(load_template()["Resources"]["FunctionRole"]["Properties"], parameter_values())
+    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    granted = {
+        (str(resource).partition(".")[0], action.removeprefix("dynamodb:"))
+        for each in statements
+        for action in as_list(each["Action"])
+        if action.startswith("dynamodb:")
+        for resource in as_list(each["Resource"])
+    }
+    # A batch of PartiQL updates is authorised as dynamodb:PartiQLUpdate and measured as BatchExecuteStatement.
+    measured_as = {"PartiQLUpdate": "BatchExecuteStatement"}
+
+    assert {(metric[3], metric[5]) for metric in ALL_METRICS if metric[1] == name} == {
+        (table, measured_as.get(operation, operation)) for table, operation in granted
+    }
+
+
+def test_every_metric_widget_names_region_statistic_and_period_and_has_a_title_of_its_own() -> None:
+    titles = [found["title"] for kind in ("alarm", "log", "metric") for found in of_type(kind)]
+
+    assert [] == [
+        found["title"]
+        for found in of_type("metric")
+        if found["region"] != "eu-west-1" or found["stat"] not in STATISTICS or found["period"] % 60
+    ]
+    assert len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize(
@@ -135,25 +168,26 @@ def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
     }
 
     assert lines == {
-        "Failure rate of the jobs": [("alarm above", 7)],
+        "Failure rate": [("alarm above", 7)],
         "Duration of a job": [("alarm", 17280), ("time limit", 21600)],
         "Memory used": [("limit", 1024)],
-        "How long the oldest change is overdue": [("alarm", 60)],
+        "How long the oldest change has been overdue": [("alarm", 60)],
     }
 
 
 def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_writes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    [properties] = of_type("log")
-    query = properties["query"]
+    jobs, errors = (properties["query"].split(" | ") for properties in of_type("log"))
     log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
     [record] = caplog.records
-    named = set(re.findall(r"fields @timestamp, (.+?) \|", query)[0].split(", "))
 
-    assert query.startswith("SOURCE 'FunctionLogGroup' | ")
-    assert named | {"status"} <= set(vars(record))
-    assert re.findall(r"'([A-Z_]+)'", query) == ["FAILED", "COMPLETED_WITH_FAILURES", "ABANDONED"]
+    assert jobs[0] == errors[0] == "SOURCE 'FunctionLogGroup'"
+    assert set(jobs[1].removeprefix("fields @timestamp, ").split(", ")) | {"status"} <= set(vars(record))
+    assert jobs[2] == "filter status in ['FAILED', 'COMPLETED_WITH_FAILURES', 'ABANDONED']"
+    # Lambda's JSON format gives the class of an exception, logged or raised, the name errorType.
+    # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    assert errors[1:3] == ["fields @timestamp, job_id, message, errorType, errorMessage", "filter ispresent(errorType)"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from inventory_updater.jobs.settings import Settings
 from tests.cloudformation import (
     PSEUDO_PARAMETERS,
     TEMPLATE,
+    as_list,
     is_true,
     load_template,
     parameter_values,
@@ -45,41 +46,61 @@ NAMES: Final = {
 # What AWS gives no name of ours.
 NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
 
-# Actions for which AWS knows no resource, or for which Step Functions documents no other than `*`.
+# Actions for which AWS supports no resource, or for which Step Functions documents no other than `*`.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-ACTIONS_WITHOUT_A_RESOURCE: Final = {
-    "cloudwatch:PutMetricData",
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
+ACTIONS_WITHOUT_A_RESOURCE: Final[dict[str, set[str]]] = {
+    "FunctionRole": {
+        "cloudwatch:PutMetricData",
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "StateMachineRole": {
+        # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
+    "SchedulerRole": set(),
 }
 
-
-def all_resources() -> list[str]:
-    return sorted(load_template()["Resources"])
-
-
-def named_resources() -> list[str]:
-    return [name for name in all_resources() if resource(name)["Type"] not in NAMELESS]
-
-
-def resource(name: str) -> Any:
-    return load_template()["Resources"][name]
+RESOURCES: Final = load_template()["Resources"]
+ROLES: Final = resources_of_type("AWS::IAM::Role")
+TABLES: Final = resources_of_type("AWS::DynamoDB::Table")
+LOG_GROUPS: Final = resources_of_type("AWS::Logs::LogGroup")
+PARAMETERS: Final = load_template()["Parameters"]
+FILES: Final = ("local", "dev", "staging", "prod")
 
 
 def properties(name: str, **parameters: str) -> Any:
     """A resource's properties with these parameters, and the defaults of the others, put in."""
-    return resolve(resource(name)["Properties"], parameter_values(**parameters))
+    return resolve(RESOURCES[name]["Properties"], parameter_values(**parameters))
+
+
+def names_of_resources(parameters: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """The type and the name of every resource that has one of ours, by logical id."""
+    return {
+        name: (found["Type"], resolve(found["Properties"][NAMES[found["Type"]][0]], parameters))
+        for name, found in RESOURCES.items()
+        if found["Type"] not in NAMELESS
+    }
+
+
+def file_parameters(name: str) -> dict[str, str]:
+    """What a parameter file gives."""
+    file = TEMPLATE.parent / "parameters" / f"{name}.json"
+    given: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
+    return given
 
 
 def definition() -> Any:
@@ -118,10 +139,6 @@ def statements(role: str, **parameters: str) -> list[Any]:
     ]
 
 
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def granted(role: str, **parameters: str) -> set[tuple[str, str]]:
     """Every action of a role with a resource that it is granted on."""
     return {
@@ -135,56 +152,60 @@ def granted(role: str, **parameters: str) -> set[tuple[str, str]]:
 # Names, tags, outputs, parameters
 
 
-@pytest.mark.parametrize("name", named_resources())
-def test_a_name_ends_with_the_suffix_and_fits_however_long_suffix_and_region_are(name: str) -> None:
-    named_by, longest = NAMES[resource(name)["Type"]]
-    found = resolve(
-        resource(name)["Properties"][named_by],
-        parameter_values(EnvironmentSuffix=LONGEST_SUFFIX) | {"AWS::Region": LONGEST_REGION},
-    )
+def test_names_end_with_the_suffix_and_fit_however_long_suffix_and_region_are() -> None:
+    names = names_of_resources(parameter_values(EnvironmentSuffix=LONGEST_SUFFIX) | {"AWS::Region": LONGEST_REGION})
 
-    assert re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION})?$", found)
-    assert len(found) <= longest
+    assert [] == [
+        (logical_id, name)
+        for logical_id, (kind, name) in names.items()
+        if not re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION})?$", name) or len(name) > NAMES[kind][1]
+    ]
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
-def test_a_role_has_the_region_in_its_name_because_iam_is_global(name: str) -> None:
-    assert properties(name)["RoleName"].endswith(f"-{PSEUDO_PARAMETERS['AWS::Region']}")
+def test_a_role_has_the_region_in_its_name_because_iam_is_global() -> None:
+    region = PSEUDO_PARAMETERS["AWS::Region"]
+
+    assert [] == [name for name in ROLES if not properties(name)["RoleName"].endswith(f"-{region}")]
 
 
 def test_no_two_resources_of_a_type_share_a_name() -> None:
-    named = [
-        (found["Type"], resolve(found["Properties"][NAMES[found["Type"]][0]], parameter_values()))
-        for found in map(resource, named_resources())
-    ]
+    names = list(names_of_resources(parameter_values()).values())
 
-    assert len(set(named)) == len(named)
+    assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", all_resources())
-def test_everything_that_can_be_tagged_carries_the_five_tags(name: str) -> None:
-    found = resource(name)
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", found["Type"]).schema
-    expected = [
+def test_everything_that_can_be_tagged_has_the_five_tags() -> None:
+    tags = [
         {"Key": tag, "Value": {"Ref": tag}} for tag in ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
     ]
+    can_be_tagged = {
+        kind: "Tags" in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["properties"]
+        for kind in {found["Type"] for found in RESOURCES.values()}
+    }
 
-    assert found["Properties"].get("Tags") == (expected if "Tags" in schema["properties"] else None)
-
-
-def test_every_parameter_is_used_described_and_shown_in_a_group() -> None:
-    parameters = load_template()["Parameters"]
-    text = TEMPLATE.read_text(encoding="utf-8")
-    used = set(re.findall(r"!Ref (\w+)|\$\{(\w+)\}", text))
-    shown = [
+    assert [] == [
         name
-        for group in load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-        for name in group["Parameters"]
+        for name, found in RESOURCES.items()
+        if found["Properties"].get("Tags") != (tags if can_be_tagged[found["Type"]] else None)
     ]
 
-    assert set(parameters) <= {name for pair in used for name in pair}
-    assert sorted(parameters) == sorted(shown)
-    assert all(parameter["Description"] for parameter in parameters.values())
+
+def test_every_parameter_is_used_and_shown_in_a_group() -> None:
+    used = set(re.findall(r"(?:!Ref |\$\{)(\w+)", TEMPLATE.read_text(encoding="utf-8")))
+    groups = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert set(PARAMETERS) - used == set()
+    assert sorted(PARAMETERS) == sorted(name for group in groups for name in group["Parameters"])
+
+
+def test_every_parameter_says_what_it_is_and_takes_and_every_pattern_says_so_in_words() -> None:
+    assert [] == [
+        name
+        for name, parameter in PARAMETERS.items()
+        if not parameter["Description"]
+        or not {"AllowedValues", "ConstraintDescription"} & set(parameter)
+        or ("AllowedPattern" in parameter and "ConstraintDescription" not in parameter)
+    ]
 
 
 def test_the_readme_lists_every_parameter_with_its_default_as_the_template_has_it() -> None:
@@ -198,38 +219,43 @@ def test_the_readme_lists_every_parameter_with_its_default_as_the_template_has_i
             words.get(parameter.get("Default"), f"`{parameter.get('Default')}`"),
             " ".join(parameter["Description"].split()),
         )
-        for name, parameter in load_template()["Parameters"].items()
+        for name, parameter in PARAMETERS.items()
     ]
 
 
-def test_every_pattern_says_in_words_what_it_asks_for() -> None:
+def test_outputs_are_described_and_exported_under_the_name_of_their_stack() -> None:
     assert [] == [
         name
-        for name, parameter in load_template()["Parameters"].items()
-        if "AllowedPattern" in parameter and "ConstraintDescription" not in parameter
+        for name, output in load_template()["Outputs"].items()
+        if not output["Description"] or output["Export"] != {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
     ]
 
 
-@pytest.mark.parametrize("name", sorted(load_template()["Outputs"]))
-def test_an_output_is_described_and_exported_under_the_name_of_its_stack(name: str) -> None:
-    output = load_template()["Outputs"][name]
-
-    assert output["Description"]
-    assert output["Export"] == {"Name": {"Fn::Sub": f"${{AWS::StackName}}-{name}"}}
+@pytest.mark.parametrize(("given", "shown"), [("1.2.3", "1.2.3"), ("", "unknown")])
+def test_the_version_of_the_package_is_an_output(given: str, shown: str) -> None:
+    assert resolve(load_template()["Outputs"]["Version"]["Value"], parameter_values(PackageVersion=given)) == shown
 
 
-@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
-def test_a_parameter_file_sets_only_what_the_template_has_and_allows(name: str) -> None:
-    file = TEMPLATE.parent / "parameters" / f"{name}.json"
-    given = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
-    parameters = load_template()["Parameters"]
+def test_the_version_of_a_package_is_three_numbers_or_empty() -> None:
+    pattern = PARAMETERS["PackageVersion"]["AllowedPattern"]
+    given = ("", "0.2.0", "10.20.30", "1.2", "v1.2.3", "1.2.3.4", "1.2.3-rc1", "unknown")
 
-    assert set(given) <= set(parameters)
-    for parameter, value in given.items():
-        allowed = [str(choice) for choice in parameters[parameter].get("AllowedValues", [value])]
-        assert value in allowed, parameter
-        assert re.fullmatch(parameters[parameter].get("AllowedPattern", ".*"), value), parameter
+    assert [each for each in given if re.fullmatch(pattern, each)] == ["", "0.2.0", "10.20.30"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_parameter_file_sets_only_what_the_template_has_and_allows_and_breaks_no_rule(name: str) -> None:
+    given = file_parameters(name)
+
+    assert set(given) - set(PARAMETERS) == set()
+    assert [] == [
+        parameter
+        for parameter, value in given.items()
+        if value not in map(str, PARAMETERS[parameter].get("AllowedValues", [value]))
+        or not re.fullmatch(PARAMETERS[parameter].get("AllowedPattern", ".*"), value)
+    ]
     assert given["EnvironmentSuffix"] == given["Environment"] == name
+    assert violated_rules(parameter_values(**given)) == []
 
 
 @pytest.mark.parametrize(
@@ -256,41 +282,23 @@ def test_every_rule_says_what_to_do() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["local", "dev", "staging", "prod"])
-def test_a_parameter_file_breaks_no_rule(name: str) -> None:
-    file = TEMPLATE.parent / "parameters" / f"{name}.json"
-    given = json.loads(file.read_text(encoding="utf-8"))["Parameters"]
-
-    assert violated_rules(parameter_values(**given)) == []
-
-
-def test_every_parameter_says_what_it_takes_unless_its_values_are_listed() -> None:
-    assert [] == [
-        name
-        for name, parameter in load_template()["Parameters"].items()
-        if not {"AllowedValues", "ConstraintDescription"} & set(parameter)
-    ]
-
-
 # Data
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
-def test_a_table_is_paid_by_request_backed_up_encrypted_and_protected_by_parameter(name: str) -> None:
-    table = properties(name)
+def test_the_tables_are_paid_by_request_backed_up_encrypted_and_protected_by_parameter() -> None:
+    for name, table in TABLES.items():
+        found = properties(name)
+        assert found["BillingMode"] == "PAY_PER_REQUEST"
+        assert found["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        # False is the key that DynamoDB owns; a table is never without encryption.
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
+        assert found["SSESpecification"] == {"SSEEnabled": False}
+        assert table["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
 
-    assert table["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    # False is the key that DynamoDB owns; a table is never without encryption.
-    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
-    assert table["SSESpecification"] == {"SSEEnabled": False}
-    assert resource(name)["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
 
-
-@pytest.mark.parametrize("name", resources_of_type("AWS::DynamoDB::Table"))
-def test_a_table_that_is_replaced_stays_and_says_so_first(name: str) -> None:
-    assert list(resource(name))[:3] == ["Type", "DeletionPolicy", "UpdateReplacePolicy"]
-    assert (resource(name)["DeletionPolicy"], resource(name)["UpdateReplacePolicy"]) == ("Delete", "Retain")
+def test_a_table_that_is_replaced_is_retained_and_says_so_first() -> None:
+    for table in TABLES.values():
+        assert list(table.items())[1:3] == [("DeletionPolicy", "Delete"), ("UpdateReplacePolicy", "Retain")]
 
 
 def test_records_of_jobs_expire_and_stock_does_not() -> None:
@@ -315,17 +323,12 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
     )
 
 
-@pytest.mark.parametrize("bound", [0, 1])
-def test_what_the_template_lets_through_the_function_accepts(bound: int) -> None:
-    limits = ("MinValue", "MaxValue")
-    extreme = {
-        name: str(parameter[limits[bound]])
-        for name, parameter in load_template()["Parameters"].items()
-        if limits[bound] in parameter
-    }
-    variables = resolve(resource("Function")["Properties"], parameter_values(**extreme))["Environment"]["Variables"]
+@pytest.mark.parametrize(("limit", "segments"), [("MinValue", 1), ("MaxValue", 40)])
+def test_what_the_template_allows_the_function_accepts(limit: str, segments: int) -> None:
+    extreme = {name: str(parameter[limit]) for name, parameter in PARAMETERS.items() if limit in parameter}
+    variables = properties("Function", **extreme)["Environment"]["Variables"]
 
-    assert Settings.from_environment(variables).segments in (1, 40)
+    assert Settings.from_environment(variables).segments == segments
 
 
 def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
@@ -341,9 +344,8 @@ def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
     assert (function["Runtime"], function["Handler"]) == ("python3.13", "inventory_updater.handler.handle")
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::Logs::LogGroup"))
-def test_logs_are_kept_for_thirty_days(name: str) -> None:
-    assert properties(name)["RetentionInDays"] == "30"
+def test_logs_are_kept_for_thirty_days() -> None:
+    assert {properties(name)["RetentionInDays"] for name in LOG_GROUPS} == {"30"}
 
 
 # Job
@@ -382,9 +384,8 @@ def test_a_task_calls_the_function_with_its_action() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["Open", "Update", "Close"])
-def test_a_task_is_tried_again_for_what_passes_and_never_outwaits_the_lease(name: str) -> None:
-    retriers = tasks()[name]["Retry"]
+def test_every_task_is_retried_for_what_passes_and_never_outwaits_the_lease() -> None:
+    retriers, *others = (task["Retry"] for task in tasks().values())
     named = [error for retrier in retriers for error in retrier["ErrorEquals"]]
 
     assert {
@@ -402,6 +403,7 @@ def test_a_task_is_tried_again_for_what_passes_and_never_outwaits_the_lease(name
     assert len(named) == len(set(named))
     assert {"FULL"} == {retrier["JitterStrategy"] for retrier in retriers}
     assert sum(map(longest_pauses, retriers)) <= settings.RETRY_PAUSE_SECONDS
+    assert others == [retriers, retriers]
 
 
 def longest_pauses(retrier: Mapping[str, int]) -> float:
@@ -442,18 +444,15 @@ def test_the_state_machine_is_logged_and_traced() -> None:
 # Schedule
 
 
-@pytest.mark.parametrize(("name", "scope"), [("DueSchedule", "due"), ("AllSchedule", "all")])
-def test_a_schedule_starts_a_job_of_its_scope_to_the_minute_and_keeps_what_it_could_not_deliver(
-    name: str, scope: str
-) -> None:
-    schedule = properties(name)
-    target = schedule["Target"]
-
-    assert json.loads(target["Input"]) == {"scope": scope, "trigger": "schedule"}
-    assert (target["Arn"], target["RoleArn"]) == ("StateMachine", "SchedulerRole.Arn")
-    assert target["DeadLetterConfig"] == {"Arn": "UndeliveredQueue.Arn"}
-    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert (schedule["GroupName"], schedule["ScheduleExpressionTimezone"]) == ("ScheduleGroup", "UTC")
+def test_a_schedule_starts_a_job_of_its_scope_to_the_minute_and_keeps_what_it_could_not_deliver() -> None:
+    for name, scope in (("DueSchedule", "due"), ("AllSchedule", "all")):
+        schedule = properties(name)
+        target = schedule["Target"]
+        assert json.loads(target["Input"]) == {"scope": scope, "trigger": "schedule"}
+        assert (target["Arn"], target["RoleArn"]) == ("StateMachine", "SchedulerRole.Arn")
+        assert target["DeadLetterConfig"] == {"Arn": "UndeliveredQueue.Arn"}
+        assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        assert (schedule["GroupName"], schedule["ScheduleExpressionTimezone"]) == ("ScheduleGroup", "UTC")
 
 
 def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
@@ -465,21 +464,19 @@ def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
 # Roles
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
-def test_a_role_is_granted_whole_actions_on_named_resources(name: str) -> None:
-    assert [] == [action for action, _ in granted(name) if "*" in action]
-    assert {action for action, on in granted(name) if on == "*"} <= ACTIONS_WITHOUT_A_RESOURCE
-    assert [] == [on for _, on in granted(name) if "*" in on and on != "*"]
-    assert {"Allow"} == {statement["Effect"] for statement in statements(name)}
+def test_roles_are_granted_whole_actions_on_named_resources() -> None:
+    for name in ROLES:
+        assert {action for action, on in granted(name) if on == "*"} == ACTIONS_WITHOUT_A_RESOURCE[name], name
+        assert [] == [pair for pair in granted(name) if "*" in pair[0] or re.search(r".\*|\*.", pair[1])], name
+        assert {"Allow"} == {statement["Effect"] for statement in statements(name)}, name
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
-def test_a_policy_and_a_statement_say_what_they_allow(name: str) -> None:
-    names = [policy["PolicyName"] for policy in properties(name)["Policies"]]
-    sids = [statement["Sid"] for statement in statements(name)]
-
-    assert all(re.fullmatch(r"([A-Z][a-z]+){3,}", found) for found in [*names, *sids])
-    assert len(set(names)) == len(names)
+def test_policies_and_statements_say_what_they_allow() -> None:
+    for role in ROLES:
+        policies = [policy["PolicyName"] for policy in properties(role)["Policies"]]
+        sids = [statement["Sid"] for statement in statements(role)]
+        assert [] == [name for name in [*policies, *sids] if not re.fullmatch(r"([A-Z][a-z]+){3,}", name)]
+        assert len(set(policies)) == len(policies)
 
 
 def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its_records() -> None:
@@ -523,14 +520,15 @@ def test_the_scheduler_may_start_what_its_schedules_start_and_keep_what_they_cou
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "service", "condition"),
-    [
-        ("FunctionRole", "lambda.amazonaws.com", None),
-        (
-            "StateMachineRole",
-            "states.amazonaws.com",
-            # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+def test_a_role_trusts_one_service_for_one_purpose() -> None:
+    trust = {name: properties(name)["AssumeRolePolicyDocument"]["Statement"] for name in ROLES}
+
+    assert {"sts:AssumeRole"} == {statement["Action"] for [statement] in trust.values()}
+    assert {name: (statement["Principal"], statement.get("Condition")) for name, [statement] in trust.items()} == {
+        "FunctionRole": ({"Service": "lambda.amazonaws.com"}, None),
+        # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
+        "StateMachineRole": (
+            {"Service": "states.amazonaws.com"},
             {
                 "StringEquals": {"aws:SourceAccount": "123456789012"},
                 "ArnEquals": {
@@ -538,25 +536,18 @@ def test_the_scheduler_may_start_what_its_schedules_start_and_keep_what_they_cou
                 },
             },
         ),
-        (
-            "SchedulerRole",
-            "scheduler.amazonaws.com",
-            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+        "SchedulerRole": (
+            {"Service": "scheduler.amazonaws.com"},
             {"StringEquals": {"aws:SourceAccount": "123456789012", "aws:SourceArn": "ScheduleGroup.Arn"}},
         ),
-    ],
-)
-def test_a_role_trusts_one_service_for_one_thing(name: str, service: str, condition: Any) -> None:
-    [statement] = properties(name)["AssumeRolePolicyDocument"]["Statement"]
-
-    assert (statement["Principal"], statement["Action"]) == ({"Service": service}, "sts:AssumeRole")
-    assert statement.get("Condition") == condition
+    }
 
 
 def test_the_boundary_of_permissions_holds_for_every_role_where_there_is_one() -> None:
     boundary = "arn:aws:iam::123456789012:policy/boundary"
 
-    for name in resources_of_type("AWS::IAM::Role"):
+    for name in ROLES:
         assert properties(name, PermissionsBoundary=boundary)["PermissionsBoundary"] == boundary
         assert "PermissionsBoundary" not in properties(name)
 
@@ -594,12 +585,10 @@ def key_statements() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("customer_key", "key"), KEYS)
-@pytest.mark.parametrize("name", sorted(ENCRYPTED))
-def test_whatever_stores_something_is_encrypted_with_the_customers_key(name: str, customer_key: str, key: str) -> None:
-    named, expected = ENCRYPTED[name]
-    found = properties(name, CustomerKey=customer_key)[named]
+def test_whatever_stores_something_is_encrypted_with_the_customers_key(customer_key: str, key: str) -> None:
+    found = {name: (named, properties(name, CustomerKey=customer_key)[named]) for name, (named, _) in ENCRYPTED.items()}
 
-    assert json.loads(json.dumps(expected).replace('"KEY"', json.dumps(key))) == found
+    assert json.dumps(ENCRYPTED).replace('"KEY"', json.dumps(key)) == json.dumps(found)
 
 
 def test_without_a_key_the_services_use_their_own() -> None:
@@ -613,21 +602,18 @@ def test_without_a_key_the_services_use_their_own() -> None:
     assert properties("UndeliveredQueue", CustomerKey="create")["SqsManagedSseEnabled"] is False
 
 
-@pytest.mark.parametrize("name", ["Key", "KeyAlias"])
-def test_a_key_is_made_only_when_asked_for(name: str) -> None:
-    assert resource(name)["Condition"] == "CreatesKey"
-    assert [is_true("CreatesKey", parameter_values(CustomerKey=given)) for given in ("none", GIVEN_KEY, "create")] == [
-        False,
-        False,
-        True,
-    ]
+def test_a_key_is_made_only_when_asked_for() -> None:
+    made = [is_true("CreatesKey", parameter_values(CustomerKey=given)) for given in ("none", GIVEN_KEY, "create")]
+
+    assert (RESOURCES["Key"]["Condition"], RESOURCES["KeyAlias"]["Condition"]) == ("CreatesKey", "CreatesKey")
+    assert made == [False, False, True]
 
 
-def test_the_key_is_turned_over_every_year_and_can_be_kept_for_thirty_days() -> None:
+def test_the_key_is_rotated_every_year_and_its_deletion_can_be_cancelled_for_thirty_days() -> None:
     key = properties("Key")
 
     assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
-    assert (resource("Key")["DeletionPolicy"], resource("Key")["UpdateReplacePolicy"]) == ("Delete", "Retain")
+    assert (RESOURCES["Key"]["DeletionPolicy"], RESOURCES["Key"]["UpdateReplacePolicy"]) == ("Delete", "Retain")
 
 
 def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_stack() -> None:
@@ -672,7 +658,7 @@ def test_every_use_of_the_key_is_bound_to_this_account() -> None:
 
 def test_the_key_encrypts_the_two_log_groups_and_no_other() -> None:
     condition = key_statements()["LogsEncryptTheLogGroups"]["Condition"]
-    groups = [properties(name)["LogGroupName"] for name in resources_of_type("AWS::Logs::LogGroup")]
+    groups = [properties(name)["LogGroupName"] for name in LOG_GROUPS]
 
     assert condition["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"] == [
         f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}" for group in groups
@@ -687,12 +673,13 @@ def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: s
             for statement in statements(role, CustomerKey=customer_key)
             if statement not in statements(role)
         }
-        for role in resources_of_type("AWS::IAM::Role")
+        for role in ROLES
     }
     read_and_make = ["kms:Decrypt", "kms:GenerateDataKey"]
 
     assert added == {
         "FunctionRole": {
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
             "ReadAndWriteEncryptedTables": (
                 [
                     "kms:Decrypt",
@@ -704,35 +691,46 @@ def test_the_roles_may_use_the_key_for_what_each_of_them_touches(customer_key: s
                 ],
                 key,
             ),
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
             "ReadItsEncryptedVariables": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             "PublishToAnEncryptedTopic": (read_and_make, key),
         },
         "StateMachineRole": {
+            # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
             "EncryptItsExecutions": (read_and_make, key),
             "EncryptWhatIsDeliveredToItsLog": (["kms:GenerateDataKey"], key),
         },
         "SchedulerRole": {
+            # https://docs.aws.amazon.com/scheduler/latest/UserGuide/encryption-rest.html
             "ReadItsEncryptedSchedules": (["kms:Decrypt"], key),
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
             "SendToTheEncryptedQueue": (read_and_make, key),
         },
     }
 
 
-@pytest.mark.parametrize("name", resources_of_type("AWS::IAM::Role"))
-def test_a_roles_use_of_the_key_is_always_bound_to_a_service_or_a_resource(name: str) -> None:
-    for statement in statements(name, CustomerKey="create"):
-        if any(action.startswith("kms:") for action in as_list(statement["Action"])):
-            [(_, keys)] = statement["Condition"].items()
-            [bound_by] = keys
-            assert bound_by == "kms:ViaService" or bound_by.startswith("kms:EncryptionContext:")
+def test_a_roles_use_of_the_key_is_always_bound_to_a_service_or_a_resource() -> None:
+    using = [
+        statement
+        for role in ROLES
+        for statement in statements(role, CustomerKey="create")
+        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
+    ]
+    bound_by = [[key for keys in statement["Condition"].values() for key in keys] for statement in using]
+
+    assert len(using) == 7
+    assert [] == [
+        keys for keys in bound_by if not re.fullmatch(r"kms:(ViaService|EncryptionContext:.+)", " ".join(keys))
+    ]
 
 
 def test_without_a_key_no_role_speaks_of_one() -> None:
-    for name in resources_of_type("AWS::IAM::Role"):
+    for name in ROLES:
         assert "kms:" not in json.dumps(properties(name))
 
 
-# Who may speak through the topic, and reach the queue
+# Who may publish to the topic, and reach the queue
 
 
 def test_only_this_stacks_alarms_and_the_function_publish_to_the_topic() -> None:
@@ -772,7 +770,7 @@ def test_nobody_reaches_the_queue_without_encryption_on_the_way() -> None:
 def test_every_suppression_of_the_security_check_gives_its_reason_beside_the_resource() -> None:
     skipped = {
         name: [(skip["id"], skip["comment"]) for skip in found["Metadata"]["checkov"]["skip"]]
-        for name, found in load_template()["Resources"].items()
+        for name, found in RESOURCES.items()
         if "checkov" in found.get("Metadata", {})
     }
 
@@ -789,9 +787,8 @@ def test_the_policy_for_a_key_of_ones_own_is_that_of_the_stacks_key() -> None:
     written = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
     [policy] = re.findall(r"(?s)```json\n(.+?)\n```", written)
     placeholders = {"AWS::Region": "REGION", "AWS::AccountId": "ACCOUNT"}
-    own = resolve(
-        resource("Key")["Properties"]["KeyPolicy"], parameter_values(EnvironmentSuffix="SUFFIX") | placeholders
-    )
+    parameters = parameter_values(EnvironmentSuffix="SUFFIX") | placeholders
+    own = resolve(RESOURCES["Key"]["Properties"]["KeyPolicy"], parameters)
 
     assert json.loads(policy)["Statement"] == [
         statement for statement in own["Statement"] if statement["Sid"] != "TheAccountAdministersTheKey"
