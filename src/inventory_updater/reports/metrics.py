@@ -46,7 +46,6 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
         ("Conflicts", tally.conflicts, "Count"),
         ("Throttles", tally.throttles, "Count"),
         ("FailureRate", run.failure_rate, "Percent"),
-        ("SuccessRate", 100.0 - run.failure_rate, "Percent"),
         ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
         ("JobsFinished", float(run.has_finished), "Count"),
         ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),

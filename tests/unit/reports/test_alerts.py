@@ -317,7 +317,7 @@ def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> N
 
 def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
 
     warehouse.open("job-2")
 
@@ -391,7 +391,7 @@ def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) ->
 
 def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
     warehouse.topic.error = ConnectionError("no route")
 
     assert run(warehouse, "job-2").status is JobStatus.SUCCEEDED
