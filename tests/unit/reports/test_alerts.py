@@ -324,7 +324,7 @@ def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehou
     (sent,) = warehouse.topic.sent
     assert "inventory job ABANDONED" in sent.subject
     assert "Error: found without a live lease by job-2" in sent.message
-    assert warehouse.run().alerted_at == moment("12:08:01")
+    assert warehouse.run().alerted_at == moment("12:14:01")
 
 
 # When telling fails
