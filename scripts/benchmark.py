@@ -21,7 +21,7 @@ from benchmarks.peers import PEERS
 from benchmarks.report import goals_table, limits_table, tables, told, with_tables
 from benchmarks.results import machine, read_results, renewed, write_results
 from benchmarks.write_units import reported_write_units
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2

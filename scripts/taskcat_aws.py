@@ -14,7 +14,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 from taskcat.testing import CFNTest
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 from taskcat_project import CONFIGURATION, copy_project, regions_of, remove_buckets, tests_of
 
 

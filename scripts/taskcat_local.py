@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
-from engine import REGION, Engine, start_engine, stop_engine
+from cli.engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.intake.operations import load_stock, schedule_changes

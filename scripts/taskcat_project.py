@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from botocore.exceptions import ClientError
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -27,6 +27,26 @@ NOW: Final = moment("18:00")
 """The clock of a test, unless it says otherwise: after every change of the day that has no later time."""
 
 
+ENVIRONMENT: Final = {
+    "ENVIRONMENT": "staging",
+    "INVENTORY_TABLE": "inventory-staging",
+    "JOBS_TABLE": "inventory-jobs-staging",
+    "SEGMENTS": "8",
+    "PAGE_SIZE": "100",
+    "BATCH_SIZE": "20",
+    "WRITE_CONCURRENCY": "2",
+    "MAX_WRITE_RATE": "400",
+    "ALLOW_NEGATIVE_STOCK": "true",
+    "CHANGE_RETENTION_DAYS": "14",
+    "JOB_RETENTION_DAYS": "90",
+    "ALL_WAIT_MINUTES": "30",
+    "FUNCTION_TIMEOUT_SECONDS": "120",
+    "ALERT_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
+    "ALERT_REPEAT_HOURS": "12",
+}
+"""The variables of the function, each with another value than the default of its setting."""
+
+
 def change(
     change_id: str,
     kind: object = "adjustment",

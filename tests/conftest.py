@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from engine import REGION, Engine
+from cli.engine import REGION, Engine
 from tests.engines import (
     Tables,
     create_tables,

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine import CHECKOUT, HOST, REGION, Engine, start_engine, stop_engine
+from cli.engine import CHECKOUT, HOST, REGION, Engine, start_engine, stop_engine
 from tests.cloudformation import load_template, parameter_values, resolve
 
 if TYPE_CHECKING:

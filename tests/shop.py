@@ -1,9 +1,8 @@
 """One environment of the product on an engine: what a test puts into it, runs in it and finds there."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -22,28 +21,16 @@ from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run
+from tests.fakes.clock import Clock
+from tests.fakes.cloudwatch import RecordingCloudWatch
 
 if TYPE_CHECKING:
-    from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_dynamodb import DynamoDBClient
 
     from tests.engines import Tables
 
 
 Transport = Literal["direct", "botocore"]
-
-
-class Clock:
-    """The time of day, which a test can move on."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
-
-    def goes_on(self, seconds: float) -> None:
-        self._ahead += timedelta(seconds=seconds)
 
 
 class Interposed:
@@ -77,24 +64,6 @@ def just_before(client: object, operation: str, happens: Callable[[], object]) -
     return Interposed(client, operation, instead)
 
 
-class Metrics:
-    """Stands for CloudWatch: keeps what was published; ``fails`` is raised instead, as often as it says."""
-
-    def __init__(self) -> None:
-        self.published: list[Mapping[str, Any]] = []
-        self.fails: list[Exception] = []
-
-    def put_metric_data(self, **request: Any) -> None:  # the request of any release of boto3
-        if self.fails:
-            raise self.fails.pop()
-        self.published.append(request)
-
-    def figures(self) -> dict[str, float]:
-        """The metrics of the one request that was made."""
-        (request,) = self.published
-        return {datum["MetricName"]: datum["Value"] for datum in request["MetricData"]}
-
-
 @dataclass
 class Shop:
     """The services of one environment, and shorthands for what every test does with them."""
@@ -102,7 +71,7 @@ class Shop:
     services: Services
     client: "DynamoDBClient"
     clock: Clock
-    metrics: Metrics
+    metrics: RecordingCloudWatch
 
     def set_up_with(self, client: object = None, **settings: Any) -> "Shop":
         """The same shop with other settings, or seen through another client."""
@@ -166,11 +135,11 @@ def open_shop(endpoint_url: str, tables: "Tables", transport: Transport = "direc
     # The engines have clients with settings of their own: here the product's matter.
     make_client = dynamodb_client if transport == "direct" else botocore_client
     client = make_client(_session(), wanted.write_concurrency, endpoint_url)
-    clock, metrics = Clock(), Metrics()
+    clock, metrics = Clock.running(), RecordingCloudWatch()
     services = Services(
         InventoryTable(client, tables.inventory),
         JobTable(client, tables.jobs, retention_days=wanted.job_retention_days, clock=clock),
-        Reporter(wanted.environment, cast("CloudWatchClient", metrics)),
+        Reporter(wanted.environment, metrics.client),
         wanted,
         clock=clock,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine import Engine
+from cli.engine import Engine
 from inventory_updater.dynamodb.values import to_attribute_values
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run
@@ -29,6 +29,7 @@ class EndedJob:
 
     job_id: str
     execution_status: str
+    error: str
     cause: str
     run: Run | None
 
@@ -76,7 +77,8 @@ class Stack:
         while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < deadline, "the execution does not end"
             time.sleep(0.05)
-        return EndedJob(job_id, execution["status"], execution.get("cause", ""), self.jobs.run(job_id))
+        error, cause = execution.get("error", ""), execution.get("cause", "")
+        return EndedJob(job_id, execution["status"], error, cause, self.jobs.run(job_id))
 
 
 def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:

@@ -16,7 +16,7 @@ from benchmarks.expressions import decide
 from benchmarks.measuring import Place, Progress, RunFailed, environment_of, serving
 from benchmarks.peers import Order
 from benchmarks.shelves import Shelf
-from engine import CHECKOUT, REGION
+from cli.engine import CHECKOUT, REGION
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.one_run import Measurement, RunSpec
-from engine import CHECKOUT, Engine
+from cli.engine import CHECKOUT, Engine
 
 RUN_SECONDS: Final = 1800.0
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import private_ministack
 from tests.stacks import Stack, deploy_stack
 

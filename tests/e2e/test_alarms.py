@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, item_attributes
 from tests.cloudformation import resources_of_type

@@ -33,10 +33,6 @@ def bad(sku: str) -> dict[str, object]:
     return item_attributes(sku=sku, pending=[change("c1", at="08:00")]) | {"on_hand": "many"}
 
 
-def fixed(sku: str) -> dict[str, object]:
-    return item_attributes(10, sku=sku)
-
-
 def statuses(*jobs: EndedJob) -> list[JobStatus | None]:
     return [None if job.run is None else job.run.status for job in jobs]
 
@@ -92,26 +88,6 @@ def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, i
 
     assert statuses(first, again, other, other_again) == [JobStatus.COMPLETED_WITH_FAILURES] * 4
     assert about(inbox.take_messages()) == [first.job_id, other.job_id]
-
-
-def test_a_clean_run_is_no_message_and_after_it_the_same_failures_are_news(stack: Stack, inbox: Inbox) -> None:
-    stack.put(bad("pot"))
-    first = stack.run_job()
-    stack.put(fixed("pot"))
-    clean = stack.run_job()
-    stack.put(bad("pot"))
-    again = stack.run_job()
-
-    assert statuses(clean) == [JobStatus.SUCCEEDED]
-    assert about(inbox.take_messages()) == [first.job_id, again.job_id]
-
-
-def test_a_dry_run_is_no_message_and_no_news_is_lost_by_it(stack: Stack, inbox: Inbox) -> None:
-    stack.put(bad("pot"))
-    rehearsal, real = stack.run_job(dry_run=True), stack.run_job()
-
-    assert statuses(rehearsal, real) == [JobStatus.COMPLETED_WITH_FAILURES] * 2
-    assert about(inbox.take_messages()) == [real.job_id]
 
 
 def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: Inbox) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-import deploy
-from command_line import stack_outputs
-from engine import CHECKOUT, Engine
+from cli import deploying as deploy
+from cli.command_line import stack_outputs
+from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.requests import JobRequest

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import run_script
 from tests.stacks import Stack, deploy_stack
 

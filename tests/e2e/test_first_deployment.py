@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import make_client, run_script
 from tests.waiting import wait_until
 

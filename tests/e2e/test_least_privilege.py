@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from inventory_updater.dynamodb.values import to_attribute_values
 from inventory_updater.tables.job_table import ALERT, LEASE
 from inventory_updater.tables.records import JobStatus

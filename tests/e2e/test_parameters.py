@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key

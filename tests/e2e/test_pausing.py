@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
 

@@ -7,8 +7,6 @@ which is also where the test reads what was called and with which event.
 
 import io
 import json
-import time
-import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import Engine
+from cli.engine import Engine
 from tests.engines import private_ministack
 from tests.stacks import Stack, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
-    from types_boto3_stepfunctions.client import SFNClient
 
 STAND_IN: Final = """
 import json, os
@@ -94,19 +91,8 @@ def machine(server: Engine) -> Stack:
 
 def run(stack: Stack, **script: list[Any]) -> Ended:
     """Run one execution to its end; `script` is laid over one in which everything goes well at once."""
-    complete = {"open": [OPENED], "update": [DONE], "close": [CLOSED]} | script
-    client: SFNClient = stack.client("stepfunctions")
-    name = f"job-{uuid.uuid4()}"
-    arn = client.start_execution(
-        stateMachineArn=stack.outputs["StateMachineArn"],
-        name=name,
-        input=json.dumps({"scope": "due", "script": complete}),
-    )["executionArn"]
-    deadline = time.monotonic() + 60
-    while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        assert time.monotonic() < deadline, "the execution does not end"
-        time.sleep(0.1)
-    return Ended(status=execution["status"], error=execution.get("error", ""), calls=calls_of(stack, name))
+    job = stack.run_job(script={"open": [OPENED], "update": [DONE], "close": [CLOSED]} | script)
+    return Ended(status=job.execution_status, error=job.error, calls=calls_of(stack, job.job_id))
 
 
 def calls_of(stack: Stack, job_id: str) -> dict[str, list[Any]]:

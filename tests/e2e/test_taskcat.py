@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 import yaml
 
-from deploy import build_package
-from engine import CHECKOUT
+from cli.deploying import build_package
+from cli.engine import CHECKOUT
 from taskcat_project import CONFIGURATION
 
 ENVIRONMENT: Final = CHECKOUT / ".venv-taskcat"

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 from tests.engines import private_ministack
 from tests.stacks import Stack, deploy_stack
 

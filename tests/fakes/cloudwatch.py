@@ -11,16 +11,25 @@ class RecordingCloudWatch:
     """Records the metrics that it is sent, or fails with ``error``."""
 
     def __init__(self) -> None:
-        self.published: list[dict[str, float]] = []
+        self.requests: list[Mapping[str, Any]] = []
         self.error: Exception | None = None
 
-    def put_metric_data(self, *, Namespace: str, MetricData: list[Mapping[str, Any]]) -> None:  # noqa: N803  # AWS's names
+    def put_metric_data(self, **request: Any) -> None:
         if self.error is not None:
             raise self.error
-        assert Namespace == "InventoryUpdater"
-        self.published.append({datum["MetricName"]: datum["Value"] for datum in MetricData})
+        self.requests.append(request)
 
     @property
     def client(self) -> "CloudWatchClient":
         """Itself, as what it stands in for."""
         return cast("CloudWatchClient", self)
+
+    @property
+    def published(self) -> list[dict[str, float]]:
+        """The metrics of each request."""
+        return [{datum["MetricName"]: datum["Value"] for datum in each["MetricData"]} for each in self.requests]
+
+    def figures(self) -> dict[str, float]:
+        """The metrics of the one request that was made."""
+        (figures,) = self.published
+        return figures

@@ -6,7 +6,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -16,6 +16,9 @@ from inventory_updater.stock.items import ItemKey, read_key
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+
+WRITE: Final = "batch_execute_statement"
+"""The operation that writes to the inventory."""
 
 Request = Mapping[str, Any]
 """What an operation was called with."""
@@ -121,6 +124,25 @@ class InMemoryInventory:
 
     def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
         return self._call("batch_execute_statement", request, self._batch_execute_statement)
+
+    def before_write(self, *hooks: Callable[[], object]) -> None:
+        """Let these happen just before the first, the second, ... batch."""
+        waiting = iter(hooks)
+
+        def before(operation: str, _request: Request) -> None:
+            if operation == WRITE and (hook := next(waiting, None)):
+                hook()
+
+        self.before = before
+
+    def lose_next_answer(self) -> None:
+        losses = iter([lost_answer()])
+
+        def after(operation: str, _request: Request) -> None:
+            if operation == WRITE and (loss := next(losses, None)):
+                raise loss
+
+        self.after = after
 
     def _call(self, operation: str, request: Request, work: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
         self.before(operation, request)

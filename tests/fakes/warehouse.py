@@ -1,9 +1,8 @@
 """Everything that a job works with: an inventory in memory, a jobs table, and a clock that only the test moves."""
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inventory_updater.jobs.closing import close_job
@@ -15,42 +14,19 @@ from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
-from inventory_updater.stock.times import read_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run, Segment, Tally
-from tests.builders import change, item_attributes, moment
+from tests.builders import change, item_attributes
+from tests.fakes.clock import Clock
 from tests.fakes.cloudwatch import RecordingCloudWatch
-from tests.fakes.dynamodb import InMemoryInventory, Request, lost_answer
+from tests.fakes.dynamodb import WRITE, InMemoryInventory
 from tests.fakes.sns import RecordingTopic
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 MUG = ItemKey("mug", "DC1")
-WRITE = "batch_execute_statement"
-
-
-@dataclass
-class Clock:
-    """A clock that only the test moves; the monotonic one goes along."""
-
-    moment: datetime = field(default_factory=lambda: read_time(moment("12:00")))
-    seconds: float = 0.0
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def goes_on(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
-        self.seconds += seconds
-
-    def countdown(self, seconds: float) -> Callable[[], float]:
-        end = self.seconds + seconds
-        return lambda: end - self.seconds
 
 
 class Warehouse:
@@ -59,6 +35,8 @@ class Warehouse:
     def __init__(self, client: "DynamoDBClient", jobs_table: str) -> None:
         self.clock = Clock()
         self.inventory = InMemoryInventory()
+        self.before_write = self.inventory.before_write
+        self.lose_next_answer = self.inventory.lose_next_answer
         self.metrics = RecordingCloudWatch()
         self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
         self.jobs = JobTable(client, jobs_table, retention_days=30, clock=self.clock)
@@ -87,6 +65,12 @@ class Warehouse:
         now = self.services.now()
         return JobRequest(job_id, now, scope, now, dry_run)  # type: ignore[arg-type]  # one of the two scopes
 
+    def open_with(self, *items: Mapping[str, object], **settings: int) -> None:
+        """Open the job of the tests on these items."""
+        self.configure(**settings)
+        self.put(*items)
+        self.open()
+
     def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
         assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
 
@@ -108,31 +92,12 @@ class Warehouse:
     def on_hand(self, key: ItemKey = MUG) -> object:
         return self.inventory.items[key]["on_hand"]
 
-    def before_write(self, *hooks: Callable[[], object]) -> None:
-        """Let these happen just before the first, the second, ... batch."""
-        waiting = iter(hooks)
-
-        def before(operation: str, _request: Request) -> None:
-            if operation == WRITE and (hook := next(waiting, None)):
-                hook()
-
-        self.inventory.before = before
-
     def every_write_takes(self, *seconds: float) -> None:
         """Let the first batches take these seconds and the rest the last of them."""
         durations = itertools.chain(seconds, itertools.repeat(seconds[-1]))
         self.inventory.before = lambda operation, _request: (
             self.clock.goes_on(next(durations)) if operation == WRITE else None
         )
-
-    def lose_next_answer(self) -> None:
-        losses = iter([lost_answer()])
-
-        def after(operation: str, _request: Request) -> None:
-            if operation == WRITE and (loss := next(losses, None)):
-                raise loss
-
-        self.inventory.after = after
 
 
 def mug(*pending: Change, **rest: Any) -> dict[str, object]:

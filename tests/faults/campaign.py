@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 from tests.engines import private_dynamodb_local, private_ministack, reason_without_dynamodb_local
 from tests.faults.breakages import BREAKAGES, broken
 from tests.faults.findings import Finding, Findings

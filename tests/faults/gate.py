@@ -16,7 +16,7 @@ import random
 import threading
 import time
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -441,12 +441,3 @@ def _partly(operation: str, request: Mapping[str, Any], send: Send) -> Reply:
     part = {**request, "RequestItems": {table: {**wanted, "Keys": keys[:half]}}}
     answer = json.loads(send(json.dumps(part).encode()).content)
     return Reply(200, json.dumps({**answer, "UnprocessedKeys": {table: {**wanted, "Keys": keys[half:]}}}).encode())
-
-
-def by_name(*counters: Counter[str]) -> dict[str, int]:
-    """The sum of counters, in the order of the alphabet."""
-    total: dict[str, int] = defaultdict(int)
-    for counter in counters:
-        for name, count in counter.items():
-            total[name] += count
-    return dict(sorted(total.items()))

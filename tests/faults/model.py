@@ -20,7 +20,7 @@ Event = dict[str, Any]
 FIGURES: Final = ("on_hand", "reserved", "safety_stock", "reorder_point", "unit_price")
 DERIVED: Final = ("available", "stock_status", "stock_value")
 
-_FIGURE_SET_BY: Final = {
+FIGURE_SET_BY: Final = {
     "count": "on_hand",
     "price": "unit_price",
     "reorder_point": "reorder_point",
@@ -190,7 +190,7 @@ def _number(value: object) -> Decimal | None:
 
 def _settle(item: Item, change_id: str, change: Mapping[str, Any], allow_negative: bool) -> str:
     kind, at = change["kind"], change["effective_at"]
-    if kind != "adjustment" and kind not in _FIGURE_SET_BY:
+    if kind != "adjustment" and kind not in FIGURE_SET_BY:
         return "UNKNOWN_KIND"
     if change["value"] is None:
         return "NOT_A_NUMBER"
@@ -208,7 +208,7 @@ def _settle(item: Item, change_id: str, change: Mapping[str, Any], allow_negativ
         return "NEGATIVE_VALUE"
     if kind in item.last and (at, change_id) < item.last[kind]:
         return "superseded"
-    item.figures[_FIGURE_SET_BY[kind]] = value
+    item.figures[FIGURE_SET_BY[kind]] = value
     item.last[kind] = (at, change_id)
     return "applied"
 

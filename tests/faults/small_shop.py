@@ -20,11 +20,11 @@ from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from tests.engines import Tables, delete_tables, table_definition
+from tests.fakes.clock import Clock
 from tests.faults.findings import Finding, Findings
 from tests.faults.gate import Gate, Worker
 from tests.faults.model import Event, Key, derived_of
 from tests.faults.wire import Engine
-from tests.shop import Clock
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -55,7 +55,7 @@ class SmallShop:
         self.engine = engine
         self.number = number
         self.findings = Findings(rounds=1)
-        self.clock = Clock()
+        self.clock = Clock.running()
         self.client = engine.calm
         self.tables = _create_tables(self.client, f"{number}-{uuid.uuid4().hex[:12]}")
         self.settings = Settings(

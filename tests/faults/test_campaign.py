@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import Engine as Ministack
+from cli.engine import Engine as Ministack
 from tests.faults.breakages import BREAKAGES
 from tests.faults.campaign import FAULTS, run_campaign, write_report
 from tests.faults.gate import REQUEST_FAULTS, STATEMENT_FAULTS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine import CHECKOUT, EngineNotRunning, running_engine, start_engine, stop_engine
+from cli.engine import CHECKOUT, EngineNotRunning, running_engine, start_engine, stop_engine
 from tests.engines import make_client, private_ministack
 
 if TYPE_CHECKING:

@@ -1,28 +1,24 @@
 """The job beside other writers, through faults, and what it leaves behind, on each engine."""
 
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from inventory_updater.jobs import worker
 from inventory_updater.jobs.closing import close_job
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
-from inventory_updater.jobs.worker import NoProgressError, update_segment
+from inventory_updater.jobs.worker import update_segment
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import Change
 from inventory_updater.tables.records import Failure, JobStatus, Lease, Tally
 from tests.builders import change, item_attributes, moment
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import WRITE
 from tests.shop import Interposed, Shop, just_before
-
-WRITE = "batch_execute_statement"
 
 pytestmark = pytest.mark.parametrize("transport", ["direct", "botocore"])
 
@@ -91,16 +87,6 @@ def test_a_job_is_recorded_with_what_was_asked_and_how_it_ended(shop: Shop) -> N
     assert run.duration_seconds is not None
     assert run.duration_seconds > 0
     assert [each.job_id for each in shop.services.jobs.runs()] == ["job-1"]
-
-
-def test_a_job_with_nothing_to_do_succeeds(shop: Shop) -> None:
-    shop.put(item_attributes())
-    unchanged = stays_as_it_is(shop)
-
-    run = shop.run()
-
-    assert (run.status, run.failure_rate, run.tally.items_updated) == (JobStatus.SUCCEEDED, 0.0, 0)
-    assert unchanged()
 
 
 @pytest.mark.parametrize(("as_of", "applied"), [("2026-03-02T09:00:00Z", 1), ("2026-03-02T08:59:59.999999Z", 0)])
@@ -173,6 +159,7 @@ def test_items_that_cannot_be_read_are_failures_of_those_items_alone(shop: Shop)
         "missing": {"on_hand": None},
         "null": {"reserved": True},
         "list": {"pending_changes": ["sale"]},
+        "huge": {"version": Decimal("1E+40")},
     }
     for sku, attributes in spoilt.items():
         stored = item_attributes(10, sku=sku, pending=[change("sale", "adjustment", -3)]) | attributes
@@ -188,43 +175,15 @@ def test_items_that_cannot_be_read_are_failures_of_those_items_alone(shop: Shop)
     }
     assert all(after[key]["on_hand"] == 7 for key in after if key[0] not in spoilt)
     assert run.status == JobStatus.COMPLETED_WITH_FAILURES
-    assert (run.tally.items_failed, run.tally.items_updated, run.tally.changes_applied) == (4, 3, 3)
-    assert run.failure_rate == pytest.approx(100 * 4 / 7)
+    assert (run.tally.items_failed, run.tally.items_updated, run.tally.changes_applied) == (5, 3, 3)
+    assert run.failure_rate == pytest.approx(100 * 5 / 8)
     assert set(shop.services.jobs.failures("job-1")) == {
         Failure("text", "DC1", None, "WRONG_TYPE", "on_hand is not a number"),
         Failure("missing", "DC1", None, "MISSING_QUANTITY", "on_hand is missing"),
         Failure("null", "DC1", None, "WRONG_TYPE", "reserved is not a number"),
         Failure("list", "DC1", None, "WRONG_TYPE", "pending_changes is not a map"),
+        Failure("huge", "DC1", None, "TOO_PRECISE", "version cannot be raised by one within 38 digits"),
     }
-
-
-def test_a_job_in_which_every_item_failed_is_completed_with_failures(shop: Shop) -> None:
-    shop.put(item_attributes(10) | {"on_hand": "many"})
-
-    run = shop.run(scope="all")
-
-    assert (run.status, run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, 100.0)
-
-
-def test_an_item_whose_version_cannot_be_raised_fails_alone(shop: Shop) -> None:
-    shop.put(item_attributes(10, sku="huge", version="1E+40", pending=[change("sale", "adjustment", -3)]), *mugs(2))
-
-    run = shop.run()
-
-    assert (run.status, run.tally.items_failed, run.tally.changes_applied) == (JobStatus.COMPLETED_WITH_FAILURES, 1, 2)
-
-
-def test_a_job_records_a_bounded_number_of_failures_and_counts_them_all(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "FAILURES_A_JOB", 10)
-    shop = shop.set_up_with(segments=1, page_size=7)
-    shop.put(*mugs(25, pending=[change("sale", "adjustment", -11)]))
-
-    run = shop.run("job-1")
-
-    assert (run.tally.changes_rejected, run.tally.failures_recorded) == (25, 10)
-    assert len(failures(shop, "job-1")) == 10
 
 
 # Other writers
@@ -288,7 +247,8 @@ def test_a_change_cancelled_while_the_page_is_being_written_is_not_applied(shop:
 
     run = shop.set_up_with(just_before(shop.client, WRITE, cancel)).run()
 
-    assert (shop.item()["on_hand"], run.tally.changes_applied, run.tally.items_updated) == (10, 0, 0)
+    assert shop.item()["on_hand"] == 10
+    assert (run.tally.changes_applied, run.tally.items_updated, run.tally.items_with_work) == (0, 0, 0)
     assert run.status == JobStatus.SUCCEEDED
 
 
@@ -300,10 +260,14 @@ def test_an_item_deleted_while_the_page_is_being_written_is_not_made_again(shop:
             TableName=shop.services.inventory.name, Key={"sku": {"S": "mug-001"}, "location_id": {"S": "DC1"}}
         )
 
-    run = shop.set_up_with(just_before(shop.client, WRITE, delete)).run()
+    run = shop.set_up_with(just_before(shop.client, WRITE, delete), segments=1).run("job-1")
 
     assert {sku: item["on_hand"] for (sku, _), item in shop.items().items()} == {"mug-000": 7, "mug-002": 7}
+    assert (run.status, run.tally.items_failed) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
     assert run.tally.changes_applied == 2
+    assert list(shop.services.jobs.failures("job-1")) == [
+        Failure("mug-001", "DC1", None, "ITEM_DELETED", "the item was deleted while its changes were being applied")
+    ]
 
 
 def test_an_item_spoilt_while_the_page_is_being_written_fails_alone(shop: Shop) -> None:
@@ -339,16 +303,21 @@ def test_a_lost_answer_is_counted_once(shop: Shop) -> None:
     assert run.status == JobStatus.SUCCEEDED
 
 
+def refusing_one_statement(shop: Shop, code: str) -> Shop:
+    """The shop with a table that refuses the first statement of the first batch with this code."""
+
+    def refuse(real: Callable[..., Any], **request: Any) -> Any:
+        _, *others = request["Statements"]
+        answer = real(**request | {"Statements": others})
+        return answer | {"Responses": [{"Error": {"Code": code, "Message": "no"}}, *answer["Responses"]]}
+
+    return shop.set_up_with(Interposed(shop.client, WRITE, refuse), segments=1)
+
+
 def test_a_throttled_statement_is_sent_again(shop: Shop) -> None:
     shop.put(*mugs(5))
 
-    def throttle(real: Callable[..., Any], **request: Any) -> Any:
-        _, *others = request["Statements"]
-        answer = real(**request | {"Statements": others})
-        refused = {"Error": {"Code": "ThrottlingError", "Message": "too fast"}}
-        return answer | {"Responses": [refused, *answer["Responses"]]}
-
-    run = shop.set_up_with(Interposed(shop.client, WRITE, throttle), segments=1).run()
+    run = refusing_one_statement(shop, "ThrottlingError").run()
 
     assert {item["on_hand"] for item in shop.items().values()} == {7}
     assert (run.status, run.tally.throttles, run.tally.changes_applied) == (JobStatus.SUCCEEDED, 1, 5)
@@ -357,13 +326,7 @@ def test_a_throttled_statement_is_sent_again(shop: Shop) -> None:
 def test_a_statement_that_the_table_refuses_for_good_is_a_failure_of_its_item(shop: Shop) -> None:
     shop.put(*mugs(5))
 
-    def refuse(real: Callable[..., Any], **request: Any) -> Any:
-        _, *others = request["Statements"]
-        answer = real(**request | {"Statements": others})
-        refused = {"Error": {"Code": "ItemCollectionSizeLimitExceeded", "Message": "too much"}}
-        return answer | {"Responses": [refused, *answer["Responses"]]}
-
-    run = shop.set_up_with(Interposed(shop.client, WRITE, refuse), segments=1).run("job-1")
+    run = refusing_one_statement(shop, "ItemCollectionSizeLimitExceeded").run("job-1")
 
     assert sorted(str(item["on_hand"]) for item in shop.items().values()) == ["10", "7", "7", "7", "7"]
     assert (run.status, run.tally.items_failed, run.tally.changes_applied) == (JobStatus.COMPLETED_WITH_FAILURES, 1, 4)
@@ -372,157 +335,24 @@ def test_a_statement_that_the_table_refuses_for_good_is_a_failure_of_its_item(sh
     assert shop.run().tally.changes_applied == 1
 
 
-class Killed(BaseException):
-    """A worker that dies where it stands."""
-
-
-def test_a_worker_killed_after_its_write_costs_the_exact_tally_but_no_change(shop: Shop) -> None:
-    shop = shop.set_up_with(segments=1, page_size=10, batch_size=5)
-    shop.put(*mugs(30))
-    request = shop.request()
-
-    def die(real: Callable[..., Any], **wanted: Any) -> Any:
-        real(**wanted)
-        raise Killed
-
-    open_job(shop.services, request)
-    with pytest.raises(Killed):
-        update_segment(shop.set_up_with(Interposed(shop.client, WRITE, die)).services, request.job_id, 0)
-    assert update_segment(shop.services, request.job_id, 0)
-    status = close_job(shop.services, request)
-
-    run = shop.services.jobs.run(request.job_id)
-    assert run is not None
-    assert status == JobStatus.SUCCEEDED
-    assert {item["on_hand"] for item in shop.items().values()} == {7}
-    assert {item["version"] for item in shop.items().values()} == {8}
-    assert not run.tally_is_exact
-    assert 20 <= run.tally.changes_applied < 30
-
-
-def test_two_calls_for_one_segment_at_once_apply_nothing_twice(shop: Shop) -> None:
-    shop = shop.set_up_with(segments=1, page_size=10)
-    shop.put(*mugs(30))
-    request = shop.request()
-
-    def other_call() -> None:
-        assert update_segment(shop.services, request.job_id, 0)
-
-    open_job(shop.services, request)
-    overtaken = shop.set_up_with(just_before(shop.client, WRITE, other_call))
-    while not update_segment(overtaken.services, request.job_id, 0):
-        pass
-    close_job(shop.services, request)
-
-    run = shop.services.jobs.run(request.job_id)
-    assert run is not None
-    assert {item["on_hand"] for item in shop.items().values()} == {7}
-    assert {item["version"] for item in shop.items().values()} == {8}
-    assert run.tally.changes_applied == 30 if run.tally_is_exact else run.tally.changes_applied <= 30
-
-
 # Short of time
-
-
-@dataclass
-class Stopwatch:
-    """A clock that only work moves: by ``seconds`` with every page that is read."""
-
-    seconds: float = 1.0
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def read(self, real: Callable[..., Any], **request: Any) -> Any:
-        self.now += self.seconds
-        return real(**request)
-
-
-def timed(shop: Shop, watch: Stopwatch) -> Shop:
-    timed = shop.set_up_with(Interposed(shop.client, "scan", watch.read, times=None))
-    return replace(timed, services=replace(timed.services, monotonic=watch))
 
 
 def test_a_segment_takes_as_many_calls_as_its_deadline_asks_for(shop: Shop) -> None:
     shop.put(*mugs(40))
-    shop = timed(shop.set_up_with(segments=2, page_size=1), Stopwatch())
+    watch = Clock()
 
-    run = shop.run(call_seconds=6.0)
+    def read(real: Callable[..., Any], **request: Any) -> Any:
+        watch.goes_on(1.0)
+        return real(**request)
+
+    slow = shop.set_up_with(Interposed(shop.client, "scan", read, times=None), segments=2, page_size=1)
+    run = replace(slow, services=replace(slow.services, monotonic=watch.monotonic)).run(call_seconds=6.0)
 
     assert {item["on_hand"] for item in shop.items().values()} == {7}
     assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
     assert (run.tally.items_scanned, run.tally.changes_applied) == (40, 40)
     assert run.tally.calls >= 40 / 6
-
-
-def test_a_call_ends_before_its_deadline(shop: Shop) -> None:
-    shop.put(*mugs(40))
-    watch = Stopwatch()
-    shop = timed(shop.set_up_with(segments=1, page_size=1), watch)
-    request = shop.request()
-    open_job(shop.services, request)
-
-    is_done = False
-    while not is_done:
-        deadline = watch.now + 20.0
-        seconds_left = partial(lambda deadline: deadline - watch.now, deadline)
-        is_done = update_segment(shop.services, request.job_id, 0, seconds_left)
-        assert watch.now < deadline
-
-
-def test_a_page_that_comes_too_late_costs_a_call_but_not_the_exact_tally(shop: Shop) -> None:
-    shop = shop.set_up_with(segments=1, page_size=10)
-    shop.put(*mugs(30))
-    watch, request = Stopwatch(), shop.request()
-    pages = 0
-
-    def stall(real: Callable[..., Any], **wanted: Any) -> Any:
-        nonlocal pages
-        pages += 1
-        if pages == 2:
-            # The second page is read ahead: it stalls only once the first one is written and saved.
-            while shop.services.jobs.segment(request.job_id, 0).saves == 0:
-                time.sleep(0.01)
-            watch.now += 500.0
-        return real(**wanted)
-
-    slow = shop.set_up_with(Interposed(shop.client, "scan", stall, times=None))
-    run = run_job(replace(slow.services, monotonic=watch), request, call_seconds=100.0)
-
-    assert {item["on_hand"] for item in shop.items().values()} == {7}
-    assert (run.status, run.tally.changes_applied) == (JobStatus.SUCCEEDED, 30)
-    assert run.tally_is_exact
-
-
-def test_a_call_that_cannot_finish_one_page_says_so(shop: Shop) -> None:
-    shop.put(*mugs(10))
-    shop = shop.set_up_with(segments=1)
-    request = shop.request()
-    open_job(shop.services, request)
-    unchanged = stays_as_it_is(shop)
-
-    with pytest.raises(NoProgressError, match="PageSize"):
-        update_segment(shop.services, request.job_id, 0, lambda: 0.0)
-    assert unchanged()
-    assert update_segment(shop.services, request.job_id, 0)
-
-
-def test_a_job_that_has_used_up_its_calls_leaves_the_rest_to_the_next_one(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "CALLS_A_JOB", 2)
-    shop.put(*mugs(40))
-    slow = timed(shop.set_up_with(segments=1, page_size=1), Stopwatch())
-
-    run = slow.run(call_seconds=6.0)
-
-    applied = run.tally.changes_applied
-    assert run.tally.calls == 2
-    assert 0 < applied < 40
-    assert (run.tally_is_exact, shop.services.jobs.lease().holder) == (True, None)
-    assert shop.metrics.figures()["OldestOverdueSeconds"] > 0
-    assert shop.run().tally.changes_applied == 40 - applied
 
 
 # A dry run
@@ -542,45 +372,6 @@ def test_a_dry_run_counts_like_a_real_one_and_writes_nothing(shop: Shop) -> None
     assert (rehearsed.dry_run, real.dry_run) == (True, False)
     assert rehearsed.status == real.status == JobStatus.COMPLETED_WITH_FAILURES
     assert failures(shop, "rehearsal") == failures(shop, "real")
-
-
-def test_a_dry_run_shows_what_would_become_of_an_item(shop: Shop) -> None:
-    one_mug(shop, change("sale", "adjustment", -3), change("price", "price", 4, "10:00"), change("bad", "theft"))
-
-    run = shop.run(dry_run=True)
-
-    (sample,) = run.samples
-    before, after = sample["before"], sample["after"]
-    assert isinstance(before, dict)
-    assert isinstance(after, dict)
-    assert (sample["sku"], sample["location_id"]) == ("mug", "DC1")
-    assert (before["on_hand"], before["unit_price"], before["stock_value"]) == (10, Decimal("2.5"), 25)
-    assert (after["on_hand"], after["unit_price"], after["stock_value"]) == (7, 4, 28)
-
-
-def test_a_dry_run_keeps_at_most_20_samples(shop: Shop) -> None:
-    shop.put(*mugs(60))
-
-    run = shop.set_up_with(segments=3, page_size=7).run(dry_run=True)
-
-    assert len(run.samples) == 20
-    assert len({(sample["sku"], sample["location_id"]) for sample in run.samples}) == 20
-
-
-def test_a_dry_run_takes_no_lease_and_publishes_no_metrics(shop: Shop) -> None:
-    one_mug(shop)
-    open_job(shop.services, shop.request("real"))
-    lease = shop.services.jobs.lease()
-
-    assert shop.run(dry_run=True).status == JobStatus.SUCCEEDED
-    assert shop.services.jobs.lease() == lease
-    assert shop.metrics.published == []
-
-
-def test_a_real_run_keeps_no_samples(shop: Shop) -> None:
-    one_mug(shop)
-
-    assert list(shop.run().samples) == []
 
 
 # The lease
@@ -611,31 +402,6 @@ def test_a_job_of_scope_all_waits_for_the_lease_and_then_works(shop: Shop) -> No
     assert open_job(shop.services, second) == {"outcome": "OPENED", "segments": [0, 1]}
 
 
-def test_a_job_of_scope_all_waits_only_so_long(shop: Shop) -> None:
-    shop = shop.set_up_with(all_wait_minutes=10)
-    second = shop.request("second", scope="all")
-    open_job(shop.services, shop.request("first"))
-
-    for minutes in (0, 5, 4):
-        shop.clock.goes_on(60 * minutes)
-        shop.services.jobs.renew_lease("first", 300)
-        assert open_job(shop.services, second) == {"outcome": "WAIT"}
-    shop.clock.goes_on(60)
-    shop.services.jobs.renew_lease("first", 300)
-
-    assert open_job(shop.services, second) == {"outcome": "SKIPPED"}
-    run = shop.services.jobs.run("second")
-    assert run is not None
-    assert run.status == JobStatus.SKIPPED
-
-
-def test_a_repeated_open_answers_as_the_first_one_did(shop: Shop) -> None:
-    request = shop.request("job-1")
-
-    assert open_job(shop.services, request) == open_job(shop.services, request)
-    assert shop.services.jobs.lease().displaced == frozenset()
-
-
 def test_an_expired_lease_is_taken_over_and_the_old_job_becomes_abandoned(shop: Shop) -> None:
     shop.put(*mugs(4))
     dead = shop.request("dead")
@@ -654,21 +420,6 @@ def test_an_expired_lease_is_taken_over_and_the_old_job_becomes_abandoned(shop: 
     assert shop.services.jobs.lease() == Lease()
 
 
-def test_what_an_abandoned_job_had_done_is_on_its_record(shop: Shop) -> None:
-    shop.put(*mugs(20))
-    request = shop.request("dead")
-    open_job(shop.services, request)
-    update_segment(shop.services, "dead", 0)
-    done = shop.services.jobs.segment("dead", 0).tally
-    shop.clock.goes_on(shop.services.settings.lease_seconds + 1)
-
-    shop.run("next")
-
-    abandoned = shop.services.jobs.run("dead")
-    assert abandoned is not None
-    assert abandoned.tally.changes_applied == done.changes_applied > 0
-
-
 def test_a_job_that_comes_back_to_life_writes_nothing_and_frees_nothing(shop: Shop) -> None:
     shop.put(*mugs(4))
     dead = shop.request("dead")
@@ -681,24 +432,6 @@ def test_a_job_that_comes_back_to_life_writes_nothing_and_frees_nothing(shop: Sh
     assert close_job(shop.services, dead) == JobStatus.ABANDONED
     assert unchanged()
     assert shop.services.jobs.lease().holder == "next"
-
-
-def test_a_worker_that_loses_its_lease_in_mid_page_stops_before_its_next_batch(shop: Shop) -> None:
-    shop = shop.set_up_with(segments=1, batch_size=1, write_concurrency=1)
-    shop.put(*mugs(6))
-    request = shop.request("slow")
-    open_job(shop.services, request)
-
-    def lose_the_lease() -> None:
-        shop.clock.goes_on(shop.services.settings.lease_seconds + 1)
-        open_job(shop.services, shop.request("next"))
-
-    slow = shop.set_up_with(just_before(shop.client, WRITE, lose_the_lease))
-    assert update_segment(slow.services, "slow", 0)
-
-    # The batch that was under way when the lease was lost is written: its conditions guard it.
-    assert sorted(str(item["on_hand"]) for item in shop.items().values()) == ["10"] * 5 + ["7"]
-    assert close_job(shop.services, request) == JobStatus.ABANDONED
 
 
 def test_a_long_job_renews_its_lease(shop: Shop) -> None:
@@ -719,89 +452,6 @@ def test_a_long_job_renews_its_lease(shop: Shop) -> None:
 
 
 # Closing
-
-
-def test_a_job_of_which_every_segment_failed_has_failed(shop: Shop) -> None:
-    shop.put(*mugs(4))
-    request = shop.request("job-1")
-    open_job(shop.services, request)
-
-    assert close_job(shop.services, request) == JobStatus.FAILED
-
-    run = shop.services.jobs.run("job-1")
-    assert run is not None
-    assert (run.failure_rate, shop.services.jobs.lease().holder) == (100.0, None)
-    figures = shop.metrics.figures()
-    assert (figures["JobsFailed"], figures["JobsFinished"], figures["FailureRate"]) == (1, 0, 100)
-    assert figures["OldestOverdueSeconds"] > 0
-
-
-def test_a_segment_that_failed_for_good_does_not_stop_the_others(shop: Shop) -> None:
-    shop.put(*mugs(40))
-    request = shop.request("job-1")
-    open_job(shop.services, request)
-    update_segment(shop.services, "job-1", 1)
-
-    assert close_job(shop.services, request) == JobStatus.COMPLETED_WITH_FAILURES
-
-    run = shop.services.jobs.run("job-1")
-    assert run is not None
-    assert run.error is not None
-    assert "segment 0" in run.error
-    assert 0 < run.tally.changes_applied < 40
-
-
-def test_a_whole_job_in_one_process_survives_a_segment_that_fails(shop: Shop) -> None:
-    shop = shop.set_up_with(segments=2)
-    shop.put(*mugs(40))
-
-    def refuse(_real: Callable[..., Any], **_request: Any) -> Any:
-        raise RuntimeError("the first segment's first page")
-
-    run = shop.set_up_with(Interposed(shop.client, "scan", refuse)).run("job-1")
-
-    assert run.status == JobStatus.COMPLETED_WITH_FAILURES
-    assert 0 < run.tally.changes_applied < 40
-    assert shop.services.jobs.lease().holder is None
-
-
-def test_a_job_that_could_not_be_opened_has_failed(shop: Shop) -> None:
-    request = shop.request("job-1")
-
-    assert close_job(shop.services, request, "Lambda.Unknown: no answer") == JobStatus.FAILED
-
-    run = shop.services.jobs.run("job-1")
-    assert run is not None
-    assert run.error is not None
-    assert "Lambda.Unknown: no answer" in run.error
-    assert shop.metrics.figures()["JobsFailed"] == 1
-
-
-def test_a_repeated_close_changes_nothing_and_publishes_no_second_time(shop: Shop) -> None:
-    one_mug(shop)
-    request = shop.request("job-1")
-    run = run_job(shop.services, request)
-    open_job(shop.services, shop.request("next"))
-
-    assert close_job(shop.services, request) == JobStatus.SUCCEEDED
-    assert shop.services.jobs.run("job-1") == run
-    assert len(shop.metrics.published) == 1
-    assert shop.services.jobs.lease().holder == "next"
-
-
-def test_metrics_that_could_not_be_published_are_visible_and_published_by_the_next_close(shop: Shop) -> None:
-    one_mug(shop)
-    shop.metrics.fails.append(RuntimeError("no metrics today"))
-    request = shop.request("job-1")
-
-    run = run_job(shop.services, request)
-
-    assert (run.status, run.metrics_published_at) == (JobStatus.SUCCEEDED, None)
-    assert run.metrics_error is not None
-    assert "no metrics today" in run.metrics_error
-    assert shop.services.jobs.lease().holder is None
-    close_job(shop.services, request)
-    assert shop.metrics.figures()["JobsSucceeded"] == 1
 
 
 def test_the_metrics_of_a_job_say_what_it_did(shop: Shop) -> None:
@@ -825,14 +475,6 @@ def test_the_metrics_of_a_job_say_what_it_did(shop: Shop) -> None:
     # The sale of the item that cannot be read has been due since 2 March 2026.
     assert figures["OldestOverdueSeconds"] > 86_400
     assert figures["MemoryUsed"] > 10
-
-
-def test_nothing_is_overdue_when_everything_due_was_done(shop: Shop) -> None:
-    shop.put(*mugs(4), item_attributes(10, sku="later", pending=[change("l", at="2099-01-01T00:00:00.000000Z")]))
-
-    shop.run()
-
-    assert shop.metrics.figures()["OldestOverdueSeconds"] == 0
 
 
 def test_two_jobs_started_at_once_apply_every_change_once(shop: Shop) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engine import CHECKOUT, Engine
+from cli.engine import CHECKOUT, Engine
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.times import format_time
 from tests.engines import Tables, create_tables, make_client

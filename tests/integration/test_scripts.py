@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import changes
-import command_line
-import engine
-import job
-import stock
-from command_line import CommandLine
-from engine import CHECKOUT, Engine
+from cli import change_verbs as changes
+from cli import command_line, engine
+from cli import job_verbs as job
+from cli import stock_verbs as stock
+from cli.command_line import CommandLine
+from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from tests.engines import private_ministack, run_script
 from tests.stacks import Stack, deploy_stack

@@ -19,7 +19,8 @@ from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.engines import Tables, create_tables, delete_tables
-from tests.shop import Clock, Shop, Transport, open_shop
+from tests.fakes.clock import Clock
+from tests.shop import Shop, Transport, open_shop
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -1,4 +1,4 @@
-"""What the tests of the job's steps share."""
+"""What unit tests of several rooms share."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits before asking again."""
+    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
+
+
 @pytest.fixture(scope="module")
 def moto_client() -> "Iterator[DynamoDBClient]":
     with mock_aws():
@@ -21,9 +27,14 @@ def moto_client() -> "Iterator[DynamoDBClient]":
 
 
 @pytest.fixture
-def warehouse(moto_client: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
+def jobs_table(moto_client: "DynamoDBClient") -> Iterator[str]:
+    """The name of an empty jobs table."""
     definition = table_definition("JobsTable", "test")
     moto_client.create_table(**definition)
-    yield Warehouse(moto_client, definition["TableName"])
+    yield definition["TableName"]
     moto_client.delete_table(TableName=definition["TableName"])
+
+
+@pytest.fixture
+def warehouse(moto_client: "DynamoDBClient", jobs_table: str, without_pauses: None) -> Warehouse:  # noqa: ARG001
+    return Warehouse(moto_client, jobs_table)

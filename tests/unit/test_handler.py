@@ -1,7 +1,7 @@
 """The Lambda entry: which event leads to which step, and what is said of a bad one."""
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,13 +10,14 @@ import pytest
 
 from inventory_updater import handler
 from inventory_updater.jobs.opening import Opened
-from inventory_updater.jobs.requests import BadRequestError, JobRequest
+from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings, SettingsError
 from inventory_updater.jobs.worker import NoProgressError
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.records import JobStatus
 from tests.builders import moment
+from tests.refusals import refusal
 
 BEGIN = {"job_id": "job-1", "started_at": "2026-03-02T08:00:00.5Z", "input": {"scope": "due"}}
 OPEN = {"action": "open", **BEGIN}
@@ -94,28 +95,21 @@ def test_close_answers_with_the_status(job: Job) -> None:
     assert job.calls == [("close", REQUEST, "", 12.5)]
 
 
-@pytest.mark.parametrize(
-    ("caught", "error"),
-    [
+def test_close_is_told_what_the_state_machine_caught(job: Job) -> None:
+    caught: list[tuple[object, str]] = [
         ({"Error": "States.Timeout", "Cause": "too slow"}, "States.Timeout: too slow"),
         ({"Error": "States.Timeout"}, "States.Timeout: "),
         ({"Error": "E", "Cause": "x" * 5000}, "E: " + "x" * 997),
+        ({"Error": "E", "Cause": "half \ud800"}, "E: half ?"),
         ({}, ""),
         (None, ""),
         ("broken", ""),
-        ({"Error": "E", "Cause": "half \ud800"}, "E: half ?"),
-    ],
-)
-def test_close_is_told_what_the_state_machine_caught(job: Job, caught: object, error: str) -> None:
-    handler.handle({**CLOSE, "error": caught}, Context())
-
-    assert job.calls[0][2] == error
-
-
-def test_close_does_without_an_error(job: Job) -> None:
+    ]
+    for error, _ in caught:
+        handler.handle({**CLOSE, "error": error}, Context())
     handler.handle({"action": "close", **BEGIN}, Context())
 
-    assert job.calls[0][2] == ""
+    assert [call[2] for call in job.calls] == [*(told for _, told in caught), ""]
 
 
 def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,67 +126,26 @@ def test_a_failure_goes_up_as_it_is(job: Job) -> None:
         handler.handle(UPDATE, Context())
 
 
-def test_the_input_says_what_is_to_be_done(job: Job) -> None:
-    wanted = {"scope": "all", "as_of": "2026-03-02T09:00:00+01:00", "dry_run": True, "trigger": "schedule"}
-
-    handler.handle({**OPEN, "input": wanted}, Context())
-
-    assert job.calls == [
-        ("open", JobRequest("job-1", moment("08:00:00.500000"), "all", moment("08:00"), True, "schedule"))
-    ]
-
-
 # Bad events
 
 
-@pytest.mark.parametrize(
-    ("event", "message"),
-    [
-        ({}, 'action must be "open", "update", "close" or "watch"'),
-        ({"action": "begin"}, 'action must be "open", "update", "close" or "watch"'),
-        ({"action": ["open"]}, 'action must be "open", "update", "close" or "watch"'),
-        ({**OPEN, "input": None}, "input must be an object"),
-        ({**OPEN, "input": "due"}, "input must be an object"),
-        ({**OPEN, "job_id": ""}, "job_id must be text"),
+def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job) -> None:
+    no_action, no_segment = 'action must be "open", "update", "close" or "watch"', "segment must be a whole number"
+    bad: list[tuple[object, str]] = [
+        *((event, "the event must be an object") for event in (None, "open", ["open"], 7)),
+        *((event, no_action) for event in ({}, {"action": "begin"}, {"action": ["open"]})),
+        *(({**OPEN, "input": value}, "input must be an object") for value in (None, "due")),
+        ({**CLOSE, "input": None}, "input must be an object"),
+        *(({**OPEN, "job_id": value}, "job_id must be text") for value in ("", 7)),
+        ({**UPDATE, "job_id": None}, "job_id must be text"),
         ({**OPEN, "job_id": "x" * 129}, "job_id must be at most 128 printable characters"),
         ({**UPDATE, "job_id": "half \ud800"}, "job_id must be at most 128 printable characters"),
-        ({**OPEN, "input": {"scope": "due", "x" * 1_000: 1}}, f"input: unknown field {'x' * 64!r}"),
-        ({**OPEN, "job_id": 7}, "job_id must be text"),
         ({**OPEN, "started_at": None}, "started_at must be text"),
-        ({**OPEN, "started_at": "now"}, "started_at is not a time like 2026-01-31T08:00:00Z"),
-        ({**OPEN, "started_at": "2026-03-02T08:00:00"}, "started_at has no time zone: add Z or an offset like +01:00"),
-        ({**OPEN, "input": {}}, 'input: scope must be "due" or "all"'),
         ({**OPEN, "input": {"scope": "some"}}, 'input: scope must be "due" or "all"'),
-        ({**OPEN, "input": {"scope": ["due"]}}, 'input: scope must be "due" or "all"'),
-        ({**OPEN, "input": {"scope": "due", "asof": "x", "zone": 1}}, "input: unknown field 'asof'"),
-        ({**OPEN, "input": {"scope": "due", "dry_run": "true"}}, "input: dry_run must be true or false"),
-        ({**OPEN, "input": {"scope": "due", "trigger": "cron"}}, 'input: trigger must be "manual" or "schedule"'),
-        ({**OPEN, "input": {"scope": "due", "as_of": 5}}, "input: as_of must be a time like 2026-01-31T08:00:00Z"),
-        (
-            {**OPEN, "input": {"scope": "due", "as_of": "2026-02-30T00:00:00Z"}},
-            "input: as_of is not a time that exists (day is out of range for month)",
-        ),
-        ({**CLOSE, "input": None}, "input must be an object"),
-        ({**UPDATE, "segment": None}, "segment must be a whole number"),
-        ({**UPDATE, "segment": "3"}, "segment must be a whole number"),
-        ({**UPDATE, "segment": True}, "segment must be a whole number"),
-        ({**UPDATE, "segment": 1.5}, "segment must be a whole number"),
-        ({**UPDATE, "job_id": None}, "job_id must be text"),
-    ],
-)
-def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job, event: Mapping[str, object], message: str) -> None:
-    with pytest.raises(BadRequestError) as refused:
-        handler.handle(event, Context())
+        *(({**UPDATE, "segment": value}, no_segment) for value in (None, "3", True, 1.5)),
+    ]
 
-    assert str(refused.value) == message
-    assert job.calls == []
-
-
-@pytest.mark.parametrize("event", [None, "open", ["open"], 7])
-def test_an_event_that_is_no_object_is_refused(job: Job, event: object) -> None:
-    with pytest.raises(BadRequestError, match="the event must be an object"):
-        handler.handle(event, Context())
-
+    assert [refusal(handler.handle, event, Context()) for event, _ in bad] == [message for _, message in bad]
     assert job.calls == []
 
 

@@ -1,29 +1,10 @@
 """The function's settings: each variable is read once, and every bad one is named."""
 
-from dataclasses import replace
-
 import pytest
 
 from inventory_updater.jobs.settings import RENEWAL_SHARE, RETRY_PAUSE_SECONDS, Settings, SettingsError
 from inventory_updater.stock.planning import Policy
-
-GOOD = {
-    "ENVIRONMENT": "staging",
-    "INVENTORY_TABLE": "inventory-staging",
-    "JOBS_TABLE": "inventory-jobs-staging",
-    "SEGMENTS": "8",
-    "PAGE_SIZE": "100",
-    "BATCH_SIZE": "20",
-    "WRITE_CONCURRENCY": "2",
-    "MAX_WRITE_RATE": "400",
-    "ALLOW_NEGATIVE_STOCK": "true",
-    "CHANGE_RETENTION_DAYS": "14",
-    "JOB_RETENTION_DAYS": "90",
-    "ALL_WAIT_MINUTES": "30",
-    "FUNCTION_TIMEOUT_SECONDS": "120",
-    "ALERT_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
-    "ALERT_REPEAT_HOURS": "12",
-}
+from tests.builders import ENVIRONMENT
 
 
 def problems_of(environment: dict[str, str]) -> list[str]:
@@ -33,7 +14,7 @@ def problems_of(environment: dict[str, str]) -> list[str]:
 
 
 def test_every_setting_is_read_from_the_variable_of_its_name() -> None:
-    assert Settings.from_environment(GOOD) == Settings(
+    assert Settings.from_environment(ENVIRONMENT) == Settings(
         environment="staging",
         inventory_table="inventory-staging",
         jobs_table="inventory-jobs-staging",
@@ -53,72 +34,69 @@ def test_every_setting_is_read_from_the_variable_of_its_name() -> None:
 
 
 def test_other_variables_are_nobodys_business() -> None:
-    assert Settings.from_environment(GOOD | {"PATH": "/bin", "AWS_REGION": "eu-central-1"}).segments == 8
+    assert Settings.from_environment(ENVIRONMENT | {"PATH": "/bin", "AWS_REGION": "eu-central-1"}).segments == 8
 
 
-@pytest.mark.parametrize("variable", GOOD)
-def test_a_missing_variable_names_itself(variable: str) -> None:
-    without = {name: text for name, text in GOOD.items() if name != variable}
+def test_a_missing_variable_names_itself() -> None:
+    for variable in ENVIRONMENT:
+        without = {name: text for name, text in ENVIRONMENT.items() if name != variable}
 
-    assert problems_of(without) == [f"{variable} is missing"]
-    assert problems_of(GOOD | {variable: ""}) == [f"{variable} is missing"]
+        assert problems_of(without) == [f"{variable} is missing"]
+        assert problems_of(ENVIRONMENT | {variable: ""}) == [f"{variable} is missing"]
 
 
 def test_all_problems_are_named_at_once() -> None:
-    assert problems_of(GOOD | {"SEGMENTS": "0", "ALLOW_NEGATIVE_STOCK": "yes", "JOBS_TABLE": ""}) == [
+    assert problems_of(ENVIRONMENT | {"SEGMENTS": "0", "ALLOW_NEGATIVE_STOCK": "yes", "JOBS_TABLE": ""}) == [
         "JOBS_TABLE is missing",
         "SEGMENTS must be a whole number from 1 to 40, not '0'",
         "ALLOW_NEGATIVE_STOCK must be true or false, not 'yes'",
     ]
 
 
-@pytest.mark.parametrize(
-    ("variable", "low", "high"),
-    [
-        ("SEGMENTS", 1, 40),
-        ("PAGE_SIZE", 1, 1000),
-        ("BATCH_SIZE", 1, 25),
-        ("WRITE_CONCURRENCY", 1, 32),
-        ("MAX_WRITE_RATE", 0, 1_000_000),
-        ("CHANGE_RETENTION_DAYS", 1, 365),
-        ("JOB_RETENTION_DAYS", 1, 3650),
-        ("ALL_WAIT_MINUTES", 0, 720),
-        ("FUNCTION_TIMEOUT_SECONDS", 3, 900),
-        ("ALERT_REPEAT_HOURS", 1, 168),
-    ],
-)
-def test_a_number_outside_its_range_is_refused(variable: str, low: int, high: int) -> None:
-    for number in (low, high):
-        assert getattr(Settings.from_environment(GOOD | {variable: str(number)}), variable.lower()) == number
-    for number in (low - 1, high + 1):
-        assert problems_of(GOOD | {variable: str(number)}) == [
-            f"{variable} must be a whole number from {low} to {high}, not '{number}'"
+def test_a_number_outside_its_range_is_refused() -> None:
+    ranges = {
+        "SEGMENTS": (1, 40),
+        "PAGE_SIZE": (1, 1000),
+        "BATCH_SIZE": (1, 25),
+        "WRITE_CONCURRENCY": (1, 32),
+        "MAX_WRITE_RATE": (0, 1_000_000),
+        "CHANGE_RETENTION_DAYS": (1, 365),
+        "JOB_RETENTION_DAYS": (1, 3650),
+        "ALL_WAIT_MINUTES": (0, 720),
+        "FUNCTION_TIMEOUT_SECONDS": (3, 900),
+        "ALERT_REPEAT_HOURS": (1, 168),
+    }
+    for variable, (low, high) in ranges.items():
+        for number in (low, high):
+            assert getattr(Settings.from_environment(ENVIRONMENT | {variable: str(number)}), variable.lower()) == number
+        for number in (low - 1, high + 1):
+            assert problems_of(ENVIRONMENT | {variable: str(number)}) == [
+                f"{variable} must be a whole number from {low} to {high}, not '{number}'"
+            ]
+
+
+def test_what_is_no_whole_number_or_no_truth_value_is_refused() -> None:
+    for text in ("many", "4.0", "4 ", "0x4", "1e1", "4,0", "-"):
+        assert problems_of(ENVIRONMENT | {"SEGMENTS": text}) == [
+            f"SEGMENTS must be a whole number from 1 to 40, not {text!r}"
+        ]
+    for text in ("True", "TRUE", "1", "yes", "on", "0"):
+        assert problems_of(ENVIRONMENT | {"ALLOW_NEGATIVE_STOCK": text}) == [
+            f"ALLOW_NEGATIVE_STOCK must be true or false, not {text!r}"
         ]
 
 
-@pytest.mark.parametrize("text", ["many", "4.0", "4 ", "0x4", "1e1", "4,0", "-"])
-def test_what_is_no_whole_number_is_refused(text: str) -> None:
-    assert problems_of(GOOD | {"SEGMENTS": text}) == [f"SEGMENTS must be a whole number from 1 to 40, not {text!r}"]
-
-
-@pytest.mark.parametrize("text", ["True", "TRUE", "1", "yes", "on", "0"])
-def test_true_and_false_are_the_only_truth_values(text: str) -> None:
-    assert problems_of(GOOD | {"ALLOW_NEGATIVE_STOCK": text}) == [
-        f"ALLOW_NEGATIVE_STOCK must be true or false, not {text!r}"
-    ]
-
-
 def test_false_is_false() -> None:
-    assert Settings.from_environment(GOOD | {"ALLOW_NEGATIVE_STOCK": "false"}).allow_negative_stock is False
+    assert Settings.from_environment(ENVIRONMENT | {"ALLOW_NEGATIVE_STOCK": "false"}).allow_negative_stock is False
 
 
 def test_the_policy_follows_from_the_settings() -> None:
-    assert Settings.from_environment(GOOD).policy == Policy(allow_negative_stock=True, change_retention_days=14)
+    assert Settings.from_environment(ENVIRONMENT).policy == Policy(allow_negative_stock=True, change_retention_days=14)
 
 
 def test_a_lease_that_was_nearly_due_for_renewal_outlasts_a_call_that_hangs_and_every_pause_after_it() -> None:
     for timeout in range(3, 901):
-        lease = replace(Settings.from_environment(GOOD), function_timeout_seconds=timeout).lease_seconds
+        lease = settings(rate=0, timeout=timeout).lease_seconds
         assert lease * (1 - RENEWAL_SHARE) >= timeout + RETRY_PAUSE_SECONDS, timeout
 
 
@@ -139,12 +117,10 @@ def test_each_worker_gets_its_share_of_the_write_rate() -> None:
     assert settings(rate=0).write_rate_of_one_worker == 0
 
 
-@pytest.mark.parametrize(
-    ("rate", "items"),
-    [(0, 250), (1_000, 250), (10, 187), (1, 18)],
-)
-def test_a_page_is_no_larger_than_what_can_be_written_in_a_quarter_of_a_call(rate: int, items: int) -> None:
-    assert settings(rate=rate).items_per_page == items
+def test_a_page_is_no_larger_than_what_can_be_written_in_a_quarter_of_a_call() -> None:
+    pages = {0: 250, 1_000: 250, 10: 187, 1: 18}
+
+    assert {rate: settings(rate=rate).items_per_page for rate in pages} == pages
 
 
 def test_a_page_holds_at_least_one_item() -> None:

@@ -15,17 +15,16 @@ from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
-from inventory_updater.tables.records import Failure, JobStatus
+from inventory_updater.tables.records import JobStatus, Segment
 from tests.builders import change, item_attributes, moment
-from tests.fakes.dynamodb import Request, failed_request
-from tests.fakes.warehouse import MUG, WRITE, Warehouse, counted, items_with_work, mug, unreadable
+from tests.fakes.dynamodb import WRITE, Request, failed_request
+from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug, unreadable
 
 # What it does
 
 
 def test_a_segment_is_worked_off_page_by_page(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(5))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(5))
 
     assert warehouse.update() is True
 
@@ -47,9 +46,7 @@ def test_a_segment_is_worked_off_page_by_page(warehouse: Warehouse) -> None:
 
 
 def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
-    warehouse.configure(segments=3)
-    warehouse.put(*items_with_work(20))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(20), segments=3)
 
     assert [warehouse.update(number) for number in range(3)] == [True, True, True]
 
@@ -57,18 +54,6 @@ def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
     assert sum(scanned) == 20
     assert 0 not in scanned
     assert set(warehouse.inventory.writes.values()) == {1}
-
-
-def test_pages_without_a_due_item_are_passed(warehouse: Warehouse) -> None:
-    future = [item_attributes(10, sku=f"a-{n}", pending=[change("later", at="20:00")]) for n in range(6)]
-    warehouse.put(*future, mug(change("c1", "adjustment", 5)))
-    warehouse.open()
-
-    assert warehouse.update() is True
-
-    assert warehouse.on_hand() == 15
-    assert warehouse.inventory.calls["scan"] == 4
-    assert warehouse.segment().tally.items_scanned == 7
 
 
 def test_an_empty_table_is_done_at_once(warehouse: Warehouse) -> None:
@@ -79,8 +64,7 @@ def test_an_empty_table_is_done_at_once(warehouse: Warehouse) -> None:
 
 
 def test_a_segment_that_is_done_stays_done(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1")))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1")))
     warehouse.update()
     before = warehouse.segment()
 
@@ -98,12 +82,13 @@ def test_a_job_that_has_ended_needs_no_further_call(warehouse: Warehouse) -> Non
     assert warehouse.inventory.writes == {}
 
 
-@pytest.mark.parametrize(("job_id", "segment"), [("job-9", 0), ("job-1", 1), ("job-1", -1)])
-def test_an_unknown_job_or_segment_is_refused(warehouse: Warehouse, job_id: str, segment: int) -> None:
+def test_an_unknown_job_or_segment_is_refused_and_leaves_no_record(warehouse: Warehouse) -> None:
     warehouse.open()
 
-    with pytest.raises(UnknownJobError, match=f"there is no job {job_id} with a segment {segment}"):
-        update_segment(warehouse.services, job_id, segment)
+    for job_id, segment in (("job-9", 0), ("job-1", 1), ("job-1", -1), ("job-1", 10**30)):
+        with pytest.raises(UnknownJobError, match=f"there is no job {job_id} with a segment {segment}"):
+            update_segment(warehouse.services, job_id, segment)
+    assert warehouse.segment() == Segment("job-1", 0)
 
 
 def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
@@ -118,8 +103,7 @@ def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
 
 
 def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(12))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(12))
     ahead: list[int] = []
     written = itertools.count(1)
 
@@ -135,8 +119,7 @@ def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
 
 
 def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1000, max_write_rate=2, segments=2, function_timeout_seconds=40)
-    warehouse.open()
+    warehouse.open_with(page_size=1000, max_write_rate=2, segments=2, function_timeout_seconds=40)
     limits: list[int] = []
     warehouse.inventory.before = lambda operation, request: (
         limits.append(request["Limit"]) if operation == "scan" else None
@@ -147,51 +130,20 @@ def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
     assert limits == [10]
 
 
+def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehouse) -> None:
+    warehouse.configure(page_size=12)
+    warehouse.put(*items_with_work(60))
+    warehouse.open(dry_run=True)
+    warehouse.inventory.before = lambda _operation, _request: warehouse.clock.goes_on(10)
+
+    while not warehouse.update(seconds=15):
+        pass
+
+    assert warehouse.segment().call == 5
+    assert len(warehouse.segment().samples) == 20
+
+
 # Other writers
-
-
-def test_a_checkout_between_reading_and_writing_is_not_lost(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("delivery", "adjustment", 5)))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.inventory.items[MUG].update(on_hand=Decimal(7)))
-
-    warehouse.update()
-
-    assert warehouse.on_hand() == 12
-    assert counted(warehouse.segment().tally, "conflicts", "items_updated", "changes_applied") == {
-        "conflicts": 1,
-        "items_updated": 1,
-        "changes_applied": 1,
-    }
-
-
-def test_a_change_cancelled_between_reading_and_writing_is_not_applied(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("delivery", "adjustment", 5)))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.put(mug(version=8)))
-
-    warehouse.update()
-
-    assert warehouse.on_hand() == 10
-    assert counted(warehouse.segment().tally, "items_with_work", "items_updated") == {
-        "items_with_work": 0,
-        "items_updated": 0,
-    }
-
-
-def test_an_item_deleted_between_reading_and_writing_is_a_failure_of_that_item(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1")), item_attributes(10, sku="cup", pending=[change("c2")]))
-    warehouse.open()
-    warehouse.before_write(lambda: warehouse.inventory.items.pop(MUG))
-
-    warehouse.update()
-    run = warehouse.close()
-
-    assert run.status is JobStatus.COMPLETED_WITH_FAILURES
-    assert counted(run.tally, "items_updated", "items_failed") == {"items_updated": 1, "items_failed": 1}
-    assert list(warehouse.jobs.failures("job-1")) == [
-        Failure(*MUG, None, "ITEM_DELETED", "the item was deleted while its changes were being applied")
-    ]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +173,7 @@ def test_a_lost_answer_is_counted_once(warehouse: Warehouse, scope: str, item: M
 
 
 def test_a_tally_is_not_exact_where_a_write_may_have_landed_that_is_counted_as_failed(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1", "adjustment", 5)))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1", "adjustment", 5)))
     warehouse.lose_next_answer()
     warehouse.before_write(lambda: None, warehouse.inventory.items.clear)
 
@@ -236,8 +187,7 @@ def test_a_tally_is_not_exact_where_a_write_may_have_landed_that_is_counted_as_f
 
 
 def test_a_lost_answer_is_counted_once_even_if_a_checkout_came_after_it(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1", "adjustment", 5)))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1", "adjustment", 5)))
     warehouse.lose_next_answer()
     warehouse.before_write(lambda: None, lambda: warehouse.inventory.items[MUG].update(on_hand=Decimal(13)))
 
@@ -248,8 +198,7 @@ def test_a_lost_answer_is_counted_once_even_if_a_checkout_came_after_it(warehous
 
 
 def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1", "adjustment", 5)))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1", "adjustment", 5)))
     applied = mug(version=8, settled={"c1": ("12:00", "09:00")}) | {
         "on_hand": Decimal(15),
         "last_write_id": "job-1/0/9",
@@ -264,26 +213,10 @@ def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse
 # Failures
 
 
-def test_an_item_that_cannot_be_read_fails_alone(warehouse: Warehouse) -> None:
-    warehouse.put(unreadable("cup", change("c1")), mug(change("c2", "adjustment", 5)))
-    warehouse.open()
-
-    assert warehouse.update() is True
-
-    assert warehouse.on_hand() == 15
-    assert counted(warehouse.segment().tally, "items_failed", "items_updated", "items_with_work") == {
-        "items_failed": 1,
-        "items_updated": 1,
-        "items_with_work": 2,
-    }
-    assert list(warehouse.jobs.failures("job-1")) == [
-        Failure("cup", "DC1", None, "WRONG_TYPE", "on_hand is not a number")
-    ]
-
-
 def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1", "adjustment", -11), change("c2", "price", "much"), change("c3", "adjustment", 1)))
-    warehouse.open()
+    warehouse.open_with(
+        mug(change("c1", "adjustment", -11), change("c2", "price", "much"), change("c3", "adjustment", 1))
+    )
 
     warehouse.update()
 
@@ -301,9 +234,7 @@ def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) 
 def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_says_why(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(mug(change("c1", "adjustment", -99)), *items_with_work(1))
-    warehouse.open()
+    warehouse.open_with(mug(change("c1", "adjustment", -99)), *items_with_work(1), page_size=1)
     with monkeypatch.context() as broken:
         broken.setattr(
             warehouse.jobs,
@@ -329,9 +260,7 @@ def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 7)
-    warehouse.configure(segments=2)
-    warehouse.put(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)))
-    warehouse.open()
+    warehouse.open_with(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)), segments=2)
 
     for number in range(2):
         warehouse.update(number)
@@ -344,9 +273,9 @@ def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
 
 def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 3)
-    warehouse.configure(page_size=1, batch_size=1)
-    warehouse.put(*(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)))
-    warehouse.open()
+    warehouse.open_with(
+        *(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)), page_size=1, batch_size=1
+    )
     warehouse.every_write_takes(10)
 
     while not warehouse.update(seconds=20):
@@ -361,9 +290,7 @@ def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeyp
 
 
 def test_a_call_stops_when_the_time_left_is_less_than_one_and_a_half_of_its_slowest_page(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(*items_with_work(30))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(30), page_size=1)
     warehouse.every_write_takes(10)
 
     assert warehouse.update(seconds=100) is False
@@ -375,9 +302,7 @@ def test_a_call_stops_when_the_time_left_is_less_than_one_and_a_half_of_its_slow
 
 
 def test_the_reserve_goes_by_the_slowest_page_not_by_the_last(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(*items_with_work(40))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(40), page_size=1)
     warehouse.every_write_takes(30, 1)
 
     assert warehouse.update(seconds=100) is False
@@ -386,9 +311,7 @@ def test_the_reserve_goes_by_the_slowest_page_not_by_the_last(warehouse: Warehou
 
 
 def test_the_slowest_page_is_remembered_over_calls(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(*items_with_work(80))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(80), page_size=1)
     warehouse.every_write_takes(30, 1)
     warehouse.update(seconds=100)
 
@@ -398,8 +321,7 @@ def test_the_slowest_page_is_remembered_over_calls(warehouse: Warehouse) -> None
 
 
 def test_many_short_calls_lead_to_the_same_stock_and_an_exact_tally(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(9))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(9))
     warehouse.every_write_takes(10)
 
     calls = 1
@@ -419,8 +341,7 @@ def test_many_short_calls_lead_to_the_same_stock_and_an_exact_tally(warehouse: W
 
 
 def test_a_call_finishes_at_least_one_page_however_slow_the_last_one_was(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(5))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(5))
     warehouse.every_write_takes(10)
     warehouse.update(seconds=12)
 
@@ -429,9 +350,7 @@ def test_a_call_finishes_at_least_one_page_however_slow_the_last_one_was(warehou
 
 
 def test_a_call_that_cannot_finish_one_page_says_what_to_do(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=4, write_concurrency=1)
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4), page_size=4, write_concurrency=1)
     warehouse.every_write_takes(10)
 
     with pytest.raises(
@@ -445,9 +364,7 @@ def test_a_call_that_cannot_finish_one_page_says_what_to_do(warehouse: Warehouse
 
 
 def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bound(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=4, write_concurrency=1)
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4), page_size=4, write_concurrency=1)
     warehouse.every_write_takes(10, 0)
     with pytest.raises(NoProgressError):
         warehouse.update(seconds=8)
@@ -463,9 +380,7 @@ def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bou
 
 
 def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=4, write_concurrency=2)
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4), page_size=4, write_concurrency=2)
     # The first batch is out of time before it is sent; the second one is written and then cannot be counted.
     broken_off = [OutOfTimeError("no time is left"), RuntimeError("cut off after a write")]
     both_have_begun = threading.Barrier(2)
@@ -481,8 +396,7 @@ def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(war
 
 
 def test_a_page_for_which_no_time_was_left_does_not_spoil_the_tally(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(6))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(6))
     warehouse.every_write_takes(10)
     assert warehouse.update(seconds=12) is False
 
@@ -503,9 +417,7 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inventory_updater.jobs.worker.CALLS_A_JOB", 4)
-    warehouse.configure(page_size=1, segments=2)
-    warehouse.put(*items_with_work(40))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(40), page_size=1, segments=2)
     warehouse.every_write_takes(10)
 
     answers = [[warehouse.update(number, seconds=12) for _ in range(3)] for number in range(2)]
@@ -517,15 +429,15 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
     assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
     assert run.error == "stopped after 4 calls; the next job takes up what is left"
     assert run.tally.oldest_overdue == moment("09:00")
-    assert warehouse.metrics.published[0]["OldestOverdueSeconds"] == 3 * 3600 + 40
+    assert warehouse.metrics.figures()["OldestOverdueSeconds"] == 3 * 3600 + 40
+    assert run_job(warehouse.services, warehouse.request("job-2")).tally.changes_applied == 36
 
 
 # Workers that die, double or lose the lease
 
 
 def test_a_page_written_by_a_worker_that_died_before_saving_is_not_counted(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4))
 
     def dies(operation: str, _request: Request) -> None:
         if operation == WRITE:
@@ -545,9 +457,7 @@ def test_a_page_written_by_a_worker_that_died_before_saving_is_not_counted(wareh
 
 
 def test_of_two_calls_at_once_one_drops_its_tally(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=10, batch_size=10)
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4), page_size=10, batch_size=10)
     second: list[bool] = []
     warehouse.before_write(lambda: second.append(warehouse.update()))
 
@@ -560,8 +470,7 @@ def test_of_two_calls_at_once_one_drops_its_tally(warehouse: Warehouse) -> None:
 
 
 def test_a_call_that_was_overtaken_goes_on_from_the_truth(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(6))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(6))
     warehouse.before_write(lambda: warehouse.jobs.begin_call("job-1", 0))
 
     assert warehouse.update() is False
@@ -572,9 +481,7 @@ def test_a_call_that_was_overtaken_goes_on_from_the_truth(warehouse: Warehouse) 
 
 
 def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: Warehouse) -> None:
-    warehouse.configure(write_concurrency=1)
-    warehouse.put(*items_with_work(6))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(6), write_concurrency=1)
 
     def taken_over() -> None:
         warehouse.clock.goes_on(1_000)
@@ -589,20 +496,8 @@ def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: War
     assert warehouse.segment().is_done is False
 
 
-def test_the_lease_is_renewed_while_the_work_goes_on(warehouse: Warehouse) -> None:
-    warehouse.configure(page_size=1)
-    warehouse.put(*items_with_work(10))
-    warehouse.open()
-    warehouse.every_write_takes(100)
-
-    assert warehouse.update(seconds=10_000) is True
-
-    assert warehouse.jobs.lease().held_until > warehouse.services.now()
-
-
 def test_a_refused_request_fails_the_call_and_the_next_one_goes_on(warehouse: Warehouse) -> None:
-    warehouse.put(*items_with_work(4))
-    warehouse.open()
+    warehouse.open_with(*items_with_work(4))
 
     def refuse() -> None:
         raise failed_request("AccessDeniedException")

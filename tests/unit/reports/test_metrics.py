@@ -1,20 +1,15 @@
-"""What a finished run tells CloudWatch and the log."""
+"""What a finished run tells CloudWatch."""
 
-import logging
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import pytest
-
-from inventory_updater.reports.log import log_run
 from inventory_updater.reports.metrics import metric_data, publish_metrics
 from inventory_updater.stock.times import read_time
 from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.builders import moment
+from tests.fakes.cloudwatch import RecordingCloudWatch
 
 if TYPE_CHECKING:
-    from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 FINISHED_AT = moment("18:30")
@@ -94,34 +89,23 @@ def test_every_metric_has_the_same_two_dimensions_and_the_time_at_which_the_job_
         assert datum["Timestamp"] == read_time(FINISHED_AT)
 
 
-@pytest.mark.parametrize(
-    ("status", "finished", "succeeded", "failed"),
-    [
-        (JobStatus.SUCCEEDED, 1, 1, 0),
-        (JobStatus.COMPLETED_WITH_FAILURES, 1, 0, 0),
-        (JobStatus.FAILED, 0, 0, 1),
-    ],
-)
-def test_a_job_counts_as_finished_succeeded_or_failed_by_its_status(
-    status: JobStatus, finished: int, succeeded: int, failed: int
-) -> None:
-    published = figures(replace(RUN, status=status))
+def test_a_job_counts_as_finished_succeeded_or_failed_by_its_status() -> None:
+    counted = ("JobsFinished", "JobsSucceeded", "JobsFailed")
+    by_status = {
+        JobStatus.SUCCEEDED: [1, 1, 0],
+        JobStatus.COMPLETED_WITH_FAILURES: [1, 0, 0],
+        JobStatus.FAILED: [0, 0, 1],
+        JobStatus.ABANDONED: [0, 0, 1],
+    }
 
-    assert [published[name][0] for name in ("JobsFinished", "JobsSucceeded", "JobsFailed")] == [
-        finished,
-        succeeded,
-        failed,
-    ]
+    assert by_status == {
+        status: [figures(replace(RUN, status=status))[name][0] for name in counted] for status in by_status
+    }
 
 
-def test_nothing_overdue_is_published_as_0() -> None:
-    assert figures(replace(RUN, tally=Tally()))["OldestOverdueSeconds"] == (0.0, "Seconds")
-
-
-def test_a_change_due_in_the_future_of_the_clock_is_not_overdue() -> None:
-    ahead = replace(RUN, tally=Tally(oldest_overdue=moment("19:00")))
-
-    assert figures(ahead)["OldestOverdueSeconds"] == (0.0, "Seconds")
+def test_nothing_is_overdue_where_nothing_is_due_by_the_clock() -> None:
+    for tally in (Tally(), Tally(oldest_overdue=moment("19:00"))):
+        assert figures(replace(RUN, tally=tally))["OldestOverdueSeconds"] == (0.0, "Seconds")
 
 
 def test_a_job_without_work_has_no_failures() -> None:
@@ -130,45 +114,16 @@ def test_a_job_without_work_has_no_failures() -> None:
     assert figures(idle)["FailureRate"][0] == 0.0
 
 
-@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED])
-def test_a_dry_run_has_no_metrics_a_real_one_has(status: JobStatus) -> None:
-    assert replace(RUN, status=status, dry_run=False).has_metrics
-    assert not replace(RUN, status=status, dry_run=True).has_metrics
+def test_only_a_real_job_that_has_ended_has_metrics() -> None:
+    ended = {JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED, JobStatus.ABANDONED}
 
-
-@pytest.mark.parametrize("status", [JobStatus.SKIPPED, JobStatus.RUNNING])
-def test_a_job_that_never_began_or_has_not_ended_has_no_metrics(status: JobStatus) -> None:
-    assert not replace(RUN, status=status).has_metrics
+    assert {status for status in JobStatus if replace(RUN, status=status).has_metrics} == ended
+    assert not any(replace(RUN, status=status, dry_run=True).has_metrics for status in JobStatus)
 
 
 def test_metrics_go_into_one_namespace_in_one_request() -> None:
-    requests: list[Mapping[str, object]] = []
+    cloudwatch = RecordingCloudWatch()
 
-    class Recorder:
-        def put_metric_data(self, **request: object) -> None:
-            requests.append(request)
+    publish_metrics(cloudwatch.client, data_of(RUN))
 
-    publish_metrics(cast("CloudWatchClient", Recorder()), data_of(RUN))
-
-    assert requests == [{"Namespace": "InventoryUpdater", "MetricData": data_of(RUN)}]
-
-
-@pytest.mark.parametrize(
-    ("status", "level"),
-    [
-        (JobStatus.SUCCEEDED, logging.INFO),
-        (JobStatus.SKIPPED, logging.INFO),
-        (JobStatus.COMPLETED_WITH_FAILURES, logging.WARNING),
-        (JobStatus.FAILED, logging.ERROR),
-        (JobStatus.ABANDONED, logging.ERROR),
-    ],
-)
-def test_a_run_is_one_log_line_as_grave_as_its_end(
-    status: JobStatus, level: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.DEBUG):
-        log_run(replace(RUN, status=status))
-
-    (record,) = caplog.records
-    assert record.levelno == level
-    assert vars(record).items() >= {"job_id": "job-1", "status": status.value, "changes_rejected": 6}.items()
+    assert cloudwatch.requests == [{"Namespace": "InventoryUpdater", "MetricData": data_of(RUN)}]

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.figures import Entry
 from benchmarks.report import limits_table, tables, told, with_tables
-from engine import CHECKOUT
+from cli.engine import CHECKOUT
 
 PEERS = [
     Entry("end_to_end", "instant", "inventory-updater", "cpu_us_per_item", 41.25, 24.0, machine="some processor"),

@@ -1,7 +1,6 @@
-"""Planning against a model of a few lines that shares no code with it: random changes, cuts and orders of arrival."""
+"""Planning against a model that shares no code with it: random changes, cuts and orders of arrival."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -11,13 +10,8 @@ from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import InvalidItem, StockItem, read_item
 from inventory_updater.stock.planning import Plan, Policy, Unchanged, plan
 from tests.builders import NOW, change, item_attributes, moment
+from tests.faults.model import DERIVED, FIGURE_SET_BY, FIGURES, Item, Model
 
-ATTRIBUTE_OF = {
-    "count": "on_hand",
-    "price": "unit_price",
-    "reorder_point": "reorder_point",
-    "safety_stock": "safety_stock",
-}
 MINUTES = 9
 
 
@@ -25,55 +19,37 @@ def minute(number: int) -> str:
     return moment(f"10:0{number}")
 
 
-@dataclass
-class Model:
-    """The rules of the design in their shortest form, on a plain dictionary."""
+class Books:
+    """The model of the fault campaign, with one item in it."""
 
-    allow_negative: bool
-    figures: dict[str, Decimal | None]
-    last: dict[str, tuple[str, str]] = field(default_factory=dict)
-    pending: list[Change] = field(default_factory=list)
-    outcome: dict[str, str] = field(default_factory=dict)
+    def __init__(self, opening: dict[str, object], allow_negative: bool) -> None:
+        self._allow_negative = allow_negative
+        self._model = Model()
+        self._follow("opening", attributes=opening)
+
+    def deliver(self, arriving: Sequence[Change]) -> None:
+        changes = {
+            each.change_id: {
+                "kind": each.kind,
+                "value": str(each.value) if isinstance(each.value, Decimal) else None,
+                "effective_at": each.effective_at,
+            }
+            for each in arriving
+        }
+        self._follow("schedule", changes=changes)
 
     def run(self, as_of: str) -> None:
-        due = [each for each in self.pending if each.effective_at <= as_of]
-        self.pending = [each for each in self.pending if each.effective_at > as_of]
-        for each in sorted(due, key=lambda c: (c.effective_at, 0 if c.kind == "adjustment" else 1, c.change_id)):
-            self.outcome[each.change_id] = self._settle(each)
+        self._follow("written", run="job-1", as_of=as_of, allow_negative=self._allow_negative)
 
-    def _settle(self, each: Change) -> str:
-        kind, value, place = str(each.kind), each.value, (each.effective_at, each.change_id)
-        if kind != "adjustment" and kind not in ATTRIBUTE_OF:
-            return "UNKNOWN_KIND"
-        if not isinstance(value, Decimal):
-            return "NOT_A_NUMBER"
-        if kind == "adjustment":
-            if "count" in self.last and each.effective_at <= self.last["count"][0]:
-                return "superseded"
-            on_hand = (self.figures["on_hand"] or 0) + value
-            if value < 0 and on_hand < 0 and not self.allow_negative:
-                return "INSUFFICIENT_STOCK"
-            self.figures["on_hand"] = on_hand
-        elif value < 0:
-            return "NEGATIVE_VALUE"
-        elif kind in self.last and place < self.last[kind]:
-            return "superseded"
-        else:
-            self.figures[ATTRIBUTE_OF[kind]] = value
-            self.last[kind] = place
-        return "applied"
+    @property
+    def item(self) -> Item:
+        return self._model.items["mug", "DC1"]
 
     def closing(self) -> dict[str, object]:
-        on_hand, price = self.figures["on_hand"] or Decimal(0), self.figures["unit_price"]
-        available = on_hand - (self.figures["reserved"] or 0) - (self.figures["safety_stock"] or 0)
-        status = "IN_STOCK" if available > (self.figures["reorder_point"] or 0) else "LOW_STOCK"
-        return {
-            **{name: value or 0 for name, value in self.figures.items() if name != "unit_price"},
-            "unit_price": price,
-            "available": available,
-            "stock_status": status if available > 0 else "OUT_OF_STOCK",
-            "stock_value": None if price is None else on_hand * price,
-        }
+        return {name: figure or 0 for name, figure in self.item.figures.items()} | self.item.derived
+
+    def _follow(self, event: str, **details: object) -> None:
+        self._model.follow({"event": event, "item": ["mug", "DC1"], **details})
 
 
 class Shelf:
@@ -115,10 +91,8 @@ class Shelf:
         return read
 
     def closing(self) -> dict[str, object]:
-        quantities = ["on_hand", "reserved", "safety_stock", "reorder_point"]
-        others = ["unit_price", "available", "stock_status", "stock_value"]
-        return {name: self.attributes.get(name, 0) for name in quantities} | {
-            name: self.attributes.get(name) for name in others
+        return {name: self.attributes.get(name, 0) for name in FIGURES} | {
+            name: self.attributes.get(name) for name in DERIVED
         }
 
 
@@ -151,9 +125,9 @@ def openings(draw: st.DrawFn) -> dict[str, Decimal | None]:
     }
 
 
-def model_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) -> tuple[Model, Shelf]:
-    policy = Policy(allow_negative_stock=allow_negative)
-    return Model(allow_negative, dict(opening)), Shelf(item_attributes(**opening), policy)  # type: ignore[arg-type]
+def books_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) -> tuple[Books, Shelf]:
+    attributes = item_attributes(**opening)  # type: ignore[arg-type]
+    return Books(dict(attributes), allow_negative), Shelf(attributes, Policy(allow_negative_stock=allow_negative))
 
 
 @settings(max_examples=300)
@@ -161,9 +135,9 @@ def model_and_shelf(opening: dict[str, Decimal | None], allow_negative: bool) ->
 def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_closing_stock_is_the_same(
     changes: list[Change], cuts: set[int], opening: dict[str, Decimal | None], allow_negative: bool, just_in_time: bool
 ) -> None:
-    model, shelf = model_and_shelf(opening, allow_negative)
-    model.pending = list(changes)
-    model.run(minute(MINUTES))
+    books, shelf = books_and_shelf(opening, allow_negative)
+    books.deliver(changes)
+    books.run(minute(MINUTES))
 
     if not just_in_time:
         shelf.deliver(changes)
@@ -174,8 +148,8 @@ def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_cl
         shelf.run(as_of)
         previous = as_of
 
-    assert shelf.outcome == model.outcome
-    assert shelf.closing() == model.closing()
+    assert shelf.outcome == books.item.outcome
+    assert shelf.closing() == books.closing()
     assert shelf.read().changes.pending == {}
     assert "next_change_at" not in shelf.attributes
 
@@ -185,22 +159,22 @@ def test_however_the_changes_are_cut_into_runs_in_the_order_of_their_time_the_cl
 def test_late_arrivals_are_superseded_whatever_order_they_arrive_in(
     data: st.DataObject, changes: list[Change], opening: dict[str, Decimal | None], allow_negative: bool
 ) -> None:
-    model, shelf = model_and_shelf(opening, allow_negative)
+    books, shelf = books_and_shelf(opening, allow_negative)
     waiting = list(changes)
     while waiting:
         arriving = waiting[: data.draw(st.integers(1, len(waiting)), label="how many arrive")]
         waiting = waiting[len(arriving) :]
         as_of = minute(data.draw(st.integers(0, MINUTES), label="as of"))
-        model.pending.extend(arriving)
-        model.run(as_of)
+        books.deliver(arriving)
+        books.run(as_of)
         shelf.deliver(arriving)
         shelf.run(as_of)
 
-        assert shelf.outcome == model.outcome
-        assert shelf.closing() == model.closing()
+        assert shelf.outcome == books.item.outcome
+        assert shelf.closing() == books.closing()
         last_set = shelf.read().changes.last_set
-        assert {kind: (last.effective_at, last.change_id) for kind, last in last_set.items()} == model.last
-        assert set(shelf.read().changes.pending) == {each.change_id for each in model.pending}
+        assert {kind: (last.effective_at, last.change_id) for kind, last in last_set.items()} == books.item.last
+        assert set(shelf.read().changes.pending) == set(books.item.pending)
 
 
 @settings(max_examples=200)
@@ -215,10 +189,10 @@ def test_the_latest_setting_of_each_kind_stands_in_the_end_whatever_the_order_of
             shelf.run(minute(data.draw(st.integers(0, MINUTES), label="as of")))
     shelf.run(minute(MINUTES))
 
-    for kind in ATTRIBUTE_OF:
+    for kind, attribute in FIGURE_SET_BY.items():
         valid = [c for c in changes if c.kind == kind and isinstance(c.value, Decimal) and c.value >= 0]
         if valid:
             latest = max(valid, key=lambda c: (c.effective_at, c.change_id))
             last = shelf.read().changes.last_set[kind]
             assert (last.effective_at, last.change_id) == (latest.effective_at, latest.change_id)
-            assert kind == "count" or shelf.attributes[ATTRIBUTE_OF[kind]] == latest.value
+            assert kind == "count" or shelf.attributes[attribute] == latest.value

@@ -1,14 +1,14 @@
 """The inventory table against a client that answers from a script: pages, items, and batches of conditional writes."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError
 
-from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
+from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey
@@ -16,8 +16,10 @@ from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import Creation
 from inventory_updater.tables.inventory_table import BatchReport, InventoryTable, Page, scan_request
 from tests.builders import item_attributes, moment
+from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import (
     WRITTEN,
+    Answer,
     InMemoryInventory,
     ScriptedClient,
     batch_answer,
@@ -41,28 +43,13 @@ def sets_on_hand(key: ItemKey, value: int, expected: int = 10) -> Decided:
 
 
 LEAVE = Decided(None)
+BOTH = [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))]
+ALL = [*BOTH, (PLATE, sets_on_hand(PLATE, 9))]
 
 
-@dataclass
-class FakeTime:
-    """A clock that only sleeping moves, and a deadline."""
-
-    deadline: float = 1_000.0
-    now: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def seconds_left(self) -> float:
-        return self.deadline - self.now
-
-    def limits(self, check: Callable[[], None] = lambda: None, pace: WritePace | None = None) -> Limits:
-        return Limits(self.seconds_left, check, pace or WritePace(0), self.sleep)
+def limits(clock: Clock | None = None, seconds: float = 1_000.0, **bounds: Any) -> Limits:
+    clock = clock or Clock()
+    return Limits(clock.countdown(seconds), sleep=clock.sleep, **bounds)
 
 
 def never_again(key: ItemKey, attributes: Attributes | None) -> Decided:
@@ -77,10 +64,10 @@ def write(
     client: ScriptedClient,
     batch: Iterable[tuple[ItemKey, Decided]],
     decide: Callable[[ItemKey, Attributes | None], Decided] = never_again,
-    limits: Limits | None = None,
+    within: Limits | None = None,
     **rest: Any,
 ) -> BatchReport[Decided]:
-    report = table_on(client).write_batch(dict(batch), decide, limits or FakeTime().limits(), **rest)
+    report = table_on(client).write_batch(dict(batch), decide, within or limits(), **rest)
     assert client.is_exhausted
     return report
 
@@ -105,7 +92,7 @@ def sent(client: ScriptedClient) -> list[list[tuple[str, Decimal]]]:
 def test_a_batch_is_one_request_and_every_answer_is_read() -> None:
     client = ScriptedClient(batch_execute_statement=[batch_answer(WRITTEN, WRITTEN, write_units=3.0)])
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))])
+    report = write(client, BOTH)
 
     assert outcome(report) == {"mug": "written", "cup": "written"}
     assert (report.conflicts, report.throttles, report.write_units) == (0, 0, 3.0)
@@ -191,25 +178,25 @@ def test_an_item_that_does_not_come_back_was_deleted() -> None:
 def test_conflicts_are_tried_again_at_once_and_only_later_with_pauses() -> None:
     conflict = batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)))
     client = ScriptedClient(batch_execute_statement=[*[conflict] * 6, batch_answer(WRITTEN)])
-    time = FakeTime()
+    clock = Clock()
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), time.limits())
+    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), limits(clock))
 
     assert outcome(report) == {"mug": "written"}
     assert report.conflicts == 6
-    assert len(time.slept) == 3
+    assert len(clock.pauses) == 3
 
 
 def test_an_item_that_others_change_every_time_is_a_failure_when_the_time_is_up() -> None:
-    time = FakeTime(deadline=5.0)
+    clock = Clock()
 
     def changed_again(_request: object) -> dict[str, Any]:
-        time.now += 2.0
+        clock.goes_on(2.0)
         return batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)))
 
     client = ScriptedClient(batch_execute_statement=[changed_again] * 3)
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), time.limits())
+    report = write(client, [(MUG, sets_on_hand(MUG, 7))], lambda key, _: sets_on_hand(key, 7), limits(clock, 5.0))
 
     assert outcome(report) == {"mug": "ConditionalCheckFailed"}
     assert report.results[0].message == "other writers changed the item every time"
@@ -259,41 +246,31 @@ def test_a_write_that_did_not_land_is_decided_again() -> None:
     assert outcome(report) == {"mug": "written"}
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lost_answer(),
-        failed_request("InternalServerError", 500),
-        batch_answer(statement_error("InternalServerError")),
-        batch_answer(statement_error("ThrottlingError")) | {"ResponseMetadata": {"RetryAttempts": 1}},
-    ],
-    ids=["no answer", "HTTP 500", "statement's server error", "an answer to a repetition"],
-)
-def test_a_write_that_fails_after_an_answer_was_lost_is_in_doubt(answer: Any) -> None:
+def test_a_write_that_fails_after_an_answer_was_lost_is_in_doubt() -> None:
+    lost: dict[str, Any] = {
+        "no answer": lost_answer(),
+        "HTTP 500": failed_request("InternalServerError", 500),
+        "a statement's server error": batch_answer(statement_error("InternalServerError")),
+        "an answer to a repetition": batch_answer(statement_error("ThrottlingError"))
+        | {"ResponseMetadata": {"RetryAttempts": 1}},
+    }
     refused = batch_answer(statement_error("AccessDenied"))
-    client = ScriptedClient(batch_execute_statement=[answer, refused])
+    reports = {
+        name: write(ScriptedClient(batch_execute_statement=[answer, refused]), [(MUG, sets_on_hand(MUG, 7))])
+        for name, answer in lost.items()
+    }
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7))])
-
-    assert outcome(report) == {"mug": "AccessDenied"}
-    assert report.is_in_doubt
-
-
-def test_a_write_is_not_in_doubt_once_it_is_known_to_have_been_made() -> None:
-    client = ScriptedClient(batch_execute_statement=[lost_answer(), batch_answer(WRITTEN)])
-
-    assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
+    assert {name: outcome(report)["mug"] for name, report in reports.items()} == dict.fromkeys(lost, "AccessDenied")
+    assert [name for name, report in reports.items() if not report.is_in_doubt] == []
 
 
-def test_a_write_that_was_refused_each_time_is_not_in_doubt() -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[
-            failed_request("ThrottlingException"),
-            batch_answer(statement_error("AccessDenied")),
-        ]
-    )
+def test_a_write_is_not_in_doubt_once_it_was_made_or_where_it_was_refused_each_time() -> None:
+    throttled, denied = failed_request("ThrottlingException"), batch_answer(statement_error("AccessDenied"))
 
-    assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
+    scripts: list[list[Answer]] = [[lost_answer(), batch_answer(WRITTEN)], [throttled, denied]]
+    for script in scripts:
+        client = ScriptedClient(batch_execute_statement=script)
+        assert not write(client, [(MUG, sets_on_hand(MUG, 7))]).is_in_doubt
 
 
 # What is refused for a while
@@ -307,87 +284,57 @@ RETRIED_CODES = (
 )
 
 
-@pytest.mark.parametrize("code", RETRIED_CODES)
-def test_a_statement_refused_for_a_while_is_sent_again_alone(code: str) -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[batch_answer(WRITTEN, statement_error(code)), batch_answer(WRITTEN)]
-    )
-    time = FakeTime()
+def test_a_statement_refused_for_a_while_is_sent_again_alone() -> None:
+    for code in RETRIED_CODES:
+        client = ScriptedClient(
+            batch_execute_statement=[batch_answer(WRITTEN, statement_error(code)), batch_answer(WRITTEN)]
+        )
+        clock = Clock()
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))], limits=time.limits())
+        report = write(client, BOTH, within=limits(clock))
 
-    assert sent(client) == [[("mug", Decimal(7)), ("cup", Decimal(8))], [("cup", Decimal(8))]]
-    assert outcome(report) == {"mug": "written", "cup": "written"}
-    assert (report.throttles, len(time.slept)) == (1, 1)
-
-
-def test_pauses_are_random_below_a_limit_that_doubles_up_to_five_seconds() -> None:
-    refused = batch_answer(statement_error("ThrottlingError"))
-    client = ScriptedClient(batch_execute_statement=[*[refused] * 30, batch_answer(WRITTEN)])
-    time = FakeTime()
-
-    write(client, [(MUG, sets_on_hand(MUG, 7))], limits=time.limits())
-
-    assert len(time.slept) == 30
-    for attempt, seconds in enumerate(time.slept):
-        assert 0.0 <= seconds <= min(5.0, 0.05 * 2**attempt)
-    assert len(set(time.slept)) == 30
-    assert max(time.slept) > 1.0
+        assert sent(client) == [[("mug", Decimal(7)), ("cup", Decimal(8))], [("cup", Decimal(8))]]
+        assert outcome(report) == {"mug": "written", "cup": "written"}
+        assert (report.throttles, len(clock.pauses)) == (1, 1)
 
 
-@pytest.mark.parametrize("code", RETRIED_CODES)
-def test_what_is_still_refused_when_the_time_is_up_fails_with_its_code(code: str) -> None:
-    time = FakeTime(deadline=3.0)
+def test_what_is_still_refused_when_the_time_is_up_fails_with_its_code() -> None:
+    for code in RETRIED_CODES:
+        clock, slow = Clock(), statement_error(code, message="slow down")
 
-    def refuses(_request: object) -> dict[str, Any]:
-        time.now += 1.5
-        return batch_answer(WRITTEN, statement_error(code, message="slow down")) if time.now < 2 else later
+        def refuses(_request: object, clock: Clock = clock, slow: Any = slow) -> dict[str, Any]:
+            clock.goes_on(1.5)
+            return batch_answer(WRITTEN, slow) if clock.seconds < 2 else batch_answer(slow)
 
-    later = batch_answer(statement_error(code, message="slow down"))
-    client = ScriptedClient(batch_execute_statement=[refuses, refuses])
+        report = write(
+            ScriptedClient(batch_execute_statement=[refuses, refuses]), BOTH, within=limits(clock, seconds=3.0)
+        )
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))], limits=time.limits())
-
-    assert outcome(report) == {"mug": "written", "cup": code}
-    assert report.results[-1].message == "slow down"
-    assert report.throttles == 2
+        assert outcome(report) == {"mug": "written", "cup": code}
+        assert report.results[-1].message == "slow down"
+        assert report.throttles == 2
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        failed_request("ThrottlingException"),
-        failed_request("ProvisionedThroughputExceededException"),
-        failed_request("RequestLimitExceeded"),
-        failed_request("InternalServerError", 500),
-        failed_request("ServiceUnavailable", 503),
-        failed_request("Whatever", 502),
-        lost_answer(),
-        ConnectionClosedError(endpoint_url="https://dynamodb.example"),
-    ],
-)
-def test_a_request_refused_as_a_whole_is_sent_again_as_a_whole(failure: Exception) -> None:
-    client = ScriptedClient(batch_execute_statement=[failure, batch_answer(WRITTEN, WRITTEN)])
-    time = FakeTime()
+def test_a_request_refused_as_a_whole_is_sent_again_as_a_whole() -> None:
+    for failure in (failed_request("ThrottlingException"), failed_request("Whatever", 502), lost_answer()):
+        client = ScriptedClient(batch_execute_statement=[failure, batch_answer(WRITTEN, WRITTEN)])
+        clock = Clock()
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))], limits=time.limits())
+        report = write(client, BOTH, within=limits(clock))
 
-    assert [len(batch) for batch in sent(client)] == [2, 2]
-    assert outcome(report) == {"mug": "written", "cup": "written"}
-    assert report.throttles == 2
-    assert len(time.slept) == 1
+        assert [len(batch) for batch in sent(client)] == [2, 2]
+        assert outcome(report) == {"mug": "written", "cup": "written"}
+        assert (report.throttles, len(clock.pauses)) == (2, 1)
 
 
 def test_a_request_refused_until_the_time_is_up_fails_each_of_its_items() -> None:
-    time = FakeTime(deadline=1.0)
+    clock = Clock()
 
     def too_slow(_request: object) -> dict[str, Any]:
-        time.now += 1.0
+        clock.goes_on(1.0)
         raise failed_request("ThrottlingException")
 
-    client = ScriptedClient(batch_execute_statement=[too_slow])
-
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))], limits=time.limits())
+    report = write(ScriptedClient(batch_execute_statement=[too_slow]), BOTH, within=limits(clock, seconds=1.0))
 
     assert outcome(report) == {"mug": "ThrottlingError", "cup": "ThrottlingError"}
 
@@ -395,16 +342,22 @@ def test_a_request_refused_until_the_time_is_up_fails_each_of_its_items() -> Non
 # What is refused for good
 
 
-@pytest.mark.parametrize("code", ["ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded", "SomethingNew"])
-def test_any_other_code_is_a_failure_of_that_item_alone(code: str) -> None:
-    client = ScriptedClient(
-        batch_execute_statement=[batch_answer(WRITTEN, statement_error(code, message="too large"), WRITTEN)]
-    )
+def test_any_other_code_is_a_failure_of_that_item_alone() -> None:
+    for code in ("ValidationError", "AccessDenied", "ItemCollectionSizeLimitExceeded", "SomethingNew"):
+        client = ScriptedClient(
+            batch_execute_statement=[batch_answer(WRITTEN, statement_error(code, message="too large"), WRITTEN)]
+        )
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8)), (PLATE, sets_on_hand(PLATE, 9))])
+        report = write(client, ALL)
 
-    assert outcome(report) == {"mug": "written", "cup": code, "plate": "written"}
-    assert [result.message for result in report.results if result.code] == ["too large"]
+        assert outcome(report) == {"mug": "written", "cup": code, "plate": "written"}
+        assert [result.message for result in report.results if result.code] == ["too large"]
+
+
+def test_a_request_that_aws_refuses_for_good_raises() -> None:
+    for code in ("AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"):
+        with pytest.raises(ClientError, match=code):
+            write(ScriptedClient(batch_execute_statement=[failed_request(code)]), BOTH)
 
 
 def test_a_batch_that_aws_finds_invalid_is_sent_item_by_item() -> None:
@@ -417,7 +370,7 @@ def test_a_batch_that_aws_finds_invalid_is_sent_item_by_item() -> None:
         ]
     )
 
-    report = write(client, [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8)), (PLATE, sets_on_hand(PLATE, 9))])
+    report = write(client, ALL)
 
     assert [[sku for sku, _ in batch] for batch in sent(client)] == [
         ["mug", "cup", "plate"],
@@ -428,14 +381,6 @@ def test_a_batch_that_aws_finds_invalid_is_sent_item_by_item() -> None:
     assert outcome(report) == {"mug": "written", "cup": "ValidationError", "plate": "written"}
     assert "this one" in next(result.message for result in report.results if result.code)
     assert report.write_units == 2.0
-
-
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])
-def test_a_request_that_aws_refuses_for_good_raises(code: str) -> None:
-    client = ScriptedClient(batch_execute_statement=[failed_request(code)])
-
-    with pytest.raises(ClientError, match=code):
-        write(client, [(MUG, sets_on_hand(MUG, 7))])
 
 
 # Creating
@@ -469,29 +414,25 @@ def test_without_time_left_nothing_is_sent() -> None:
     client = ScriptedClient()
 
     with pytest.raises(OutOfTimeError):
-        write(client, [(MUG, sets_on_hand(MUG, 7))], limits=FakeTime(deadline=0.0).limits())
+        write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(seconds=0.0))
 
     assert client.requests == []
 
 
 def test_a_batch_for_which_the_write_rate_leaves_no_time_is_not_sent() -> None:
-    time = FakeTime(deadline=5.0)
-    pace = WritePace(1, time, time.sleep)
+    clock = Clock()
+    pace = WritePace(1, clock.monotonic, clock.sleep)
     pace.wait(10, 5.0)
 
     with pytest.raises(OutOfTimeError):
-        write(ScriptedClient(), [(MUG, sets_on_hand(MUG, 7))], limits=time.limits(pace=pace))
+        write(ScriptedClient(), [(MUG, sets_on_hand(MUG, 7))], within=limits(clock, 5.0, pace=pace))
 
 
 def test_what_was_written_is_not_forgotten_when_the_write_rate_leaves_no_time_for_the_rest() -> None:
-    time = FakeTime(deadline=5.0)
+    clock = Clock()
     client = ScriptedClient(batch_execute_statement=[batch_answer(WRITTEN, statement_error("ThrottlingError"))])
 
-    report = write(
-        client,
-        [(MUG, sets_on_hand(MUG, 7)), (CUP, sets_on_hand(CUP, 8))],
-        limits=time.limits(pace=WritePace(0.1, time, time.sleep)),
-    )
+    report = write(client, BOTH, within=limits(clock, 5.0, pace=WritePace(0.1, clock.monotonic, clock.sleep)))
 
     assert outcome(report) == {"mug": "written", "cup": "ThrottlingError"}
 
@@ -505,11 +446,7 @@ def test_permission_to_write_is_asked_before_every_batch() -> None:
 
     client = ScriptedClient(batch_execute_statement=[refuses, refuses, batch_answer(WRITTEN)])
 
-    write(
-        client,
-        [(MUG, sets_on_hand(MUG, 7))],
-        limits=FakeTime().limits(check=lambda: order.append("asked")),
-    )
+    write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(check=lambda: order.append("asked")))
 
     assert order == ["asked", "sent", "asked", "sent", "asked"]
 
@@ -523,13 +460,13 @@ def test_a_worker_that_may_not_write_any_more_stops_before_the_next_batch() -> N
             raise answer
 
     with pytest.raises(PermissionError, match="the lease is lost"):
-        write(client, [(MUG, sets_on_hand(MUG, 7))], limits=FakeTime().limits(check))
+        write(client, [(MUG, sets_on_hand(MUG, 7))], within=limits(check=check))
 
     assert len(client.requests) == 1
 
 
 def test_the_write_rate_counts_every_item_that_is_sent_again_included() -> None:
-    time = FakeTime()
+    clock = Clock()
     client = ScriptedClient(
         batch_execute_statement=[
             batch_answer(statement_error("ConditionalCheckFailed", item_attributes(4)), WRITTEN),
@@ -537,64 +474,15 @@ def test_the_write_rate_counts_every_item_that_is_sent_again_included() -> None:
             batch_answer(WRITTEN),
         ]
     )
-    table, limits = table_on(client), time.limits(pace=WritePace(2, time, time.sleep))
+    table, paced = table_on(client), limits(clock, pace=WritePace(2, clock.monotonic, clock.sleep))
 
     table.write_batch(
-        {MUG: sets_on_hand(MUG, 7), CUP: sets_on_hand(CUP, 8)}, lambda key, _: sets_on_hand(key, 7), limits
+        {MUG: sets_on_hand(MUG, 7), CUP: sets_on_hand(CUP, 8)}, lambda key, _: sets_on_hand(key, 7), paced
     )
-    assert time.now == 1.0  # two items at two a second went before the one that was sent again
+    assert clock.seconds == 1.0  # two items at two a second went before the one that was sent again
 
-    table.write_batch({PLATE: sets_on_hand(PLATE, 9)}, never_again, limits)
-    assert time.now == 1.5
-
-
-# The pace itself
-
-
-def test_a_pace_of_nothing_is_no_limit() -> None:
-    time = FakeTime()
-    pace = WritePace(0, time, time.sleep)
-
-    for _ in range(100):
-        pace.wait(25, 0.0)
-
-    assert time.slept == []
-
-
-def test_items_are_spread_over_time() -> None:
-    time = FakeTime()
-    pace = WritePace(10, time, time.sleep)
-
-    starts = []
-    for items in (25, 5, 10, 1):
-        pace.wait(items, 100.0)
-        starts.append(time.now)
-
-    assert starts == [0.0, 2.5, 3.0, 4.0]
-
-
-def test_time_in_which_nothing_was_sent_is_not_made_up_for() -> None:
-    time = FakeTime()
-    pace = WritePace(10, time, time.sleep)
-    pace.wait(10, 100.0)
-
-    time.now = 60.0
-    pace.wait(10, 100.0)
-    pace.wait(10, 100.0)
-
-    assert time.now == 61.0
-
-
-def test_a_wait_longer_than_the_time_left_is_refused_and_takes_no_share() -> None:
-    time = FakeTime()
-    pace = WritePace(1, time, time.sleep)
-    pace.wait(10, 100.0)
-
-    with pytest.raises(OutOfTimeError, match="no room for 5 items"):
-        pace.wait(5, 9.9)
-    pace.wait(1, 10.0)
-
-    assert time.slept == [10.0]
+    table.write_batch({PLATE: sets_on_hand(PLATE, 9)}, never_again, paced)
+    assert clock.seconds == 1.5
 
 
 # Pages
@@ -640,9 +528,9 @@ def scan_answer(*items: Attributes, scanned: int | None = None, last: Attributes
     return answer | ({"LastEvaluatedKey": to_attribute_values(last)} if last else {})
 
 
-def read_page(client: ScriptedClient, time: FakeTime | None = None) -> Page:
+def read_page(client: ScriptedClient) -> Page:
     return table_on(client).scan_page(
-        "due", moment("12:00"), segment=0, segments=1, limit=10, cursor=None, limits=(time or FakeTime()).limits()
+        "due", moment("12:00"), segment=0, segments=1, limit=10, cursor=None, limits=limits()
     )
 
 
@@ -674,40 +562,12 @@ def test_a_scan_without_a_moment_finds_changes_up_to_the_last_one() -> None:
     assert request["ExpressionAttributeValues"][":as_of"]["S"] == "9999-12-31T23:59:59.999999Z"
 
 
-@pytest.mark.parametrize(
-    "failure", [failed_request("ThrottlingException"), failed_request("InternalServerError", 500), lost_answer()]
-)
-def test_a_page_refused_for_a_while_is_asked_for_again(failure: Exception) -> None:
-    client = ScriptedClient(scan=[failure, failure, scan_answer(item_attributes(4))])
-    time = FakeTime()
+def test_a_page_refused_for_a_while_is_asked_for_again() -> None:
+    client = ScriptedClient(
+        scan=[failed_request("ThrottlingException"), lost_answer(), scan_answer(item_attributes(4))]
+    )
 
-    assert read_page(client, time).items == (item_attributes(4),)
-    assert len(time.slept) == 2
-    assert time.slept[0] <= 0.05
-    assert time.slept[1] <= 0.1
-
-
-def test_a_page_refused_until_the_time_is_up_raises() -> None:
-    client = ScriptedClient(scan=[failed_request("ThrottlingException")])
-
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        read_page(client, FakeTime(deadline=0.0))
-
-
-def test_a_page_refused_without_end_is_given_up() -> None:
-    client = ScriptedClient(scan=[failed_request("ThrottlingException")] * 1_000)
-
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        read_page(client, FakeTime(deadline=1e9))
-
-    assert len(client.requests) == 201
-
-
-def test_a_page_refused_for_good_raises_at_once() -> None:
-    client = ScriptedClient(scan=[failed_request("AccessDeniedException")])
-
-    with pytest.raises(ClientError, match="AccessDeniedException"):
-        read_page(client)
+    assert read_page(client).items == (item_attributes(4),)
 
 
 # Single items
@@ -727,11 +587,6 @@ def test_an_item_is_read_consistently_or_is_not_there() -> None:
 
 def keys_of(*skus: str) -> list[dict[str, Any]]:
     return [to_attribute_values({"sku": sku, "location_id": "DC1"}) for sku in skus]
-
-
-@pytest.fixture
-def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.dynamodb.pacing.random.uniform", lambda _low, _high: 0.0)
 
 
 @pytest.mark.usefixtures("without_pauses")
@@ -797,8 +652,3 @@ def test_what_is_not_there_is_decided_as_absent() -> None:
     )
 
     assert outcome(report) == {"mug": "written", "cup": "left alone"}
-
-
-def test_elements_are_batched_with_the_rest_in_the_last_batch() -> None:
-    assert list(batched("abcde", 2)) == [("a", "b"), ("c", "d"), ("e",)]
-    assert list(batched("", 2)) == []

@@ -1,25 +1,24 @@
 """The jobs table: who may write now, how far a job has come, and what it leaves behind."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.times import read_time
 from inventory_updater.tables.job_table import JobTable, LeaseLostError, SegmentTakenError
 from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
 from tests.builders import moment
+from tests.fakes.clock import Clock
 from tests.shop import just_before
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
+JOBS = "inventory-jobs-test"
 MINUTE = 60.0
 RUN = Run(
     job_id="job-a",
@@ -33,56 +32,19 @@ RUN = Run(
 )
 
 
-@dataclass
-class Clock:
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def goes_on(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(read_time(moment("08:00")))
+    return Clock.at("08:00")
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> "Iterator[DynamoDBClient]":
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("dynamodb", region_name="eu-central-1")
-        client.create_table(
-            TableName="jobs",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"}
-                for name in ("job_id", "record", "record_type", "started_at")
-            ],
-            KeySchema=[
-                {"AttributeName": "job_id", "KeyType": "HASH"},
-                {"AttributeName": "record", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "jobs-by-start",
-                    "KeySchema": [
-                        {"AttributeName": "record_type", "KeyType": "HASH"},
-                        {"AttributeName": "started_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-        yield client
+def client(moto_client: "DynamoDBClient", jobs_table: str) -> "DynamoDBClient":
+    assert jobs_table == JOBS
+    return moto_client
 
 
 def table_on(client: object, clock: Clock) -> JobTable:
-    return JobTable(cast("DynamoDBClient", client), "jobs", retention_days=30, clock=clock, sleep=lambda _seconds: None)
+    return JobTable(cast("DynamoDBClient", client), JOBS, retention_days=30, clock=clock, sleep=lambda _seconds: None)
 
 
 @pytest.fixture
@@ -91,7 +53,7 @@ def table(client: "DynamoDBClient", clock: Clock) -> JobTable:
 
 
 def records(client: "DynamoDBClient") -> list[dict[str, object]]:
-    return [dict(from_attribute_values(item)) for item in client.scan(TableName="jobs")["Items"]]
+    return [dict(from_attribute_values(item)) for item in client.scan(TableName=JOBS)["Items"]]
 
 
 # The lease

@@ -1,9 +1,8 @@
 """What a job is and did: tallies add up, and survive being stored."""
 
 from dataclasses import fields, replace
-from typing import Final
+from typing import Any, Final
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,41 +29,11 @@ tallies: st.SearchStrategy[Tally] = st.builds(
 
 
 def test_counts_and_units_add_up() -> None:
-    page = Tally(
-        items_scanned=250,
-        items_updated=10,
-        items_failed=1,
-        items_with_work=12,
-        items_troubled=3,
-        changes_applied=15,
-        changes_rejected=2,
-        changes_superseded=4,
-        conflicts=5,
-        throttles=6,
-        failures_recorded=3,
-        calls=1,
-        read_units=62.5,
-        write_units=20.0,
-    )
+    figures: dict[str, Any] = {name: number for number, name in enumerate((*COUNTS, "read_units", "write_units"), 1)}
 
-    total = page + page + Tally(calls=1)
+    total = Tally(**figures) + Tally(**figures) + Tally(calls=1)
 
-    assert total == Tally(
-        items_scanned=500,
-        items_updated=20,
-        items_failed=2,
-        items_with_work=24,
-        items_troubled=6,
-        changes_applied=30,
-        changes_rejected=4,
-        changes_superseded=8,
-        conflicts=10,
-        throttles=12,
-        failures_recorded=6,
-        calls=3,
-        read_units=125.0,
-        write_units=40.0,
-    )
+    assert total == Tally(**{name: 2 * number + (name == "calls") for name, number in figures.items()})
 
 
 def test_the_peak_of_memory_is_the_highest_of_the_workers() -> None:
@@ -103,13 +72,10 @@ def test_figures_that_were_not_stored_are_0() -> None:
     assert Tally.from_map({}) == Tally()
 
 
-@pytest.mark.parametrize(
-    ("with_work", "troubled", "rate"), [(0, 0, 0.0), (10, 0, 0.0), (10, 1, 10.0), (3, 3, 100.0), (8, 1, 12.5)]
-)
-def test_the_failure_rate_is_the_troubled_share_of_the_items_with_work(
-    with_work: int, troubled: int, rate: float
-) -> None:
-    assert Tally(items_with_work=with_work, items_troubled=troubled).failure_rate == rate
+def test_the_failure_rate_is_the_troubled_share_of_the_items_with_work() -> None:
+    rates = {(0, 0): 0.0, (10, 0): 0.0, (10, 1): 10.0, (3, 3): 100.0, (8, 1): 12.5}
+
+    assert {(work, bad): Tally(items_with_work=work, items_troubled=bad).failure_rate for work, bad in rates} == rates
 
 
 def test_a_lease_is_open_to_its_holder_and_when_it_is_free_or_expired() -> None:
@@ -122,11 +88,10 @@ def test_a_lease_is_open_to_its_holder_and_when_it_is_free_or_expired() -> None:
     assert held.is_open_to("job-b", moment("09:00:00.000001"))
 
 
-@pytest.mark.parametrize("status", JobStatus)
-def test_only_a_running_job_is_not_settled(status: JobStatus) -> None:
-    run = Run("job-a", status, "due", "manual", False, moment("08:00"), moment("08:00"), 2)
+def test_only_a_running_job_is_not_settled() -> None:
+    runs = [Run("job-a", status, "due", "manual", False, moment("08:00"), moment("08:00"), 2) for status in JobStatus]
 
-    assert run.is_settled == (status is not JobStatus.RUNNING)
+    assert [run.status for run in runs if not run.is_settled] == [JobStatus.RUNNING]
 
 
 FAILURE = Failure("mug", "DC1", "c1", "INSUFFICIENT_STOCK", "on hand is 3, the adjustment -4")
@@ -136,20 +101,17 @@ def test_a_failure_is_named_by_its_item_and_change_alone() -> None:
     assert replace(FAILURE, code="TOO_PRECISE", message="other").digest == FAILURE.digest
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_different_items_and_changes_have_different_names() -> None:
+    failures = [
+        FAILURE,
         replace(FAILURE, sku="cup"),
         replace(FAILURE, location_id="DC2"),
-        replace(FAILURE, change_id="c2"),
-        replace(FAILURE, change_id=None),
-        replace(FAILURE, change_id=""),
+        *(replace(FAILURE, change_id=change_id) for change_id in ("c2", None, "")),
         replace(FAILURE, sku="mugD", location_id="C1"),
         replace(FAILURE, sku='mug", "DC1', location_id=""),
-    ],
-)
-def test_different_items_and_changes_have_different_names(other: Failure) -> None:
-    assert other.digest != FAILURE.digest
+    ]
+
+    assert len({each.digest for each in failures}) == len(failures)
 
 
 def test_the_name_of_a_failure_has_one_length_however_long_its_ids_are() -> None:

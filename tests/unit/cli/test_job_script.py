@@ -4,8 +4,8 @@ from typing import cast
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-import job
-from command_line import Deployment
+from cli import job_verbs as job
+from cli.command_line import Deployment
 from inventory_updater.tables.records import JobStatus, Run, Segment, Tally
 
 JOB_ID = "manual-20260105T120000Z-ab12"

@@ -22,9 +22,9 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-import command_line
-from command_line import CommandLine, Deployment, InputError, explain, find_deployment, print_json, print_table
-from engine import Engine, EngineNotRunning
+from cli import command_line
+from cli.command_line import CommandLine, Deployment, InputError, explain, find_deployment, print_json, print_table
+from cli.engine import Engine, EngineNotRunning
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.operations import RefusedError, UnfinishedError
 from inventory_updater.stock.items import ItemKey
@@ -202,7 +202,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 def test_a_reader_who_leaves_is_no_error() -> None:
     script = (
-        "import sys; from command_line import CommandLine\n"
+        "import sys; from cli.command_line import CommandLine\n"
         "line = CommandLine('x'); line.add_verb('do', lambda options: print('y\\n' * 100000) or 0, 'do it')\n"
         "sys.exit(line.main())"
     )

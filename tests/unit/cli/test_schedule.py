@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from schedule import UnknownExpression, longest_gap
+from cli.schedule import UnknownExpression, longest_gap
 
 TODAY = date(2026, 11, 22)
 

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-CHECKOUT: Final = Path(__file__).resolve().parent.parent
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 LOCAL_DIRECTORY: Final = CHECKOUT / ".local"
 """Where the server of `make run` lives."""
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from command_line import InputError
-from schedule import UnknownExpression, longest_gap
+from cli.command_line import InputError
+from cli.schedule import UnknownExpression, longest_gap
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine import EngineNotRunning, running_engine
+from cli.engine import EngineNotRunning, running_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.operations import RefusedError, UnfinishedError

@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from command_line import InputError
-from deploy import ENVIRONMENTS, read_parameters, template_parameters
-from engine import CHECKOUT
-from parameter_checks import SILENCE_WINDOWS, check_parameters
+from cli.command_line import InputError
+from cli.deploying import ENVIRONMENTS, read_parameters, template_parameters
+from cli.engine import CHECKOUT
+from cli.parameter_checks import SILENCE_WINDOWS, check_parameters
 from tests.cloudformation import load_template
 
 TODAY = date(2026, 11, 22)

@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-import job
-from pausing import MARK, NOT_SENT_BACK, Schedules, ScheduleState, request_to_pause, request_to_resume, state_of
+from cli import job_verbs as job
+from cli.pausing import MARK, NOT_SENT_BACK, Schedules, ScheduleState, request_to_pause, request_to_resume, state_of
 from tests.cloudformation import parameter_values, resolve, resources_of_type
 from tests.fakes.scheduler import GROUP, FakeScheduler, schedule
 

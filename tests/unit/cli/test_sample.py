@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import sample
+from cli import sample
 from inventory_updater.intake.csv_format import ChangeRow, read_change_file, read_stock_file
 from inventory_updater.stock.changes import KINDS
 from inventory_updater.stock.items import ItemKey

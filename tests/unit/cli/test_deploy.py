@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-import deploy
-from command_line import InputError
+from cli import deploying as deploy
+from cli.command_line import InputError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient

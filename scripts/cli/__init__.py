@@ -1,0 +1,1 @@
+"""The command line: what the scripts beside this package are made of."""

@@ -1,0 +1,235 @@
+"""Changes: schedule a file, cancel, list, and retry what a job rejected."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cli.command_line import (
+    EXIT_DONE,
+    CommandLine,
+    Deployment,
+    InputError,
+    error_console,
+    find_deployment,
+    now,
+    print_json,
+    print_table,
+    progress,
+)
+from inventory_updater.intake.csv_format import CsvError, read_change_file
+from inventory_updater.intake.operations import (
+    Progress,
+    RefusedError,
+    cancel_changes,
+    retry_changes,
+    schedule_changes,
+    told_while_reading,
+)
+from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
+from inventory_updater.stock.changes import Change, ItemChanges, Rejection, read_changes
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.records import JobStatus
+
+ROWS_SHOWN: Final = 100
+
+
+def schedule(options: argparse.Namespace) -> int:
+    with progress() as tell:
+        tell("reading the file", 0)
+        rows = read_change_file(options.file)
+    inventory = find_deployment(options).inventory()
+    with progress(len({row.key for row in rows})) as tell:
+        try:
+            report = schedule_changes(
+                inventory,
+                ((row.key, row.change) for row in rows),
+                now,
+                create_missing=options.create_missing,
+                allow_old=options.allow_old,
+                progress=tell,
+            )
+        except RefusedError as error:
+            line_of_id = {row.change.change_id: row.line for row in rows}
+            line = line_of_id.get(error.refusal.change_id or "")
+            raise CsvError(options.file, str(error), line) from None
+    if options.json:
+        print_json({"scheduled": report.scheduled, "duplicates": report.duplicates, "items": report.items})
+    else:
+        print(
+            f"{report.scheduled:,} changes scheduled, {report.duplicates:,} were known already, "
+            f"for {report.items:,} items"
+        )
+    return EXIT_DONE
+
+
+def cancel(options: argparse.Namespace) -> int:
+    if (options.sku is None) != (options.location is None):
+        raise InputError("--sku and --location go together: they name one item")
+    key = None if options.sku is None else ItemKey(options.sku, options.location)
+    inventory = find_deployment(options).inventory()
+    with progress() as tell:
+        cancelled = cancel_changes(inventory, options.change_ids, now, key=key, progress=tell)
+    changes = [
+        {"change_id": change_id, "sku": item.sku, "location_id": item.location_id}
+        for item, change_ids in cancelled.items()
+        for change_id in change_ids
+    ]
+    if options.json:
+        print_json({"cancelled": len(changes), "items": len(cancelled), "changes": changes})
+    else:
+        print(f"{len(changes):,} changes cancelled, in {len(cancelled):,} items")
+    return EXIT_DONE
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChange:
+    """One line of a listing."""
+
+    key: ItemKey
+    change: Change
+    rejection: Rejection | None = None
+
+    def as_document(self) -> dict[str, object]:
+        stored = self.change.to_map() if self.rejection is None else self.rejection.to_map()
+        return {"change_id": self.change.change_id, **self.key._asdict(), **stored}
+
+
+def list_changes(options: argparse.Namespace) -> int:
+    deployment = find_deployment(options)
+    with progress() as tell:
+        listed = sorted(_listed(deployment, options, tell), key=lambda line: (line.change.effective_at, line.key))
+    if options.json:
+        print_json({"changes": [line.as_document() for line in listed]})
+        return EXIT_DONE
+    rows = listed if options.all else listed[:ROWS_SHOWN]
+    if options.which == "rejected":
+        print_table(
+            ("change_id", "sku", "location_id", "kind", "value", "effective_at", "code", "message", "job_id"),
+            [
+                (*_cells(line), line.rejection.code, line.rejection.message, line.rejection.job_id)
+                for line in rows
+                if line.rejection is not None
+            ],
+        )
+    else:
+        print_table(
+            ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference"),
+            [(*_cells(line), line.change.reason, line.change.reference) for line in rows],
+        )
+    hidden = len(listed) - len(rows)
+    print(f"{len(listed):,} changes" + (f", {hidden:,} of them not shown: --all shows them" if hidden else ""))
+    return EXIT_DONE
+
+
+def _cells(line: ListedChange) -> tuple[object, ...]:
+    change = line.change
+    return change.change_id, *line.key, change.kind, change.value, change.effective_at
+
+
+def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[ListedChange]:
+    moment = now()
+    items = _items(deployment.inventory(), options.which, options.sku, moment)
+    for attributes in told_while_reading(items, tell):
+        key = read_key(attributes)
+        try:
+            changes = read_changes(attributes)
+        except UnreadableAttributeError as error:
+            error_console().print(f"left out: item {key} cannot be read: {error}")
+            continue
+        yield from _of_item(key, changes, options.which, moment)
+
+
+def _items(inventory: InventoryTable, which: str, sku: str | None, moment: str) -> Iterable[Attributes]:
+    if sku is not None:
+        return inventory.items_of_sku(sku)
+    if which == "rejected":
+        return inventory.scan("all")
+    return inventory.scan("due", moment) if which == "due" else inventory.scan("due")
+
+
+def _of_item(key: ItemKey, changes: ItemChanges, which: str, moment: str) -> Iterator[ListedChange]:
+    if which == "rejected":
+        yield from (ListedChange(key, rejection.change, rejection) for rejection in changes.rejected.values())
+    else:
+        for change in changes.pending.values():
+            if which == "pending" or change.effective_at <= moment:
+                yield ListedChange(key, change)
+
+
+def retry(options: argparse.Namespace) -> int:
+    deployment = find_deployment(options)
+    jobs = deployment.jobs()
+    run = jobs.run(options.job_id)
+    if run is None:
+        raise InputError(f"there is no job {options.job_id}")
+    if run.status is JobStatus.RUNNING:
+        raise InputError(f"job {run.job_id} is still running: retry what it rejected when it has ended")
+    if run.dry_run:
+        raise InputError(f"job {run.job_id} was a dry run: what it would have rejected is still pending")
+    with progress() as tell:
+        report = retry_changes(deployment.inventory(), jobs, run, now, progress=tell)
+    if options.json:
+        print_json(
+            {
+                "retried": report.retried,
+                "items": report.items,
+                "no_longer_remembered": report.no_longer_remembered,
+            }
+        )
+    else:
+        print(
+            f"{report.retried:,} changes put back, in {report.items:,} items; "
+            f"{report.no_longer_remembered:,} are no longer remembered by their items"
+        )
+    return EXIT_DONE
+
+
+def commands() -> CommandLine:
+    line = CommandLine("Schedule changes, cancel them, list them, and retry what a job rejected.")
+    verb = line.add_verb(
+        "schedule",
+        schedule,
+        "schedule the changes of a file",
+        "The whole file, and every item that it names, is checked first: one problem, and nothing is written. Changes "
+        "that an item knows already are left alone and counted as duplicates, so a file may be sent again.",
+    )
+    verb.add_argument("file", type=Path, metavar="FILE", help="the change file")
+    verb.add_argument(
+        "--create-missing", action="store_true", help="make items that are not there, with nothing on hand"
+    )
+    verb.add_argument(
+        "--allow-old",
+        action="store_true",
+        help="take changes so old that their item may have applied and forgotten them already",
+    )
+
+    verb = line.add_verb("cancel", cancel, "cancel pending changes")
+    verb.add_argument("change_ids", nargs="+", metavar="ID", help="the change's id")
+    verb.add_argument("--sku", metavar="SKU", help="with --location: the item, where the id is pending in several")
+    verb.add_argument("--location", metavar="LOCATION")
+
+    verb = line.add_verb(
+        "list", list_changes, "list changes, the earliest first", "Without a choice: the pending ones."
+    )
+    which = verb.add_mutually_exclusive_group()
+    for name, meaning in (
+        ("pending", "those that wait for a job"),
+        ("due", "those that the next job applies"),
+        ("rejected", "those that could not be applied, and why; this reads the whole table"),
+    ):
+        which.add_argument(f"--{name}", dest="which", action="store_const", const=name, help=meaning)
+    verb.add_argument("--sku", metavar="SKU", help="only those of this sku, at whatever location")
+    verb.add_argument("--all", action="store_true", help=f"show more than the first {ROWS_SHOWN}")
+    verb.set_defaults(which="pending")
+
+    verb = line.add_verb(
+        "retry",
+        retry,
+        "put the changes that a job rejected back to the pending ones",
+        "Once there is enough on hand, for example, the next job applies them.",
+    )
+    verb.add_argument("job_id", metavar="JOB_ID", help="the job that rejected them")
+    return line

@@ -1,0 +1,166 @@
+"""Patience with DynamoDB: what is asked again, after which pauses, for how long, and at which rate."""
+
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from inventory_updater.dynamodb.pacing import (
+    Limits,
+    OutOfTimeError,
+    WritePace,
+    backoff,
+    batched,
+    patiently,
+    request_code,
+    was_sent_before,
+)
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import failed_request, lost_answer
+
+THROTTLED = failed_request("ThrottlingException")
+
+
+def answers(*script: Exception | str) -> Callable[[], str]:
+    waiting = iter(script)
+
+    def call() -> str:
+        answer = next(waiting)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
+def limits(clock: Clock, seconds: float = 1_000.0) -> Limits:
+    return Limits(clock.countdown(seconds), sleep=clock.sleep)
+
+
+# What is asked again
+
+
+def test_what_passes_by_itself_is_asked_again_after_a_pause() -> None:
+    passing = [
+        *(failed_request(code) for code in ("ThrottlingException", "ProvisionedThroughputExceededException")),
+        *(failed_request(code) for code in ("RequestLimitExceeded", "TransactionConflictException")),
+        *(failed_request("Whatever", status) for status in (500, 502, 503)),
+        lost_answer(),
+        ConnectionClosedError(endpoint_url="https://dynamodb.example"),
+    ]
+    for failure in passing:
+        clock = Clock()
+        assert patiently(answers(failure, failure, "there"), limits(clock)) == "there"
+        assert len(clock.pauses) == 2
+
+
+def test_what_is_refused_for_good_raises_at_once() -> None:
+    for code in ("AccessDeniedException", "ResourceNotFoundException", "ValidationException"):
+        clock = Clock()
+        with pytest.raises(ClientError, match=code):
+            patiently(answers(failed_request(code), "never asked for"), limits(clock))
+        assert clock.pauses == []
+
+
+def test_what_is_refused_until_the_time_is_up_raises() -> None:
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        patiently(answers(THROTTLED), limits(Clock(), 0.0))
+
+
+def test_what_is_refused_without_end_is_given_up() -> None:
+    clock = Clock()
+
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        patiently(answers(*[THROTTLED] * 201), limits(clock, 1e9))
+
+    assert len(clock.pauses) == 200
+
+
+def test_pauses_are_random_below_a_limit_that_doubles_up_to_five_seconds() -> None:
+    pauses = [backoff(attempt) for attempt in range(30)]
+
+    assert [n for n, seconds in enumerate(pauses) if not 0.0 <= seconds <= min(5.0, 0.05 * 2**n)] == []
+    assert len(set(pauses)) == 30
+    assert max(pauses) > 1.0
+
+
+def test_a_request_that_failed_has_a_code_whatever_broke_it() -> None:
+    assert [request_code(each) for each in (THROTTLED, failed_request("Whatever", 502), lost_answer())] == [
+        "ThrottlingException",
+        "InternalServerError",
+        "ServiceUnavailable",
+    ]
+
+
+def test_an_answer_says_whether_its_request_was_sent_before() -> None:
+    assert was_sent_before({"ResponseMetadata": {"RetryAttempts": 1}})
+    assert not was_sent_before({"ResponseMetadata": {"RetryAttempts": 0}})
+    assert not was_sent_before({})
+
+
+# Time
+
+
+def test_bounds_of_time_alone_count_down_from_now() -> None:
+    clock = Clock()
+    bounds = Limits.for_seconds(60.0, clock.monotonic)
+    clock.goes_on(45.0)
+
+    assert bounds.seconds_left() == 15.0
+    assert bounds.may_retry_after(14.9)
+    assert not bounds.may_retry_after(15.0)
+
+
+# The pace of writes
+
+
+def pace_of(items_a_second: float) -> tuple[WritePace, Clock]:
+    clock = Clock()
+    return WritePace(items_a_second, clock.monotonic, clock.sleep), clock
+
+
+def test_a_pace_of_nothing_is_no_limit() -> None:
+    pace, clock = pace_of(0)
+
+    for _ in range(100):
+        pace.wait(25, 0.0)
+
+    assert clock.pauses == []
+
+
+def test_items_are_spread_over_time() -> None:
+    pace, clock = pace_of(10)
+
+    starts = []
+    for items in (25, 5, 10, 1):
+        pace.wait(items, 100.0)
+        starts.append(clock.seconds)
+
+    assert starts == [0.0, 2.5, 3.0, 4.0]
+
+
+def test_time_in_which_nothing_was_sent_is_not_made_up_for() -> None:
+    pace, clock = pace_of(10)
+    pace.wait(10, 100.0)
+
+    clock.goes_on(60.0)
+    pace.wait(10, 100.0)
+    pace.wait(10, 100.0)
+
+    assert clock.seconds == 61.0
+
+
+def test_a_wait_longer_than_the_time_left_is_refused_and_takes_no_share() -> None:
+    pace, clock = pace_of(1)
+    pace.wait(10, 100.0)
+
+    with pytest.raises(OutOfTimeError, match="no room for 5 items"):
+        pace.wait(5, 9.9)
+    pace.wait(1, 10.0)
+
+    assert clock.pauses == [10.0]
+
+
+def test_elements_are_batched_with_the_rest_in_the_last_batch() -> None:
+    assert list(batched("abcde", 2)) == [("a", "b"), ("c", "d"), ("e",)]
+    assert list(batched("", 2)) == []
