@@ -75,6 +75,8 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
             session.client("cloudwatch", config=config),
             session.client("sns", config=config),
             settings.alert_topic_arn,
+            settings.stack_name,
+            settings.alarm_failed_items,
         ),
         settings,
     )

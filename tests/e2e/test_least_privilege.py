@@ -124,6 +124,7 @@ WITHOUT: Final[Mapping[Pair, Missed | NotEnforced]] = {
     ("dynamodb:Scan", "InventoryTable.Arn/index/due"): SegmentFails("Scan", scope="due"),
     # The operation is BatchExecuteStatement; AWS authorises what its statements do.
     ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"): SegmentFails("BatchExecuteStatement"),
+    ("dynamodb:BatchGetItem", "JobsTable.Arn"): RunSaysSo("BatchGetItem"),
     ("dynamodb:BatchWriteItem", "JobsTable.Arn"): RunSaysSo("BatchWriteItem"),
     ("dynamodb:GetItem", "JobsTable.Arn"): ExecutionFails("GetItem"),
     ("dynamodb:PutItem", "JobsTable.Arn"): ExecutionFails("PutItem"),

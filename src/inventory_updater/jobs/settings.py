@@ -42,6 +42,8 @@ class Settings:
     job_retention_days: int = 30
     all_wait_minutes: int = 60
     function_timeout_seconds: int = 300
+    stack_name: str = ""
+    alarm_failed_items: int = 5
     alert_topic_arn: str = ""
     alert_repeat_hours: int = 24
 
@@ -112,5 +114,6 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "job_retention_days": (1, 3650),
     "all_wait_minutes": (0, 720),
     "function_timeout_seconds": (3, 900),
+    "alarm_failed_items": (1, 1_000_000),
     "alert_repeat_hours": (1, 168),
 }

@@ -13,7 +13,7 @@ import logging
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -281,8 +281,8 @@ class _Call:
     def _after(self, page: Page, results: Sequence[WriteResult[Planned]], tally: Tally, seconds: float) -> Segment:
         """Record the page's failures and save the segment, its call closed where no time is left for another page."""
         failures = [failure for result in results for failure in _failures_of(result)]
-        recorded, recording_error = self._record(failures)
-        tally += _tally_of(results, page, self._run.as_of)
+        stuck, recorded, recording_error = self._record(failures)
+        tally += _tally_of(results, page, self._run.as_of, stuck)
         tally += Tally(
             items_scanned=page.scanned,
             read_units=page.read_units,
@@ -308,21 +308,25 @@ class _Call:
             )
         )
 
-    def _record(self, failures: Sequence[Failure]) -> tuple[int, str | None]:
-        """Record failures, as many as a job keeps; how many were recorded, or what prevented it.
+    def _record(self, failures: Sequence[Failure]) -> tuple[set[ItemKey], int, str | None]:
+        """Record failures, as many as a job keeps.
+
+        Returns:
+            The items that an earlier job had failed on too, how many failures were recorded, and what prevented it.
 
         The page is written by now: if this raised, nobody would count it, and a job whose changes were all rejected
         would end well.
         """
         recorded = failures[: max(0, self._failures_left)]
         try:
+            stuck = set() if self._run.dry_run else self._services.jobs.note_stuck(recorded)
             self._services.jobs.record_failures(self._run.job_id, self._segment.number, recorded)
         except Exception as error:  # noqa: BLE001  # closing reports it; the counts come first
             where = {"job_id": self._run.job_id, "segment": self._segment.number}
             _log.exception("recording failures failed", extra=where)
-            return 0, f"{type(error).__name__}: {error}"[:1000]
+            return set(), 0, f"{type(error).__name__}: {error}"[:1000]
         self._failures_left -= len(recorded)
-        return len(recorded), None
+        return stuck, len(recorded), None
 
     def _samples(self, page: Page, results: Iterable[WriteResult[Planned]]) -> list[Attributes]:
         """Before and after of items that a dry run would have written."""
@@ -363,16 +367,21 @@ def _failures_of(result: WriteResult[Planned]) -> list[Failure]:
             return []
 
 
-def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str) -> Tally:
-    """What the results of a page add up to."""
+def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str, stuck: Collection[ItemKey]) -> Tally:
+    """What the results of a page add up to.
+
+    Items that an earlier job had failed on already (``stuck``) fail again, but neither raise nor dilute the failure
+    rate: they are overdue, not a new failure every five minutes.
+    """
     failed = [result for result in results if result.code is not None or isinstance(result.decision, InvalidItem)]
     written = [result.decision for result in results if result.code is None and isinstance(result.decision, Plan)]
+    newly_failed = sum(1 for result in failed if result.key not in stuck)
     troubled = sum(1 for decision in written if decision.rejected)
     return Tally(
         items_updated=len(written),
         items_failed=len(failed),
-        items_with_work=len(failed) + len(written),
-        items_troubled=len(failed) + troubled,
+        items_with_work=newly_failed + len(written),
+        items_troubled=newly_failed + troubled,
         changes_applied=sum(len(decision.applied) for decision in written),
         changes_rejected=sum(len(decision.rejected) for decision in written),
         changes_superseded=sum(len(decision.superseded) for decision in written),

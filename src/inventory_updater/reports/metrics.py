@@ -24,18 +24,23 @@ SILENCE_METRICS: Final[Mapping[str, tuple[str, timedelta]]] = {
 """The metric and its unit by scope: those of DueSilenceMinutes and AllSilenceHours, as a template cannot multiply."""
 
 
-def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
+def metric_data(
+    run: Run, environment: str, moment: datetime, alarm_failed_items: int = 1
+) -> "list[MetricDatumTypeDef]":
     """The metrics of a settled run.
 
     Args:
         run: the run with its status and tally.
         environment: the dimension ``Environment``; the other one is ``Scope``.
         moment: when the job ended; overdue changes are as old as they are then.
+        alarm_failed_items: from how many items in trouble on their share is one for the alarm.
     """
     tally = run.tally
     overdue = 0.0
     if tally.oldest_overdue is not None:
         overdue = max(0.0, (moment - read_time(tally.oldest_overdue)).total_seconds())
+    # A share of few items says little: one of two is 50 percent. A job that could do nothing at all counts always.
+    is_notable = run.status is JobStatus.FAILED or tally.items_troubled >= alarm_failed_items
     figures: Sequence[tuple[str, float, StandardUnitType]] = (
         ("ItemsScanned", tally.items_scanned, "Count"),
         ("ItemsUpdated", tally.items_updated, "Count"),
@@ -46,6 +51,7 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
         ("Conflicts", tally.conflicts, "Count"),
         ("Throttles", tally.throttles, "Count"),
         ("FailureRate", run.failure_rate, "Percent"),
+        ("FailureRateToAlarm", run.failure_rate if is_notable else 0.0, "Percent"),
         ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
         ("JobsFinished", float(run.has_finished), "Count"),
         ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
 
 FAILURES_A_JOB: Final = 1_000
 """How many failures a job records at most, shared out over its segments; the RUN counts them all."""
@@ -197,6 +198,10 @@ class Failure:
     change_id: str | None
     code: str
     message: str
+
+    @property
+    def key(self) -> ItemKey:
+        return ItemKey(self.sku, self.location_id)
 
     @property
     def digest(self) -> str:

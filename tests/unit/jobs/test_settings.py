@@ -30,6 +30,8 @@ def test_every_setting_is_read_from_the_variable_of_its_name() -> None:
         function_timeout_seconds=120,
         alert_topic_arn="arn:aws:sns:eu-central-1:123456789012:alerts",
         alert_repeat_hours=12,
+        alarm_failed_items=20,
+        stack_name="inventory-updater-staging",
     )
 
 

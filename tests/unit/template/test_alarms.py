@@ -96,7 +96,7 @@ def metric(name: str) -> tuple[str, str, dict[str, str]]:
 def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
     watched = {name: metric(name) for name in ALARMS}
     of_jobs = {
-        "FailureRate": "FailureRate",
+        "FailureRate": "FailureRateToAlarm",
         "JobsFailed": "JobsFailed",
         "Overdue": "OldestOverdueSeconds",
         "JobDuration": "JobDuration",

@@ -370,7 +370,7 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
     variables = properties("Function")["Environment"]["Variables"]
 
     assert Settings.from_environment(variables) == Settings(
-        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic"
+        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic", stack_name="inventory-updater-test"
     )
 
 
@@ -536,6 +536,7 @@ def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its
         ("dynamodb:Scan", "InventoryTable.Arn/index/due"),
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
         ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"),
+        ("dynamodb:BatchGetItem", "JobsTable.Arn"),
         ("dynamodb:BatchWriteItem", "JobsTable.Arn"),
         ("dynamodb:GetItem", "JobsTable.Arn"),
         ("dynamodb:PutItem", "JobsTable.Arn"),
