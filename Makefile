@@ -23,10 +23,16 @@ ONLY ?=
 # For the tests: more arguments for pytest, and the marks that `make test-all` is limited to
 PYTEST_ARGS ?=
 MARKS ?=
+# For `make pins`: more arguments for `uv pip compile`
+PINS_ARGS ?=
 
+# Tools are called through Python: a path with spaces breaks the first line of some scripts in .venv/bin.
 BIN := .venv/bin
-READY := .venv/.ready
-CHECKOV := .venv-checkov/bin/checkov
+# What is in .venv: each layer on top of the one before.
+FOR_RUNNING := .venv/.run
+FOR_TESTS := .venv/.test
+FOR_LINTING := .venv/.lint
+INSTALL := -m pip --quiet --disable-pip-version-check install --require-hashes --requirement
 # taskcat itself imports what setuptools calls deprecated.
 TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning" .venv-taskcat/bin/python
 DYNAMODB_LOCAL := .local/dynamodb-local
@@ -43,7 +49,7 @@ define MAKE_VENV_BESIDE
 $(REFUSE_LINK)
 @echo "Setting up $(@D) ..."
 @$(BIN)/python -m venv --clear $(@D)
-@$(@D)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement $<
+@$(@D)/bin/python $(INSTALL) $<
 $(USE_CHECKOUT)
 @touch $@
 endef
@@ -61,9 +67,9 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(READY)  ## Make .venv with everything the other targets need
+setup: $(FOR_LINTING)  ## Make .venv with everything that scripts, tests and linters need
 
-$(READY): requirements/dev.txt
+$(FOR_RUNNING): requirements/run.txt
 	$(REFUSE_LINK)
 	@python=""; \
 	for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -77,18 +83,35 @@ $(READY): requirements/dev.txt
 	fi; \
 	echo "Setting up .venv with $$($$python --version) ..."; \
 	$$python -m venv --clear .venv
-	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python $(INSTALL) $<
 	$(USE_CHECKOUT)
 	@touch $@
 
+$(FOR_TESTS): requirements/test.txt $(FOR_RUNNING)
+$(FOR_LINTING): requirements/lint.txt $(FOR_TESTS)
+$(FOR_TESTS) $(FOR_LINTING):
+	@echo "Adding $< ..."
+	@$(BIN)/python $(INSTALL) $<
+	@touch $@
+
+# The layers of .venv first: each keeps to the pins of the one before.
+.PHONY: pins
+pins: $(FOR_RUNNING)  ## Compile requirements/*.txt from the .in files (PINS_ARGS=--upgrade for new versions)
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
+	@cd requirements && for file in run.in test.in lint.in *.in; do \
+	  ../$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header $(PINS_ARGS) "$$file" --output-file "$${file%.in}.txt"; \
+	done
+
 .PHONY: run
-run: setup  ## Run a job on the embedded engine from start to finish (STOCK=... CHANGES=... for your own files)
+run: $(FOR_RUNNING)  ## Run a job on the embedded engine from start to finish (STOCK=... CHANGES=... for your own files)
 	@if [ -z "$(RUN_STOCK)" ] || [ -z "$(RUN_CHANGES)" ]; then \
 	  echo "STOCK and CHANGES go together: make run STOCK=stock.csv CHANGES=changes.csv" >&2; exit 2; \
 	fi
 ifeq ($(STOCK)$(CHANGES),)
 	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 build/sample
 endif
+	@$(BIN)/python scripts/check_files.py "$(RUN_STOCK)" "$(RUN_CHANGES)"
 	@$(BIN)/python scripts/local.py start
 	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK) --delete --if-exists
 	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK)
@@ -99,19 +122,19 @@ endif
 	@echo "End it with: make stop"
 
 .PHONY: stop
-stop: setup  ## Stop the embedded engine; what it holds is gone
+stop: $(FOR_RUNNING)  ## Stop the embedded engine; what it holds is gone
 	@$(BIN)/python scripts/local.py stop
 
 .PHONY: test
-test: setup dynamodb-local taskcat-setup  ## Run the tests that fit into a few minutes
+test: $(FOR_TESTS) dynamodb-local taskcat-setup  ## Run the tests that fit into a few minutes
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: setup dynamodb-local taskcat-setup  ## Run every test (MARKS=slow for those that `make test` leaves out)
+test-all: $(FOR_TESTS) dynamodb-local taskcat-setup  ## Run every test (MARKS=slow for those that `make test` leaves out)
 	@$(PYTEST) $(if $(MARKS),-m "$(MARKS)") $(PYTEST_ARGS)
 
 .PHONY: faults
-faults: setup dynamodb-local  ## Inject faults into thousands of runs and count what is lost or doubled (FAULTS_MINUTES=... SEED=...)
+faults: $(FOR_TESTS) dynamodb-local  ## Inject faults into thousands of runs and count what is lost or doubled (FAULTS_MINUTES=... SEED=...)
 	@PYTHONPATH=src:scripts:. $(BIN)/python -m tests.faults --minutes "$(FAULTS_MINUTES)" \
 	  $(if $(SEED),--seed "$(SEED)") $(if $(BREAK),--break "$(BREAK)") $(if $(ENGINE),--engine "$(ENGINE)")
 
@@ -132,12 +155,12 @@ dynamodb-local:
 
 # taskcat pins packages that others need in later releases: it lives in a virtual environment of its own. It runs the same
 # package as .venv does, and an embedded engine of its own.
-.venv-taskcat/.ready: requirements/taskcat.txt | setup
+.venv-taskcat/.ready: requirements/taskcat.txt | $(FOR_RUNNING)
 	$(MAKE_VENV_BESIDE)
 
 # The tests can do without it, saying so.
 .PHONY: taskcat-setup
-taskcat-setup: setup
+taskcat-setup: $(FOR_RUNNING)
 	@$(MAKE) .venv-taskcat/.ready || echo "No .venv-taskcat: the tests with taskcat will be skipped."
 
 .PHONY: taskcat
@@ -149,7 +172,7 @@ taskcat-local: build .venv-taskcat/.ready  ## The same on an embedded engine, an
 	@$(TASKCAT_PYTHON) scripts/taskcat_local.py --regions "$(REGIONS)" --tests "$(TEST)"
 
 # aiobotocore pins botocore: every peer and the product run in a virtual environment of their own, on the same botocore.
-.venv-bench/.ready: requirements/bench.txt | setup
+.venv-bench/.ready: requirements/bench.txt | $(FOR_RUNNING)
 	$(MAKE_VENV_BESIDE)
 
 .PHONY: bench
@@ -165,34 +188,34 @@ bench-docs: .venv-bench/.ready  ## Put what the benchmarks have measured into do
 	@.venv-bench/bin/python scripts/benchmark.py docs
 
 # Only `make lint` needs it, and it takes a minute to install: not part of the set-up.
-.venv-checkov/.ready: requirements/checkov.txt | setup
+.venv-checkov/.ready: requirements/checkov.txt | $(FOR_RUNNING)
 	$(MAKE_VENV_BESIDE)
 
 .PHONY: lint
-lint: setup .venv-checkov/.ready  ## Check template, code, types, layers and YAML
-	@$(BIN)/cfn-lint
-	@$(CHECKOV) --file template.yaml --framework cloudformation --compact --quiet --skip-download
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/yamllint --strict .
+lint: $(FOR_LINTING) .venv-checkov/.ready  ## Check template, code, types, layers and YAML
+	@$(BIN)/python $(BIN)/cfn-lint
+	@.venv-checkov/bin/python .venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/python $(BIN)/lint-imports
+	@$(BIN)/python -m yamllint --strict .
 
 .PHONY: format
-format: setup  ## Format the code
-	@$(BIN)/ruff check --fix-only --quiet .
-	@$(BIN)/ruff format .
+format: $(FOR_LINTING)  ## Format the code
+	@$(BIN)/python -m ruff check --fix-only --quiet .
+	@$(BIN)/python -m ruff format .
 
 .PHONY: build
-build: setup  ## Make the function's package in build/
+build: $(FOR_RUNNING)  ## Make the function's package in build/
 	@$(BIN)/python scripts/deploy.py --build-only
 
 .PHONY: deploy
-deploy: setup  ## Deploy to AWS as its parameter file says (ENV=dev, staging or prod)
+deploy: $(FOR_RUNNING)  ## Deploy to AWS as its parameter file says (ENV=dev, staging or prod)
 	@$(BIN)/python scripts/deploy.py --environment "$(ENV)"
 
 .PHONY: clean
 clean:  ## Stop the embedded engine and remove everything that make has made
-	@if [ -e $(READY) ]; then $(BIN)/python scripts/local.py stop; fi
+	@if [ -e $(FOR_RUNNING) ]; then $(BIN)/python scripts/local.py stop; fi
 	@rm -rf .venv .venv-bench .venv-checkov .venv-taskcat taskcat_outputs .local build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ from taskcat_project import CONFIGURATION, copy_project, regions_of, remove_buck
 
 def run_taskcat(project: Path, regions: Collection[str], tests: Collection[str]) -> int:
     """Run taskcat to its end and return its exit code; interrupted, it still deletes its stacks."""
-    command = [str(Path(sys.executable).with_name("taskcat")), "test", "run"]
+    command = [sys.executable, str(Path(sys.executable).with_name("taskcat")), "test", "run"]
     command += ["--project-root", str(project), "--input-file", str(CONFIGURATION)]
     command += ["--output-directory", str(CHECKOUT / "taskcat_outputs"), "--minimal-output"]
     command += ["--regions", ",".join(regions), "--test-names", ",".join(tests)]

@@ -184,7 +184,7 @@ def deploy_command(definition: StackDefinition, bucket: str) -> list[str]:
     Always with a bucket: CloudFormation takes templates of at most 51,200 bytes without one.
     """
     return [
-        str(Path(sys.executable).with_name("aws")),
+        *(sys.executable, "-P", "-m", "awscli"),  # -P: a json.py of the current directory is not meant
         "cloudformation",
         "deploy",
         "--stack-name",

@@ -1,3 +1,3 @@
 """Scheduled inventory updates on DynamoDB: exactly once, beside other writers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

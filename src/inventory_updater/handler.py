@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import boto3
 from botocore.config import Config
 
+from inventory_updater import __version__
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
@@ -25,6 +26,8 @@ from inventory_updater.tables.job_table import JobTable
 
 _JOB_ID_LENGTH: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
+
+_log = logging.getLogger(__name__)
 
 # Whatever LogLevel says: below WARNING botocore writes the session token of the function's role into the log.
 for _talkative in ("boto3", "botocore", "urllib3"):
@@ -43,6 +46,7 @@ class Context(Protocol):
 @cache
 def services() -> Services:
     """The services of this function's environment, made once a process."""
+    _log.info("inventory-updater starts", extra={"version": __version__})
     made = make_services(Settings.from_environment(os.environ), boto3.Session())
     spare_garbage_collector()
     return made

@@ -1,6 +1,7 @@
 """The Lambda entry: which event leads to which step, and what is said of a bad one."""
 
 import gc
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -8,7 +9,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from inventory_updater import handler
+from inventory_updater import __version__, handler
 from inventory_updater.jobs.opening import Opened
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
@@ -191,3 +192,18 @@ def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: p
         SettingsError, match="ENVIRONMENT is missing; INVENTORY_TABLE is missing; JOBS_TABLE is missing"
     ):
         handler.handle(UPDATE, Context())
+
+
+def test_the_log_says_once_which_version_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings("test", "inventory-test", "inventory-jobs-test")
+    monkeypatch.setattr(Settings, "from_environment", lambda _environment: settings)
+    monkeypatch.setattr(handler, "spare_garbage_collector", lambda: None)
+    handler.services.cache_clear()
+
+    with caplog.at_level(logging.INFO, "inventory_updater"):
+        assert handler.services() is handler.services()
+
+    handler.services.cache_clear()
+    assert [vars(record)["version"] for record in caplog.records] == [__version__]

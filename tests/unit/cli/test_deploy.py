@@ -63,7 +63,7 @@ def test_the_template_always_goes_through_a_bucket_and_carries_tags() -> None:
     )
     command = deploy.deploy_command(definition, "code-bucket")
 
-    assert command[1:5] == ["cloudformation", "deploy", "--stack-name", "inventory-updater-dev"]
+    assert command[2:8] == ["-m", "awscli", "cloudformation", "deploy", "--stack-name", "inventory-updater-dev"]
     assert command[command.index("--s3-bucket") + 1] == "code-bucket"
     assert command[command.index("--parameter-overrides") + 1 :] == [
         "Owner=stock team",

@@ -182,7 +182,7 @@ def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(wa
     ended = run(warehouse)
 
     (sent,) = warehouse.topic.sent
-    assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 items failed, 1 changes rejected"
+    assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 item failed, 1 change rejected"
     assert "mug at DC1, change c1: INSUFFICIENT_STOCK" in sent.message
     assert "cup at DC1: " in sent.message
     assert (ended.alerted_at, ended.alert_error) == (moment("12:00"), None)
