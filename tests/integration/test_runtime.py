@@ -40,7 +40,9 @@ def tables(ministack: Engine) -> Tables:
 
 def environment(engine: Engine, tables: Tables, log_level: str) -> dict[str, str]:
     """The environment that Lambda would give the function: its variables, its keys, its runtime's settings."""
-    settings = Settings("test", tables.inventory, tables.jobs, segments=1, alert_topic_arn="arn:aws:sns:x:1:alerts")
+    settings = Settings(
+        "test", tables.inventory, tables.jobs, segments=1, stack_name="shop", alert_topic_arn="arn:aws:sns:x:1:alerts"
+    )
     variables: dict[str, str] = {
         name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in ((field, getattr(settings, field)) for field in Settings.__dataclass_fields__)
