@@ -44,6 +44,8 @@ ENVIRONMENT: Final = {
     "FUNCTION_TIMEOUT_SECONDS": "120",
     "ALERT_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
     "ALERT_REPEAT_HOURS": "12",
+    "ALARM_FAILED_ITEMS": "20",
+    "STACK_NAME": "inventory-updater-staging",
 }
 """The variables of the function, each with another value than the default of its setting."""
 

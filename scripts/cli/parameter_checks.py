@@ -52,7 +52,7 @@ def check_parameters(parameters: Mapping[str, str], declared: Mapping[str, Mappi
         given, needed = _number(parameters, window), -(-2 * int(rate[1]) * UNITS[rate[2]] // unit)
         largest = declared[window]["MaxValue"]
         if given < needed:
-            limit = f"; CloudWatch allows at most {largest}" if needed > largest else ""
+            limit = f"; the parameter allows at most {largest}" if needed > largest else ""
             raise InputError(
                 f"{window}={given} is too short for {expression}: one late job would be an alarm. "
                 f"It needs at least {needed}{limit}"

@@ -18,6 +18,7 @@ from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import BadRequestError, JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
+from inventory_updater.jobs.watching import watch
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.inventory_table import InventoryTable
@@ -27,6 +28,10 @@ _JOB_ID_LENGTH: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 _log = logging.getLogger(__name__)
+
+# Whatever LogLevel says: below WARNING botocore writes the session token of the function's role into the log.
+for _talkative in ("boto3", "botocore", "urllib3"):
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class Context(Protocol):
@@ -74,13 +79,15 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
             session.client("cloudwatch", config=config),
             session.client("sns", config=config),
             settings.alert_topic_arn,
+            settings.stack_name,
+            settings.alarm_failed_items,
         ),
         settings,
     )
 
 
 def handle(event: object, context: Context) -> dict[str, object]:
-    """One step of the state machine.
+    """One step of the state machine, or the watch for silence.
 
     Raises:
         BadRequestError: naming the field of the event that is missing or bad.
@@ -101,8 +108,10 @@ def handle(event: object, context: Context) -> dict[str, object]:
             return {"done": update_segment(services(), _job_id(event), segment, seconds_left)}
         case "close":
             return {"status": close_job(services(), _request(event), _error(event), seconds_left).value}
+        case "watch":
+            return {scope: silence.total_seconds() for scope, silence in watch(services()).items()}
         case _:
-            raise BadRequestError('action must be "open", "update" or "close"')
+            raise BadRequestError('action must be "open", "update", "close" or "watch"')
 
 
 def _request(event: Mapping[str, object]) -> JobRequest:

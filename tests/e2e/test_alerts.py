@@ -48,13 +48,13 @@ def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further
 
     [message] = inbox.take_messages()
     lines = message.text.splitlines()
-    assert message.subject == "[local] inventory job COMPLETED_WITH_FAILURES: 1 items failed, 1 changes rejected"
+    assert message.subject == "[local] inventory job COMPLETED_WITH_FAILURES: 1 item failed, 1 change rejected"
     assert {
         "Items updated:      2",
         "Items failed:       1",
         "Changes applied:    1",
         "Changes rejected:   1",
-        f"All of them: scripts/job.py show {job.job_id}",
+        f"  .venv/bin/python scripts/job.py show {job.job_id} --stack {stack.name}",
     } <= set(lines)
     named = lines[lines.index("First failures:") + 1 :]
     assert any(line.startswith("  cup at DC1, change oversold: INSUFFICIENT_STOCK: ") for line in named)
@@ -67,10 +67,10 @@ def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: In
     stack.put(item_attributes(1, sku="cup", pending=[change("oversold", "adjustment", -3)]))
     stack.run_job()
     [message] = inbox.take_messages()
-    [script] = [line for line in message.text.splitlines() if line.startswith("All of them: ")]
-    [*_, name, job_id] = script.split()
+    [command] = [line for line in message.text.splitlines() if "job.py show" in line]
+    [_, _, *arguments] = command.split()
 
-    shown = stack.script("job", name, job_id, "--json").answer
+    shown = stack.script("job", *arguments, "--json").answer
 
     assert [failure["code"] for failure in shown["failures"]] == ["INSUFFICIENT_STOCK"]
 

@@ -430,7 +430,6 @@ def test_the_metrics_of_a_job_say_what_it_did(shop: Shop) -> None:
         "ChangesApplied": 4,
         "ChangesRejected": 0,
         "FailureRate": 20,
-        "SuccessRate": 80,
         "JobsFinished": 1,
         "JobsSucceeded": 0,
         "JobsFailed": 0,

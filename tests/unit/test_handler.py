@@ -4,6 +4,7 @@ import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -112,6 +113,13 @@ def test_close_is_told_what_the_state_machine_caught(job: Job) -> None:
     assert [call[2] for call in job.calls] == [*(told for _, told in caught), ""]
 
 
+def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "services", lambda: None)
+    monkeypatch.setattr(handler, "watch", lambda _services: {"due": timedelta(minutes=5), "all": timedelta(hours=1)})
+
+    assert handler.handle({"action": "watch"}, Context()) == {"due": 300.0, "all": 3600.0}
+
+
 def test_a_failure_goes_up_as_it_is(job: Job) -> None:
     job.error = NoProgressError("a page did not fit")
 
@@ -123,7 +131,7 @@ def test_a_failure_goes_up_as_it_is(job: Job) -> None:
 
 
 def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job) -> None:
-    no_action, no_segment = 'action must be "open", "update" or "close"', "segment must be a whole number"
+    no_action, no_segment = 'action must be "open", "update", "close" or "watch"', "segment must be a whole number"
     bad: list[tuple[object, str]] = [
         *((event, "the event must be an object") for event in (None, "open", ["open"], 7)),
         *((event, no_action) for event in ({}, {"action": "begin"}, {"action": ["open"]})),

@@ -48,6 +48,8 @@ def close_job(
     if not run.is_settled:
         run = jobs.settle_run(_settled(services, run, error, seconds_left))
         services.reports.log(run)
+    if run.has_finished and not run.dry_run:
+        jobs.note_finish(run.scope, run.finished_at or services.now())
     run = publish_metrics_once(services, run)
     run = alert(services, run)
     if not run.dry_run:

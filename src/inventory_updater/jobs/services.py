@@ -1,9 +1,9 @@
 """What a job works with: the two tables, where it reports to, its settings and its clocks."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from inventory_updater.jobs.settings import Settings
@@ -22,6 +22,8 @@ class Reports(Protocol):
     def log(self, run: Run) -> None: ...
 
     def publish_metrics(self, run: Run, moment: datetime) -> None: ...
+
+    def publish_silence(self, silence: Mapping[str, timedelta], moment: datetime) -> None: ...
 
     def send_alert(self, run: Run, failures: Iterable[Failure]) -> None: ...
 

@@ -1,13 +1,18 @@
 """The function's settings: read once from the environment, every missing or bad variable named."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Final
 
 from inventory_updater.stock.planning import Policy
 
-LEASE_EXTRA_SECONDS: Final = 180
-"""How much longer a lease lasts than a call may: more than the longest pause between two retries."""
+RENEWAL_SHARE: Final = Fraction(1, 3)
+"""How much of a lease passes before it is renewed."""
+
+RETRY_PAUSE_SECONDS: Final = 260
+"""At least as long as the state machine pauses in all while it tries one call again and again."""
 
 _LONGEST_NUMBER: Final = 20
 """Digits; Python refuses to read a number of more than 4,300."""
@@ -37,6 +42,8 @@ class Settings:
     job_retention_days: int = 30
     all_wait_minutes: int = 60
     function_timeout_seconds: int = 300
+    stack_name: str = ""
+    alarm_failed_items: int = 5
     alert_topic_arn: str = ""
     alert_repeat_hours: int = 24
 
@@ -76,8 +83,12 @@ class Settings:
 
     @property
     def lease_seconds(self) -> int:
-        """How long a lease lasts: a call and the longest pause after it."""
-        return self.function_timeout_seconds + LEASE_EXTRA_SECONDS
+        """How long a lease lasts, so that a call that hangs does not lose it before the next one begins::
+
+        renewed ─────due for renewal; the call hangs─────killed─────pauses─────next call renews
+           └ a share of the lease ┘└ at most the call's time-out ┘└ retries ┘
+        """
+        return math.ceil((self.function_timeout_seconds + RETRY_PAUSE_SECONDS) / (1 - RENEWAL_SHARE))
 
     @property
     def write_rate_of_one_worker(self) -> float:
@@ -103,5 +114,6 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "job_retention_days": (1, 3650),
     "all_wait_minutes": (0, 720),
     "function_timeout_seconds": (3, 900),
+    "alarm_failed_items": (1, 1_000_000),
     "alert_repeat_hours": (1, 168),
 }

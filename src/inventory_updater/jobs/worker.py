@@ -13,7 +13,7 @@ import logging
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from typing import Final, cast
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
 from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.settings import RENEWAL_SHARE
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import InvalidItem, ItemKey, read_item, read_key
 from inventory_updater.stock.planning import GUARDED, Plan, Unchanged, plan
@@ -29,8 +30,10 @@ from inventory_updater.tables.inventory_table import BatchReport, Page, Scope, W
 from inventory_updater.tables.job_table import LeaseLostError, SegmentTakenError
 from inventory_updater.tables.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
 
-CALLS_A_JOB: Final = 2_500
+CALLS_A_JOB: Final = 2_000
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.
+
+A fifth of them is left for calls that are tried again and for an hour of waiting for the lease.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -103,7 +106,7 @@ def update_segment(
 
 
 class _HeldLease:
-    """The lease in the hands of one worker, renewed when a third of it has passed."""
+    """The lease in the hands of one worker, renewed when a share of it has passed."""
 
     def __init__(self, services: Services, job_id: str) -> None:
         self._services = services
@@ -122,7 +125,7 @@ class _HeldLease:
                 return
             seconds = self._services.settings.lease_seconds
             until = self._services.jobs.renew_lease(self._job_id, seconds)
-            self._renew_at = until - timedelta(seconds=seconds * 2 / 3)
+            self._renew_at = until - timedelta(seconds=float(seconds * (1 - RENEWAL_SHARE)))
 
 
 class _Call:
@@ -278,8 +281,8 @@ class _Call:
     def _after(self, page: Page, results: Sequence[WriteResult[Planned]], tally: Tally, seconds: float) -> Segment:
         """Record the page's failures and save the segment, its call closed where no time is left for another page."""
         failures = [failure for result in results for failure in _failures_of(result)]
-        recorded, recording_error = self._record(failures)
-        tally += _tally_of(results, page, self._run.as_of)
+        stuck, recorded, recording_error = self._record(failures)
+        tally += _tally_of(results, page, self._run.as_of, stuck)
         tally += Tally(
             items_scanned=page.scanned,
             read_units=page.read_units,
@@ -305,21 +308,25 @@ class _Call:
             )
         )
 
-    def _record(self, failures: Sequence[Failure]) -> tuple[int, str | None]:
-        """Record failures, as many as a job keeps; how many were recorded, or what prevented it.
+    def _record(self, failures: Sequence[Failure]) -> tuple[set[ItemKey], int, str | None]:
+        """Record failures, as many as a job keeps.
+
+        Returns:
+            The items that an earlier job had failed on too, how many failures were recorded, and what prevented it.
 
         The page is written by now: if this raised, nobody would count it, and a job whose changes were all rejected
         would end well.
         """
         recorded = failures[: max(0, self._failures_left)]
         try:
+            stuck = set() if self._run.dry_run else self._services.jobs.note_stuck(recorded)
             self._services.jobs.record_failures(self._run.job_id, self._segment.number, recorded)
         except Exception as error:  # noqa: BLE001  # closing reports it; the counts come first
             where = {"job_id": self._run.job_id, "segment": self._segment.number}
             _log.exception("recording failures failed", extra=where)
-            return 0, f"{type(error).__name__}: {error}"[:1000]
+            return set(), 0, f"{type(error).__name__}: {error}"[:1000]
         self._failures_left -= len(recorded)
-        return len(recorded), None
+        return stuck, len(recorded), None
 
     def _samples(self, page: Page, results: Iterable[WriteResult[Planned]]) -> list[Attributes]:
         """Before and after of items that a dry run would have written."""
@@ -360,16 +367,21 @@ def _failures_of(result: WriteResult[Planned]) -> list[Failure]:
             return []
 
 
-def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str) -> Tally:
-    """What the results of a page add up to."""
+def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str, stuck: Collection[ItemKey]) -> Tally:
+    """What the results of a page add up to.
+
+    Items that an earlier job had failed on already (``stuck``) fail again, but neither raise nor dilute the failure
+    rate: they are overdue, not a new failure every five minutes.
+    """
     failed = [result for result in results if result.code is not None or isinstance(result.decision, InvalidItem)]
     written = [result.decision for result in results if result.code is None and isinstance(result.decision, Plan)]
+    newly_failed = sum(1 for result in failed if result.key not in stuck)
     troubled = sum(1 for decision in written if decision.rejected)
     return Tally(
         items_updated=len(written),
         items_failed=len(failed),
-        items_with_work=len(failed) + len(written),
-        items_troubled=len(failed) + troubled,
+        items_with_work=newly_failed + len(written),
+        items_troubled=newly_failed + troubled,
         changes_applied=sum(len(decision.applied) for decision in written),
         changes_rejected=sum(len(decision.rejected) for decision in written),
         changes_superseded=sum(len(decision.superseded) for decision in written),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from inventory_updater.tables.records import Failure, Run
+from inventory_updater.tables.records import Failure, JobStatus, Run
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -15,6 +15,7 @@ FAILURES_AN_ALERT: Final = 10
 """How many failures an alert names."""
 
 _SUBJECT_LIMIT: Final = 100
+_SECTIONS: Final = {JobStatus.FAILED: "job-failed", JobStatus.ABANDONED: "job-failed"}
 _LOWER_BOUNDS: Final = "A worker died or an answer was lost: these counts are lower bounds. The stock itself is right."
 
 
@@ -26,12 +27,19 @@ class Alert:
     message: str
 
 
-def alert_of(run: Run, failures: Iterable[Failure], environment: str) -> Alert:
-    """The message about a run that did not end clean: what happened, the first failures, how to look further."""
+def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str) -> Alert:
+    """The message about a run that did not end clean: what happened, the first failures, what to do.
+
+    Args:
+        run: the settled run.
+        failures: the ones to name.
+        environment: the stack's suffix.
+        stack: the stack's name, for the commands in the message.
+    """
     tally = run.tally
     subject = (
-        f"[{environment}] inventory job {run.status.value}: {tally.items_failed} items failed, "
-        f"{tally.changes_rejected} changes rejected"
+        f"[{environment}] inventory job {run.status.value}: {_counted(tally.items_failed, 'item')} failed, "
+        f"{_counted(tally.changes_rejected, 'change')} rejected"
     )
     lines = [
         f"Job {run.job_id} (scope {run.scope}, as of {run.as_of}) in environment {environment} is {run.status.value}.",
@@ -54,12 +62,18 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str) -> Alert:
     ]
     if named:
         lines += ["First failures:", *named, ""]
-    lines += [
-        f"All of them: scripts/job.py show {run.job_id}",
-        f"Put rejected changes back, once the cause is mended: scripts/changes.py retry {run.job_id}",
-        "What it means and what to do: docs/operations.md",
-    ]
+    where = f"--stack {stack}"
+    lines += ["What to do, in a checkout:", f"  .venv/bin/python scripts/job.py show {run.job_id} {where}"]
+    if tally.changes_rejected:
+        lines.append(f"  .venv/bin/python scripts/changes.py retry {run.job_id} {where}    # once the cause is fixed")
+    if run.status is JobStatus.FAILED:
+        lines.append(f"  .venv/bin/python scripts/job.py run --scope {run.scope} {where}    # once the cause is fixed")
+    lines.append(f"What it means: docs/operations.md#{_SECTIONS.get(run.status, 'failure-rate')}")
     return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def send_alert(client: "SNSClient", topic_arn: str, alert: Alert) -> None:

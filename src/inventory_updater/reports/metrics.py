@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from inventory_updater.stock.times import read_time
@@ -12,25 +12,36 @@ from inventory_updater.tables.records import JobStatus, Run
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_cloudwatch.literals import StandardUnitType
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 NAMESPACE: Final = "InventoryUpdater"
 
+SILENCE_METRICS: Final[Mapping[str, tuple[str, timedelta]]] = {
+    "due": ("SilenceMinutes", timedelta(minutes=1)),
+    "all": ("SilenceHours", timedelta(hours=1)),
+}
+"""The metric and its unit by scope: those of DueSilenceMinutes and AllSilenceHours, as a template cannot multiply."""
 
-def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
+
+def metric_data(
+    run: Run, environment: str, moment: datetime, alarm_failed_items: int = 1
+) -> "list[MetricDatumTypeDef]":
     """The metrics of a settled run.
 
     Args:
         run: the run with its status and tally.
         environment: the dimension ``Environment``; the other one is ``Scope``.
         moment: when the job ended; overdue changes are as old as they are then.
+        alarm_failed_items: from how many items in trouble on their share is one for the alarm.
     """
     tally = run.tally
     overdue = 0.0
     if tally.oldest_overdue is not None:
         overdue = max(0.0, (moment - read_time(tally.oldest_overdue)).total_seconds())
-    has_finished = run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
-    figures: Sequence[tuple[str, float, str]] = (
+    # A share of few items says little: one of two is 50 percent. A job that could do nothing at all counts always.
+    is_notable = run.status is JobStatus.FAILED or tally.items_troubled >= alarm_failed_items
+    figures: Sequence[tuple[str, float, StandardUnitType]] = (
         ("ItemsScanned", tally.items_scanned, "Count"),
         ("ItemsUpdated", tally.items_updated, "Count"),
         ("ChangesApplied", tally.changes_applied, "Count"),
@@ -40,9 +51,9 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
         ("Conflicts", tally.conflicts, "Count"),
         ("Throttles", tally.throttles, "Count"),
         ("FailureRate", run.failure_rate, "Percent"),
-        ("SuccessRate", 100.0 - run.failure_rate, "Percent"),
+        ("FailureRateToAlarm", run.failure_rate if is_notable else 0.0, "Percent"),
         ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
-        ("JobsFinished", float(has_finished), "Count"),
+        ("JobsFinished", float(run.has_finished), "Count"),
         ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),
         ("JobsFailed", float(run.status in (JobStatus.FAILED, JobStatus.ABANDONED)), "Count"),
         ("OldestOverdueSeconds", overdue, "Seconds"),
@@ -50,16 +61,27 @@ def metric_data(run: Run, environment: str, moment: datetime) -> "list[MetricDat
         ("ReadUnits", tally.read_units, "Count"),
         ("WriteUnits", tally.write_units, "Count"),
     )
+    return [_datum(name, environment, run.scope, moment, value, unit) for name, value, unit in figures]
+
+
+def silence_data(silence: Mapping[str, timedelta], environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
+    """How long each scope has been silent, in the unit of the parameter that its alarm compares it with."""
     return [
-        {
-            "MetricName": name,
-            "Dimensions": [{"Name": "Environment", "Value": environment}, {"Name": "Scope", "Value": run.scope}],
-            "Timestamp": moment,
-            "Value": float(value),
-            "Unit": unit,  # type: ignore[typeddict-item]  # one of the units above
-        }
-        for name, value, unit in figures
+        _datum(name, environment, scope, moment, silence[scope] / unit, "None")
+        for scope, (name, unit) in SILENCE_METRICS.items()
     ]
+
+
+def _datum(
+    name: str, environment: str, scope: str, moment: datetime, value: float, unit: "StandardUnitType"
+) -> "MetricDatumTypeDef":
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": "Environment", "Value": environment}, {"Name": "Scope", "Value": scope}],
+        "Timestamp": moment,
+        "Value": float(value),
+        "Unit": unit,
+    }
 
 
 def publish_metrics(client: "CloudWatchClient", data: "Sequence[MetricDatumTypeDef]") -> None:

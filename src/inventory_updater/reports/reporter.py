@@ -1,8 +1,8 @@
 """To whom a job reports: the log, the metrics, people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ class Reporter:
     cloudwatch: "CloudWatchClient"
     sns: "SNSClient | None" = None
     topic_arn: str = ""
+    stack: str = ""
+    alarm_failed_items: int = 1
 
     @property
     def notifies_people(self) -> bool:
@@ -32,10 +34,15 @@ class Reporter:
 
     def publish_metrics(self, run: Run, moment: datetime) -> None:
         """Publish the metrics of a settled run, which ended at ``moment``."""
-        metrics.publish_metrics(self.cloudwatch, metrics.metric_data(run, self.environment, moment))
+        data = metrics.metric_data(run, self.environment, moment, self.alarm_failed_items)
+        metrics.publish_metrics(self.cloudwatch, data)
+
+    def publish_silence(self, silence: Mapping[str, timedelta], moment: datetime) -> None:
+        """Publish how long each scope has been silent at ``moment``."""
+        metrics.publish_metrics(self.cloudwatch, metrics.silence_data(silence, self.environment, moment))
 
     def send_alert(self, run: Run, failures: Iterable[Failure]) -> None:
         """Notify people of a run that did not end clean; the first of ``failures`` are in the message."""
         if self.sns is not None:
             first = islice(failures, alerts.FAILURES_AN_ALERT)
-            alerts.send_alert(self.sns, self.topic_arn, alerts.alert_of(run, first, self.environment))
+            alerts.send_alert(self.sns, self.topic_arn, alerts.alert_of(run, first, self.environment, self.stack))

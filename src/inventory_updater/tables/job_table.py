@@ -20,8 +20,10 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
+from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.records import (
     RUN,
@@ -47,9 +49,13 @@ if TYPE_CHECKING:
 RUNS_INDEX: Final = "jobs-by-start"
 LEASE: Final = "LEASE"
 ALERT: Final = "ALERT"
+FINISH: Final = "FINISH"
+STUCK: Final = "STUCK"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
+_READ_LIMIT: Final = 100
 _UNPROCESSED_TRIES: Final = 12
+_STUCK_FOR: Final = timedelta(days=2)
 
 
 class LeaseLostError(Exception):
@@ -194,6 +200,19 @@ class JobTable:
         self._update(run.job_id, RUN, expression, None, {f":{name}": value for name, value in marks.items()})
         return replace(run, **marks)  # type: ignore[arg-type]  # marks are text fields
 
+    # Finishes
+
+    def note_finish(self, scope: str, moment: str) -> None:
+        """Remember when a job of this scope last finished; kept without TTL, one a scope."""
+        condition = "attribute_not_exists(finished_at) OR finished_at < :moment"
+        self._update(FINISH, scope, "SET finished_at = :moment", condition, {":moment": moment})
+
+    def last_finish(self, scope: str, now: str) -> str:
+        """When a job of this scope last finished; where none ever has, when that was first asked."""
+        condition = "attribute_not_exists(finished_at)"
+        found = self._update(FINISH, scope, "SET finished_at = :now", condition, {":now": now})
+        return now if found is None else str(found["finished_at"])
+
     # Segments
 
     def segment(self, job_id: str, number: int) -> Segment:
@@ -274,24 +293,45 @@ class JobTable:
     def record_failures(self, job_id: str, segment: int, failures: Iterable[Failure]) -> None:
         """Record failures of a segment; recording one again changes nothing."""
         unique = {failure.digest: failure for failure in failures}
-        requests: list[WriteRequestOutputTypeDef] = [
+        self._put_many(
             {
-                "PutRequest": {
-                    "Item": to_attribute_values(
-                        {
-                            "job_id": job_id,
-                            "record": f"FAILURE#{segment:03}#{digest}",
-                            "sku": failure.sku,
-                            "location_id": failure.location_id,
-                            "code": failure.code,
-                            "message": failure.message,
-                            "expires_at": self._expiry(),
-                        }
-                        | ({"change_id": failure.change_id} if failure.change_id is not None else {})
-                    )
-                }
+                "job_id": job_id,
+                "record": f"FAILURE#{segment:03}#{digest}",
+                "sku": failure.sku,
+                "location_id": failure.location_id,
+                "code": failure.code,
+                "message": failure.message,
+                "expires_at": self._expiry(),
             }
+            | ({"change_id": failure.change_id} if failure.change_id is not None else {})
             for digest, failure in unique.items()
+        )
+
+    def note_stuck(self, failures: Iterable[Failure]) -> set[ItemKey]:
+        """Remember for two days which items failed, and why; those of them that had failed so before.
+
+        Of a change that was rejected there is no before: it does not wait any more.
+        """
+        items = {f"{one.digest}#{one.code}": one for one in failures if one.change_id is None}
+        known: set[ItemKey] = set()
+        for batch in batched(items, _READ_LIMIT):
+            waiting = [to_attribute_values({"job_id": STUCK, "record": record}) for record in batch]
+            for attempt in range(_UNPROCESSED_TRIES):
+                if not waiting:
+                    break
+                self._sleep(_pause(attempt))
+                answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": waiting}})
+                found = map(from_attribute_values, answer["Responses"].get(self.name, []))
+                known |= {items[str(one["record"])].key for one in found if not self._has_expired(one)}
+                unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
+                waiting = list(unprocessed["Keys"]) if unprocessed else []
+        expires_at = int((self._clock() + _STUCK_FOR).timestamp())
+        self._put_many({"job_id": STUCK, "record": record, "expires_at": expires_at} for record in items)
+        return known
+
+    def _put_many(self, records: Iterable[Attributes]) -> None:
+        requests: list[WriteRequestOutputTypeDef] = [
+            {"PutRequest": {"Item": to_attribute_values(record)}} for record in records
         ]
         tries = 0
         while requests:
@@ -301,8 +341,7 @@ class JobTable:
             tries = tries + 1 if unprocessed else 0
             if tries == _UNPROCESSED_TRIES:
                 raise TimeoutError(f"table {self.name} did not take {len(requests)} failure records")
-            if tries:
-                self._sleep(min(0.05 * 2**tries, 2.0))
+            self._sleep(_pause(tries))
 
     def failures(self, job_id: str) -> Iterator[Failure]:
         """The recorded failures of a job, at most 1,000."""
@@ -394,3 +433,8 @@ def _is_condition_failure(error: ClientError) -> bool:
 
 def _item_of(error: ClientError) -> Attributes:
     return from_attribute_values(error.response.get("Item", {}))  # type: ignore[arg-type]  # not in the stubs
+
+
+def _pause(tries: int) -> float:
+    """Seconds to wait before asking again for what was left unprocessed so many times."""
+    return min(0.05 * 2**tries, 2.0) if tries else 0.0

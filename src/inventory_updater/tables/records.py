@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.items import ItemKey
 
 FAILURES_A_JOB: Final = 1_000
 """How many failures a job records at most, shared out over its segments; the RUN counts them all."""
@@ -139,6 +140,11 @@ class Run:
         return self.status is not JobStatus.RUNNING
 
     @property
+    def has_finished(self) -> bool:
+        """Whether it came to its end, with failures or without."""
+        return self.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
+
+    @property
     def has_metrics(self) -> bool:
         """Whether metrics speak of it: it is neither a rehearsal nor one that never began."""
         return not self.dry_run and self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
@@ -192,6 +198,10 @@ class Failure:
     change_id: str | None
     code: str
     message: str
+
+    @property
+    def key(self) -> ItemKey:
+        return ItemKey(self.sku, self.location_id)
 
     @property
     def digest(self) -> str:

@@ -40,8 +40,8 @@ def test_the_parameters_of_every_environment_work() -> None:
         ({"AllSilenceHours": "47"}, "AllSilenceHours=47 is too short for rate(1 day): .* at least 48"),
         ({"AllScheduleExpression": "rate(1501 minutes)"}, "AllSilenceHours=50 .* at least 51"),
         (
-            {"AllScheduleExpression": "rate( 7 days )", "AllSilenceHours": "168"},
-            "AllSilenceHours=168 .* at least 336; CloudWatch allows at most 168",
+            {"AllScheduleExpression": "rate( 40 days )", "AllSilenceHours": "1500"},
+            "AllSilenceHours=1500 .* at least 1920; the parameter allows at most 1500",
         ),
         ({"ReservedConcurrency": "3"}, "ReservedConcurrency=3 is less than Segments=4: workers would be refused"),
         ({"AllWaitMinutes": "360"}, "JobTimeoutSeconds=21600 is over before a job has waited for AllWaitMinutes"),

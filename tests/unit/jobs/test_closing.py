@@ -5,6 +5,7 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.in_process import run_job
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, moment, unreadable
 from tests.fakes.dynamodb import failed_request
@@ -29,7 +30,7 @@ def test_the_failure_rate_is_the_share_of_items_of_which_anything_failed(warehou
     jobs = {
         25.0: [mug(change("c1", "adjustment", -99), change("c2", "adjustment", 1)), *items_with_work(3)],
         50.0: [unreadable("cup", change("c1")), *items_with_work(1)],
-        100.0: [unreadable("cup", change("c1")), mug(change("c1", "adjustment", -99))],
+        100.0: [unreadable("jug", change("c1")), mug(change("c1", "adjustment", -99))],
     }
     for rate, items in jobs.items():
         warehouse.inventory.items.clear()
@@ -38,6 +39,42 @@ def test_the_failure_rate_is_the_share_of_items_of_which_anything_failed(warehou
         run = run_job(warehouse.services, warehouse.request(f"job-{rate}"))
 
         assert (run.status, run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, rate)
+
+
+def test_an_item_that_stays_broken_counts_in_the_failure_rate_the_first_time_only(warehouse: Warehouse) -> None:
+    warehouse.put(unreadable("cup", change("c1")))
+    rates = []
+    for number in range(3):
+        warehouse.put(*items_with_work(number))
+        run = run_job(warehouse.services, warehouse.request(f"job-{number}"))
+        rates.append((run.failure_rate, run.tally.items_failed, run.status))
+        warehouse.clock.goes_on(300)
+
+    assert rates == [
+        (100.0, 1, JobStatus.COMPLETED_WITH_FAILURES),
+        (0.0, 1, JobStatus.COMPLETED_WITH_FAILURES),
+        (0.0, 1, JobStatus.COMPLETED_WITH_FAILURES),
+    ]
+
+
+def test_an_item_that_fails_for_another_reason_or_again_after_two_good_days_is_a_new_failure(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.put(unreadable("cup", change("c1")))
+    run_job(warehouse.services, warehouse.request("first"))
+    del warehouse.inventory.items[ItemKey("cup", "DC1")]["on_hand"]
+    other_reason = run_job(warehouse.services, warehouse.request("other"))
+    warehouse.clock.goes_on(2 * 24 * 3600)
+    after_two_days = run_job(warehouse.services, warehouse.request("later"))
+
+    assert (other_reason.failure_rate, after_two_days.failure_rate) == (100.0, 100.0)
+
+
+def test_a_rehearsal_takes_no_failure_away_from_the_job_that_comes_after_it(warehouse: Warehouse) -> None:
+    warehouse.put(unreadable("cup", change("c1")))
+    run_job(warehouse.services, warehouse.request("rehearsal", dry_run=True))
+
+    assert run_job(warehouse.services, warehouse.request("real")).failure_rate == 100.0
 
 
 def test_a_segment_that_no_call_ever_reached_failed(warehouse: Warehouse) -> None:

@@ -20,7 +20,7 @@ def test_opening_takes_the_lease_records_the_run_and_names_the_segments(warehous
         "job-1", JobStatus.RUNNING, "due", "manual", False, moment("12:00"), moment("12:00"), segments=3
     )
     lease = warehouse.jobs.lease()
-    assert (lease.holder, lease.held_until) == ("job-1", moment("12:08"))
+    assert (lease.holder, lease.held_until) == ("job-1", moment("12:14"))
 
 
 def test_opening_again_gives_the_same_answer_with_the_segments_of_the_first_time(warehouse: Warehouse) -> None:
@@ -47,7 +47,7 @@ def test_a_due_job_is_skipped_while_another_holds_the_lease(warehouse: Warehouse
 
     run = warehouse.run()
     assert (run.status, run.finished_at) == (JobStatus.SKIPPED, moment("12:00"))
-    assert run.error == f"job job-0 holds the lease until {moment('12:08')}"
+    assert run.error == f"job job-0 holds the lease until {moment('12:14')}"
     assert warehouse.jobs.lease().holder == "job-0"
     assert warehouse.metrics.published == []
 
@@ -82,13 +82,13 @@ def test_a_job_found_without_a_live_lease_is_abandoned_with_what_it_had_done(war
     warehouse.every_write_takes(50)
     assert warehouse.update(seconds=60) is False
 
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
     warehouse.open("job-2")
 
     run = warehouse.run()
     assert (run.status, run.error) == (JobStatus.ABANDONED, "found without a live lease by job-2")
     assert (run.tally.changes_applied, run.tally_is_exact) == (2, True)
-    assert run.duration_seconds == 531
+    assert run.duration_seconds == 891
     assert warehouse.jobs.lease().holder == "job-2"
     assert warehouse.jobs.lease().displaced == frozenset()
     assert [metrics["JobsFailed"] for metrics in warehouse.metrics.published] == [1.0]
@@ -98,7 +98,7 @@ def test_an_abandoned_job_whose_worker_died_in_a_call_has_no_exact_tally(warehou
     warehouse.open()
     warehouse.jobs.begin_call("job-1", 0)
 
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
     warehouse.open("job-2")
 
     assert warehouse.run().tally_is_exact is False
@@ -109,7 +109,7 @@ def test_an_abandoned_job_says_that_its_failures_could_not_be_recorded(warehouse
     segment = warehouse.jobs.begin_call("job-1", 0)
     warehouse.jobs.save_segment(replace(segment, recording_error="PermissionError: no BatchWriteItem"))
 
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
     warehouse.open("job-2")
 
     assert warehouse.run().error == (
@@ -120,7 +120,7 @@ def test_an_abandoned_job_says_that_its_failures_could_not_be_recorded(warehouse
 
 def test_a_lease_is_not_taken_from_a_job_before_it_ends(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.clock.goes_on(480)
+    warehouse.clock.goes_on(840)
 
     assert open_job(warehouse.services, warehouse.request("job-2")) == {"outcome": "SKIPPED"}
     assert warehouse.run().status is JobStatus.RUNNING

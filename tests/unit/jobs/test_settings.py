@@ -2,7 +2,7 @@
 
 import pytest
 
-from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.settings import RENEWAL_SHARE, RETRY_PAUSE_SECONDS, Settings, SettingsError
 from inventory_updater.stock.planning import Policy
 from tests.builders import ENVIRONMENT
 
@@ -30,6 +30,8 @@ def test_every_setting_is_read_from_the_variable_of_its_name() -> None:
         function_timeout_seconds=120,
         alert_topic_arn="arn:aws:sns:eu-central-1:123456789012:alerts",
         alert_repeat_hours=12,
+        alarm_failed_items=20,
+        stack_name="inventory-updater-staging",
     )
 
 
@@ -94,8 +96,10 @@ def test_the_policy_follows_from_the_settings() -> None:
     assert Settings.from_environment(ENVIRONMENT).policy == Policy(allow_negative_stock=True, change_retention_days=14)
 
 
-def test_a_lease_outlasts_a_call_and_the_longest_pause_between_retries() -> None:
-    assert Settings.from_environment(ENVIRONMENT).lease_seconds == 120 + 180
+def test_a_lease_that_was_nearly_due_for_renewal_outlasts_a_call_that_hangs_and_every_pause_after_it() -> None:
+    for timeout in range(3, 901):
+        lease = settings(rate=0, timeout=timeout).lease_seconds
+        assert lease * (1 - RENEWAL_SHARE) >= timeout + RETRY_PAUSE_SECONDS, timeout
 
 
 def settings(*, rate: int, segments: int = 4, page_size: int = 250, timeout: int = 300) -> Settings:

@@ -44,14 +44,14 @@ def failed(sku: str = "mug", code: str = "INVALID_ITEM", change_id: str | None =
 
 
 def test_the_subject_says_where_what_and_how_many() -> None:
-    assert alert_of(RUN, [], "prod").subject == (
+    assert alert_of(RUN, [], "prod", "shop").subject == (
         "[prod] inventory job COMPLETED_WITH_FAILURES: 4 items failed, 6 changes rejected"
     )
 
 
 def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers() -> None:
     many = replace(RUN, tally=replace(RUN.tally, items_failed=10**12, changes_rejected=10**12))
-    subject = alert_of(many, [failed("Tasse für zwei")], "x" * 20).subject
+    subject = alert_of(many, [failed("Tasse für zwei")], "x" * 20, "shop").subject
 
     # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     assert len(subject) <= 100
@@ -62,7 +62,7 @@ def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers
 def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further() -> None:
     failures = [failed("cup", message="on_hand is text"), failed(code="INSUFFICIENT_STOCK", change_id="c1")]
 
-    assert alert_of(RUN, failures, "prod").message.splitlines() == [
+    assert alert_of(RUN, failures, "prod", "shop").message.splitlines() == [
         f"Job job-1 (scope due, as of {moment('18:00')}) in environment prod is COMPLETED_WITH_FAILURES.",
         "",
         "Items scanned:      1000",
@@ -76,21 +76,32 @@ def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further
         "  cup at DC1: INVALID_ITEM: on_hand is text",
         "  mug at DC1, change c1: INSUFFICIENT_STOCK: why",
         "",
-        "All of them: scripts/job.py show job-1",
-        "Put rejected changes back, once the cause is mended: scripts/changes.py retry job-1",
-        "What it means and what to do: docs/operations.md",
+        "What to do, in a checkout:",
+        "  .venv/bin/python scripts/job.py show job-1 --stack shop",
+        "  .venv/bin/python scripts/changes.py retry job-1 --stack shop    # once the cause is fixed",
+        "What it means: docs/operations.md#failure-rate",
     ]
+
+
+def test_the_commands_of_the_message_fit_the_case() -> None:
+    nothing_rejected = replace(RUN, tally=replace(RUN.tally, changes_rejected=0))
+    failed_job = replace(nothing_rejected, status=JobStatus.FAILED)
+
+    assert ("retry" in alert_of(RUN, [], "prod", "shop").message) is True
+    assert ("retry" in alert_of(nothing_rejected, [], "prod", "shop").message) is False
+    assert "job.py run --scope due --stack shop" in alert_of(failed_job, [], "prod", "shop").message
+    assert alert_of(failed_job, [], "prod", "shop").message.endswith("docs/operations.md#job-failed")
 
 
 def test_the_message_of_a_job_that_failed_says_why() -> None:
     run = replace(RUN, status=JobStatus.FAILED, error="segment 0: ClientError: no")
 
-    assert "Error: segment 0: ClientError: no" in alert_of(run, [], "prod").message.splitlines()
+    assert "Error: segment 0: ClientError: no" in alert_of(run, [], "prod", "shop").message.splitlines()
 
 
 def test_the_message_says_when_its_counts_are_lower_bounds() -> None:
-    assert "lower bounds" in alert_of(replace(RUN, tally_is_exact=False), [], "prod").message
-    assert "lower bounds" not in alert_of(RUN, [], "prod").message
+    assert "lower bounds" in alert_of(replace(RUN, tally_is_exact=False), [], "prod", "shop").message
+    assert "lower bounds" not in alert_of(RUN, [], "prod", "shop").message
 
 
 # The same failures
@@ -160,7 +171,7 @@ def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(wa
     ended = run(warehouse)
 
     (sent,) = warehouse.topic.sent
-    assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 items failed, 1 changes rejected"
+    assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 item failed, 1 change rejected"
     assert "mug at DC1, change c1: INSUFFICIENT_STOCK" in sent.message
     assert "cup at DC1: " in sent.message
     assert (ended.alerted_at, ended.alert_error) == (moment("12:00"), None)
@@ -283,14 +294,14 @@ def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> N
 
 def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
 
     warehouse.open("job-2")
 
     (sent,) = warehouse.topic.sent
     assert "inventory job ABANDONED" in sent.subject
     assert "Error: found without a live lease by job-2" in sent.message
-    assert warehouse.run().alerted_at == moment("12:08:01")
+    assert warehouse.run().alerted_at == moment("12:14:01")
 
 
 # When telling fails
@@ -357,7 +368,7 @@ def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) ->
 
 def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.clock.goes_on(481)
+    warehouse.clock.goes_on(841)
     warehouse.topic.error = ConnectionError("no route")
 
     assert run(warehouse, "job-2").status is JobStatus.SUCCEEDED

@@ -56,7 +56,7 @@ FIGURES = {
     "Conflicts": (2.0, "Count"),
     "Throttles": (5.0, "Count"),
     "FailureRate": (12.5, "Percent"),
-    "SuccessRate": (87.5, "Percent"),
+    "FailureRateToAlarm": (12.5, "Percent"),
     "JobDuration": (60.0, "Seconds"),
     "JobsFinished": (1.0, "Count"),
     "JobsSucceeded": (0.0, "Count"),
@@ -112,7 +112,7 @@ def test_nothing_is_overdue_where_nothing_is_due_by_the_clock() -> None:
 def test_a_job_without_work_has_no_failures() -> None:
     idle = replace(RUN, status=JobStatus.SUCCEEDED, failure_rate=Tally().failure_rate, tally=Tally(items_scanned=5))
 
-    assert (figures(idle)["FailureRate"][0], figures(idle)["SuccessRate"][0]) == (0.0, 100.0)
+    assert figures(idle)["FailureRate"][0] == 0.0
 
 
 def test_only_a_real_job_that_has_ended_has_metrics() -> None:
@@ -128,3 +128,13 @@ def test_metrics_go_into_one_namespace_in_one_request() -> None:
     publish_metrics(cloudwatch.client, data_of(RUN))
 
     assert cloudwatch.requests == [{"Namespace": "InventoryUpdater", "MetricData": data_of(RUN)}]
+
+
+def test_a_share_of_few_items_is_no_alarm_but_a_job_that_failed_is_one() -> None:
+    few = replace(RUN, tally=replace(RUN.tally, items_troubled=4))
+
+    def to_alarm(run: Run) -> float:
+        data = metric_data(run, "staging", read_time(FINISHED_AT), alarm_failed_items=5)
+        return next(datum["Value"] for datum in data if datum["MetricName"] == "FailureRateToAlarm")
+
+    assert (to_alarm(few), to_alarm(RUN), to_alarm(replace(few, status=JobStatus.FAILED))) == (0.0, 12.5, 12.5)

@@ -1,12 +1,13 @@
 """The alarms of the template: what they watch, what they say, and when they go off."""
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
-from inventory_updater.reports.metrics import NAMESPACE, metric_data
+from inventory_updater.reports.metrics import NAMESPACE, SILENCE_METRICS, metric_data, silence_data
 from inventory_updater.tables.records import JobStatus, Run
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
 from tests.cloudformation import TEMPLATE, is_true, load_template, parameter_values, resolve, resources_of_type
@@ -50,14 +51,16 @@ DOCUMENTED: Final[dict[tuple[str, str], set[frozenset[str]]]] = {
 
 
 def published() -> dict[str, tuple[frozenset[str], str]]:
-    """What a job publishes: the metric's name -> its dimensions and its unit."""
+    """What a job and the watch publish: the metric's name -> its dimensions and its unit."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
     run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", False, "", "", 4)
     return {
         str(datum["MetricName"]): (
             frozenset(dimension["Name"] for dimension in datum["Dimensions"]),
             str(datum["Unit"]),
         )
-        for datum in metric_data(run, "dev", datetime(2026, 1, 1, tzinfo=UTC))
+        for datum in metric_data(run, "dev", moment)
+        + silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "dev", moment)
     }
 
 
@@ -93,11 +96,10 @@ def metric(name: str) -> tuple[str, str, dict[str, str]]:
 def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
     watched = {name: metric(name) for name in ALARMS}
     of_jobs = {
-        "FailureRate": "FailureRate",
+        "FailureRate": "FailureRateToAlarm",
         "JobsFailed": "JobsFailed",
         "Overdue": "OldestOverdueSeconds",
         "JobDuration": "JobDuration",
-        "Silence": "JobsFinished",
     }
     of_aws = {
         "ExecutionsFailed": ("AWS/States", "ExecutionsFailed", {"StateMachineArn": "StateMachine"}),
@@ -117,6 +119,9 @@ def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
         f"{scope.capitalize()}{what}Alarm": (NAMESPACE, name, {"Environment": "dev", "Scope": scope})
         for scope in ("due", "all")
         for what, name in of_jobs.items()
+    } | {
+        f"{scope.capitalize()}SilenceAlarm": (NAMESPACE, name, {"Environment": "dev", "Scope": scope})
+        for scope, (name, _) in SILENCE_METRICS.items()
     } | {f"{what}Alarm": found for what, found in of_aws.items()}
 
 
@@ -166,7 +171,7 @@ def test_the_table_of_the_alarms_in_the_docs_names_each_with_what_it_watches_and
     expected = {
         alarm(name)["AlarmName"].removeprefix("inventory-updater-").removesuffix("-dev"): (
             f" {' '.join(metric(name)[:2])} | ",
-            "| < 1 |" if name.endswith("SilenceAlarm") else f"`{found['Properties']['Threshold']['Ref']}`",
+            f"`{found['Properties']['Threshold']['Ref']}`",
         )
         for name, found in ALARMS.items()
     }
@@ -195,11 +200,12 @@ def test_an_alarm_is_within_the_limits_of_cloudwatch_whatever_the_parameters(bou
     ]
 
 
-def test_every_threshold_but_that_of_silence_is_a_parameter() -> None:
-    thresholds = {name: found["Properties"]["Threshold"] for name, found in ALARMS.items()}
-
-    assert {name for name, found in thresholds.items() if found == 1} == {"DueSilenceAlarm", "AllSilenceAlarm"}
-    assert [] == [name for name, found in thresholds.items() if found != 1 and not found["Ref"].startswith("Alarm")]
+def test_every_threshold_is_a_parameter_that_says_so() -> None:
+    assert [] == [
+        (name, found["Properties"]["Threshold"])
+        for name, found in ALARMS.items()
+        if not found["Properties"]["Threshold"]["Ref"].startswith(("Alarm", "DueSilence", "AllSilence"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -249,75 +255,103 @@ def test_the_evaluator_decides_as_aws_documents(
 
 EXTRA_POINTS: Final = pytest.mark.parametrize("extra_points", [0, 5])
 
+WATCH: Final = 5 * MINUTE
+LATE: Final = 4 * WATCH
+"""How long after the window the alarm may go off: three periods, and the one that has begun."""
 
-def every(interval: int, until: int, *, start: int = MINUTE, value: float = 1.0) -> list[tuple[int, float]]:
-    return [(second, value) for second in range(start, until, interval)]
+
+def watched(scope: str, finished: Iterable[int], until: int) -> list[tuple[int, float]]:
+    """What the watch publishes, from second 0 on, of jobs that finish at these seconds."""
+    _, unit = SILENCE_METRICS[scope]
+    ends = sorted(finished)
+    return [
+        (now, (now - max((end for end in ends if end <= now), default=0)) / unit.total_seconds())
+        for now in range(0, until, WATCH)
+    ]
+
+
+def silence_of(
+    scope: str, finished: Iterable[int], until: int, extra_points: int, **window: str
+) -> list[tuple[int, str]]:
+    """When the silence alarm of a scope changes to which state, from the state OK on."""
+    name = f"{scope.capitalize()}SilenceAlarm"
+    changes = states(rule(name, **window), watched(scope, finished, until), until, extra_points)
+    return [(second, state) for second, state in changes.items() if second > LATE]
+
+
+def every(interval: int, until: int, *, start: int = MINUTE) -> list[int]:
+    return list(range(start, until, interval))
 
 
 @EXTRA_POINTS
-def test_jobs_every_five_minutes_are_never_silence(extra_points: int) -> None:
-    changes = states(rule("DueSilenceAlarm"), every(5 * MINUTE, 2 * DAY), 2 * DAY, extra_points)
+@pytest.mark.parametrize(
+    ("scope", "interval", "window"),
+    [
+        ("due", 5 * MINUTE, {}),
+        ("due", DAY, {"DueSilenceMinutes": str(2 * 24 * 60)}),
+        ("due", 31 * DAY, {"DueSilenceMinutes": str(2 * 31 * 24 * 60)}),
+        ("all", DAY, {}),
+        ("all", 7 * DAY, {"AllSilenceHours": str(2 * 7 * 24)}),
+        ("all", 31 * DAY, {"AllSilenceHours": str(2 * 31 * 24)}),
+    ],
+)
+def test_a_schedule_of_minutes_or_of_a_month_may_miss_one_job_and_not_more(
+    scope: str, interval: int, window: dict[str, str], extra_points: int
+) -> None:
+    jobs = every(interval, 6 * interval)
+    one_missing, stopped = jobs[:3] + jobs[4:], jobs[:3]
+    until = 6 * interval if interval >= DAY else DAY
+    limit = (
+        float(alarm(f"{scope.capitalize()}SilenceAlarm", **window)["Threshold"])
+        * SILENCE_METRICS[scope][1].total_seconds()
+    )
 
-    assert list(changes.values()) == [ALARM, OK]  # until the first job has finished
-    assert max(changes) <= 3 * MINUTE
+    if interval >= DAY:
+        assert silence_of(scope, one_missing, until, extra_points, **window) == []
+    (off, state), *rest = silence_of(scope, stopped, max(until, int(jobs[2] + limit + HOUR)), extra_points, **window)
+    assert (state, rest) == (ALARM, [])
+    assert limit <= off - jobs[2] <= limit + LATE
+
+
+@EXTRA_POINTS
+def test_silence_ends_with_the_next_job_that_finishes(extra_points: int) -> None:
+    stop, again = 6 * HOUR, 9 * HOUR
+    jobs = every(5 * MINUTE, stop) + every(5 * MINUTE, DAY, start=again)
+
+    (off, alarmed), (on, ended) = silence_of("due", jobs, DAY, extra_points)
+
+    assert (alarmed, ended) == (ALARM, OK)
+    assert 60 * MINUTE <= off - max(each for each in jobs if each < stop) <= 60 * MINUTE + LATE
+    assert again <= on <= again + LATE
 
 
 @EXTRA_POINTS
 def test_a_job_that_is_late_or_takes_ten_times_as_long_is_no_silence(extra_points: int) -> None:
-    late = [
-        (second, value) for second, value in every(5 * MINUTE, DAY) if not 6 * HOUR < second < 6 * HOUR + 55 * MINUTE
-    ]
+    late = [second for second in every(5 * MINUTE, DAY) if not 6 * HOUR < second < 6 * HOUR + 55 * MINUTE]
 
-    assert list(states(rule("DueSilenceAlarm"), late, DAY, extra_points).values()) == [ALARM, OK]
-
-
-@EXTRA_POINTS
-def test_jobs_that_do_not_start_are_silence_after_the_window_and_until_the_next_one_finishes(extra_points: int) -> None:
-    stop, again = 6 * HOUR, 9 * HOUR
-    jobs = every(5 * MINUTE, stop) + every(5 * MINUTE, DAY, start=again)
-    _, _, off, on = states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).items()
-    last_job = max(second for second, _ in jobs if second < stop)
-
-    assert (off[1], on[1]) == (ALARM, OK)
-    assert 60 * MINUTE <= off[0] - last_job <= (60 + extra_points + 2) * MINUTE
-    assert again <= on[0] <= again + 2 * MINUTE
-
-
-@EXTRA_POINTS
-def test_jobs_that_all_fail_are_silence_too(extra_points: int) -> None:
-    fail = 6 * HOUR
-    jobs = every(5 * MINUTE, fail) + every(5 * MINUTE, DAY, start=fail, value=0.0)
-    *_, (when, state) = states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).items()
-
-    assert state == ALARM
-    assert when <= fail + (60 + extra_points + 2) * MINUTE
-
-
-@EXTRA_POINTS
-def test_one_success_among_failures_is_no_silence(extra_points: int) -> None:
-    jobs = [(second, float(number % 4 == 0)) for number, (second, _) in enumerate(every(5 * MINUTE, DAY))]
-
-    assert list(states(rule("DueSilenceAlarm"), jobs, DAY, extra_points).values()) == [ALARM, OK]
-
-
-@EXTRA_POINTS
-def test_a_nightly_job_may_fail_for_one_night_and_not_for_two(extra_points: int) -> None:
-    nights = [(3 * HOUR + night * DAY, 1.0) for night in range(12)]
-    one_missing = nights[:5] + nights[6:]
-    two_missing = nights[:5] + nights[7:]
-
-    assert list(states(rule("AllSilenceAlarm"), one_missing, 12 * DAY, extra_points).values()) == [ALARM, OK]
-    _, _, (off, _), (on, _) = states(rule("AllSilenceAlarm"), two_missing, 12 * DAY, extra_points).items()
-    assert 50 * HOUR <= off - nights[4][0] <= (50 + extra_points + 2) * HOUR
-    assert on - nights[7][0] <= 2 * HOUR
+    assert silence_of("due", late, DAY, extra_points) == []
 
 
 @EXTRA_POINTS
 def test_a_night_of_twenty_five_hours_is_no_silence_even_when_the_one_before_was_missed(extra_points: int) -> None:
     nights = [3 * HOUR + night * DAY for night in range(8)]
-    summer_ends = [(second + (HOUR if night >= 4 else 0), 1.0) for night, second in enumerate(nights) if night != 3]
+    summer_ends = [second + (HOUR if night >= 4 else 0) for night, second in enumerate(nights) if night != 3]
 
-    assert list(states(rule("AllSilenceAlarm"), summer_ends, 8 * DAY, extra_points).values()) == [ALARM, OK]
+    assert silence_of("all", summer_ends, 8 * DAY, extra_points) == []
+
+
+@EXTRA_POINTS
+def test_a_watch_that_stops_is_an_alarm_and_one_that_misses_a_turn_is_none(extra_points: int) -> None:
+    published = watched("due", every(5 * MINUTE, DAY), DAY)
+    missed = [datum for datum in published if datum[0] != 6 * HOUR]
+    stopped = [datum for datum in published if datum[0] < 6 * HOUR]
+
+    assert [
+        state for when, state in states(rule("DueSilenceAlarm"), missed, DAY, extra_points).items() if when > LATE
+    ] == []
+    *_, (when, state) = states(rule("DueSilenceAlarm"), stopped, DAY, extra_points).items()
+    assert state == ALARM
+    assert when <= 6 * HOUR + LATE + extra_points * WATCH
 
 
 # The other alarms
@@ -336,7 +370,7 @@ def test_a_bad_job_is_one_alarm_until_a_good_one_however_long_that_takes(extra_p
 
 @EXTRA_POINTS
 def test_executions_that_fail_every_five_minutes_are_one_alarm(extra_points: int) -> None:
-    failures = every(5 * MINUTE, 4 * HOUR, start=2 * HOUR)
+    failures = [(second, 1.0) for second in every(5 * MINUTE, 4 * HOUR, start=2 * HOUR)]
     changes = states(rule("ExecutionsFailedAlarm"), failures, 8 * HOUR, extra_points)
 
     assert list(changes.values()) == [OK, ALARM, OK]

@@ -4,10 +4,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from inventory_updater.reports.metrics import metric_data
+from inventory_updater.reports.metrics import SILENCE_METRICS, metric_data, silence_data
 from inventory_updater.stock.scheduling import size_in_bytes
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import NOW, change, item_attributes
@@ -16,7 +16,10 @@ from tests.cloudformation import TEMPLATE, is_true, parameter_values, resources_
 PAGE: Final = (TEMPLATE.parent / "docs" / "cost.md").read_text(encoding="utf-8")
 DAYS: Final = 30
 JOBS_A_DAY: Final = 24 * 60 // 5 + 1
+WATCHES: Final = 24 * 60 // 5 * DAYS
 SEGMENTS: Final = 4
+METRICS: Final = 18
+"""What a job publishes; the watch publishes two more."""
 KIBIBYTE: Final = 1024
 GIGABYTE: Final = 10**9
 
@@ -90,23 +93,26 @@ def cost(case: Case) -> Mapping[str, float]:
     pages = case.changes_a_day / 250 * DAYS
     per_write, per_read = PRICES["write unit, a million"] / 1e6, PRICES["read unit, a million"] / 1e6
     due_scan = max(0.5 * SEGMENTS, 0.5 * read_units(case.pending * waiting))
-    calls = jobs * (SEGMENTS + 2)
+    calls = jobs * (SEGMENTS + 2) + WATCHES
     seconds = calls * 0.25 + changes / 400 + case.items / 2000 * DAYS
     stored = case.items * (at_rest + 100) / GIGABYTE
     return {
         "job: applying, write units": changes * 2 * units * per_write,
         "job: scope `due`, read units": due_scan * (jobs - DAYS) * per_read,
         "job: scope `all`, read units": read_units(case.items * at_rest) * DAYS * per_read,
-        "scheduling the changes": changes * (2 * units * per_write + read_units(at_rest) * per_read),
-        "records of the jobs": (jobs * 20 + pages * 2) * per_write + jobs * 14 * per_read,
+        "scheduling the changes": changes * (2 * units * per_write + 2 * read_units(at_rest) * per_read),
+        "records of the jobs": (jobs * 21 + pages * 2 + WATCHES * 2) * per_write + jobs * 14 * per_read,
         "storage and recovery": stored * (PRICES["table storage, GB"] + PRICES["point-in-time recovery, GB"]),
         "Lambda": calls * PRICES["Lambda request, a million"] / 1e6 + seconds * PRICES["Lambda GB-second"],
         "Step Functions": jobs * (8 + 3 * SEGMENTS) * PRICES["state transition, 1,000"] / 1000,
-        "metrics": 36 * PRICES["metric"] + jobs * PRICES["metrics request, 1,000"] / 1000,
+        # Charged by the hour in which they are sent: those of the nightly job for one hour a day.
+        "metrics": (METRICS * (1 + 1 / 24) + 2) * PRICES["metric"]
+        + (jobs + WATCHES) * PRICES["metrics request, 1,000"] / 1000,
         "alarms": 16 * PRICES["alarm"],
         "dashboard": PRICES["dashboard"],
         "logs, traces, starts": jobs
-        * (8000 / GIGABYTE * PRICES["log, GB"] + (PRICES["trace, a million"] + PRICES["start, a million"]) / 1e6),
+        * (8000 / GIGABYTE * PRICES["log, GB"] + (PRICES["trace, a million"] + PRICES["start, a million"]) / 1e6)
+        + WATCHES * PRICES["start, a million"] / 1e6,
     }
 
 
@@ -141,7 +147,8 @@ def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
     run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", False, NOW, NOW, 1)
 
     assert 16 == len(there)
-    assert 18 == len(metric_data(run, "shop", moment))
+    assert len(metric_data(run, "shop", moment)) == METRICS
+    assert len(silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "shop", moment)) == 2
 
 
 def test_the_page_is_about_the_defaults() -> None:

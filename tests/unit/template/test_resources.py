@@ -43,6 +43,23 @@ NAMES: Final = {
     "AWS::KMS::Alias": ("AliasName", 256),
 }
 
+# Whose names belong to the account in all its regions; the others' belong to one region. A new type has to choose.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+GLOBAL: Final = {"AWS::IAM::Role", "AWS::CloudWatch::Dashboard"}
+REGIONAL: Final = {
+    "AWS::DynamoDB::Table",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::StepFunctions::StateMachine",
+    "AWS::Scheduler::ScheduleGroup",
+    "AWS::Scheduler::Schedule",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::CloudWatch::Alarm",
+    "AWS::KMS::Alias",
+}
+
 # What AWS gives no name of ours.
 NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
 
@@ -162,10 +179,44 @@ def test_names_end_with_the_suffix_and_fit_however_long_suffix_and_region_are() 
     ]
 
 
-def test_a_role_has_the_region_in_its_name_because_iam_is_global() -> None:
+def test_a_name_has_the_region_in_it_where_and_only_where_it_belongs_to_the_account_or_to_all() -> None:
     region = PSEUDO_PARAMETERS["AWS::Region"]
+    names = names_of_resources(parameter_values())
+    assert {kind for kind, _ in names.values()} <= GLOBAL | REGIONAL
 
-    assert [] == [name for name in ROLES if not properties(name)["RoleName"].endswith(f"-{region}")]
+    assert [] == [
+        (logical_id, name)
+        for logical_id, (kind, name) in names.items()
+        if name.endswith(f"-{region}") is not (kind in GLOBAL)
+    ]
+
+
+def test_two_stacks_of_one_suffix_in_two_regions_share_no_global_name() -> None:
+    here, there = (
+        {
+            name
+            for kind, name in names_of_resources(parameter_values() | {"AWS::Region": region}).values()
+            if kind in GLOBAL
+        }
+        for region in ("eu-west-1", "us-east-1")
+    )
+
+    assert len(here) == len(there) == 4
+    assert here & there == set()
+
+
+def test_a_suffix_that_would_meet_the_table_of_another_stack_is_refused() -> None:
+    pattern = re.compile(PARAMETERS["EnvironmentSuffix"]["AllowedPattern"])
+
+    assert [
+        pattern.fullmatch(name) is not None for name in ("dev", "jobsite", "my-jobs-2", "jobs-dev", "changes-dev")
+    ] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_no_two_resources_of_a_type_share_a_name() -> None:
@@ -319,7 +370,7 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
     variables = properties("Function")["Environment"]["Variables"]
 
     assert Settings.from_environment(variables) == Settings(
-        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic"
+        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic", stack_name="inventory-updater-test"
     )
 
 
@@ -402,8 +453,17 @@ def test_every_task_is_retried_for_what_passes_and_never_outwaits_the_lease() ->
     } == set(named)
     assert len(named) == len(set(named))
     assert {"FULL"} == {retrier["JitterStrategy"] for retrier in retriers}
-    assert all(retrier["MaxDelaySeconds"] <= 60 < settings.LEASE_EXTRA_SECONDS for retrier in retriers)
+    assert sum(map(longest_pauses, retriers)) <= settings.RETRY_PAUSE_SECONDS
     assert others == [retriers, retriers]
+
+
+def longest_pauses(retrier: Mapping[str, int]) -> float:
+    """How long all attempts of a retrier wait together at most, in seconds: full jitter only shortens a pause.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    pauses = (retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n for n in range(retrier["MaxAttempts"]))
+    return float(sum(min(pause, retrier["MaxDelaySeconds"]) for pause in pauses))
 
 
 def test_whatever_goes_wrong_before_close_leads_to_close() -> None:
@@ -476,6 +536,7 @@ def test_the_function_may_scan_the_table_and_its_index_update_items_and_keep_its
         ("dynamodb:Scan", "InventoryTable.Arn/index/due"),
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
         ("dynamodb:PartiQLUpdate", "InventoryTable.Arn"),
+        ("dynamodb:BatchGetItem", "JobsTable.Arn"),
         ("dynamodb:BatchWriteItem", "JobsTable.Arn"),
         ("dynamodb:GetItem", "JobsTable.Arn"),
         ("dynamodb:PutItem", "JobsTable.Arn"),
@@ -503,11 +564,12 @@ def test_the_state_machine_may_call_what_its_definition_calls() -> None:
 
 
 def test_the_scheduler_may_start_what_its_schedules_start_and_keep_what_they_could_not_deliver() -> None:
-    targets = [properties(name)["Target"] for name in resources_of_type("AWS::Scheduler::Schedule")]
+    targets = {name: properties(name)["Target"] for name in resources_of_type("AWS::Scheduler::Schedule")}
 
     assert granted("SchedulerRole") == {
-        *(("states:StartExecution", target["Arn"]) for target in targets),
-        *(("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]) for target in targets),
+        *(("states:StartExecution", targets[name]["Arn"]) for name in ("DueSchedule", "AllSchedule")),
+        *(("sqs:SendMessage", targets[name]["DeadLetterConfig"]["Arn"]) for name in ("DueSchedule", "AllSchedule")),
+        ("lambda:InvokeFunction", targets["WatchSchedule"]["Arn"]),
     }
 
 
@@ -600,11 +662,14 @@ def test_a_key_is_made_only_when_asked_for() -> None:
     assert made == [False, False, True]
 
 
-def test_the_key_is_rotated_every_year_and_its_deletion_can_be_cancelled_for_thirty_days() -> None:
+def test_the_key_is_rotated_every_year_and_kept_by_whoever_no_longer_wants_it() -> None:
     key = properties("Key")
 
     assert (key["EnableKeyRotation"], key["PendingWindowInDays"]) == (True, 30)
-    assert (RESOURCES["Key"]["DeletionPolicy"], RESOURCES["Key"]["UpdateReplacePolicy"]) == ("Delete", "Retain")
+    assert (RESOURCES["Key"]["DeletionPolicy"], RESOURCES["Key"]["UpdateReplacePolicy"]) == (
+        "RetainExceptOnCreate",
+        "Retain",
+    )
 
 
 def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_stack() -> None:
@@ -613,6 +678,9 @@ def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_
     assert {sid: statement["Principal"] for sid, statement in key_statements().items()} == {
         "TheAccountAdministersTheKey": account,
         "TheAccountUsesTheKeyThroughServices": account,
+        "TheStateMachineEncryptsItsExecutions": account,
+        "TheStateMachineEncryptsItsLog": account,
+        "TheSchedulerReadsItsSchedules": account,
         "ServicesAreGivenGrants": account,
         "AlarmsPublishToTheEncryptedTopic": {"Service": "cloudwatch.amazonaws.com"},
         "LogsEncryptTheLogGroups": {"Service": "logs.eu-west-1.amazonaws.com"},

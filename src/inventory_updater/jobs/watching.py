@@ -1,0 +1,34 @@
+"""Watching for silence: how long ago a job of each scope finished, published whether jobs run or not.
+
+CloudWatch looks back a day, or a week for periods of an hour and more, and a schedule may fire once a month. So the
+silence itself is the metric, and its alarm compares it with the window. A schedule of its own has it published, and
+where even that stops, data is missing, which is an alarm too::
+
+    job ──finished──────────────────────────────▶ (silent)
+    watch      0   5   10   15 ... minutes        > window: alarm
+    watch stopped                                 no data: alarm
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from inventory_updater.jobs.services import Services
+from inventory_updater.stock.times import read_time
+
+SCOPES: Final = ("due", "all")
+
+
+def watch(services: Services) -> dict[str, timedelta]:
+    """Publish how long each scope has been silent, and return it.
+
+    A scope of which no job ever finished is silent since the first watch.
+
+    Raises:
+        botocore.exceptions.ClientError: where the silence could not be read or published.
+    """
+    now = services.clock()
+    silence = {scope: now - read_time(services.jobs.last_finish(scope, services.now())) for scope in SCOPES}
+    services.reports.publish_silence(silence, now)
+    return silence
