@@ -2,6 +2,6 @@
 
 import sys
 
-from cli.deploying import main
+from cli import start
 
-sys.exit(main())
+sys.exit(start("deploying"))

@@ -2,6 +2,6 @@
 
 import sys
 
-from cli.engine_verbs import main
+from cli import start
 
-sys.exit(main())
+sys.exit(start("engine_verbs"))

@@ -1,16 +1,15 @@
 """Changes: schedule a file, cancel, list, and retry what a job rejected."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from cli.command_line import CommandLine
+from cli.command_line import CommandLine, filled, input_file
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE
-from cli.output import note, print_json, print_rows
+from cli.output import counted, note, print_json, print_rows
 from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_change_file
 from inventory_updater.intake.operations import (
@@ -28,6 +27,9 @@ from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus
 
 ROWS_SHOWN: Final = 100
+COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
+OF_A_PENDING: Final = ("reason", "reference")
+OF_A_REJECTED: Final = ("code", "message", "job_id")
 
 
 def schedule(options: argparse.Namespace) -> int:
@@ -53,8 +55,8 @@ def schedule(options: argparse.Namespace) -> int:
         print_json({"scheduled": report.scheduled, "duplicates": report.duplicates, "items": report.items})
     else:
         print(
-            f"{report.scheduled:,} changes scheduled, {report.duplicates:,} were known already, "
-            f"for {report.items:,} items"
+            f"{counted(report.scheduled, 'change')} scheduled for {counted(report.items, 'item')}; "
+            f"{report.duplicates:,} already known"
         )
     return EXIT_DONE
 
@@ -74,7 +76,7 @@ def cancel(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"cancelled": len(changes), "items": len(cancelled), "changes": changes})
     else:
-        print(f"{len(changes):,} changes cancelled, in {len(cancelled):,} items")
+        print(f"{counted(len(changes), 'change')} cancelled in {counted(len(cancelled), 'item')}")
     return EXIT_DONE
 
 
@@ -90,6 +92,9 @@ class ListedChange:
         stored = self.change.to_map() if self.rejection is None else self.rejection.to_map()
         return {"change_id": self.change.change_id, **self.key._asdict(), **stored}
 
+    def cells(self, columns: Sequence[str]) -> list[object]:
+        return list(map(self.as_document().get, columns))
+
 
 def list_changes(options: argparse.Namespace) -> int:
     deployment = find_deployment(options)
@@ -98,31 +103,13 @@ def list_changes(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"changes": [line.as_document() for line in listed]})
         return EXIT_DONE
-    rows = listed if options.all else listed[:ROWS_SHOWN]
-    if options.which == "rejected":
-        print_rows(
-            ("change_id", "sku", "location_id", "kind", "value", "effective_at", "code", "message", "job_id"),
-            [
-                (*_cells(line), line.rejection.code, line.rejection.message, line.rejection.job_id)
-                for line in rows
-                if line.rejection is not None
-            ],
-            options,
-        )
-    else:
-        print_rows(
-            ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference"),
-            [(*_cells(line), line.change.reason, line.change.reference) for line in rows],
-            options,
-        )
-    hidden = len(listed) - len(rows)
-    print(f"{len(listed):,} changes" + (f", {hidden:,} of them not shown: --all shows them" if hidden else ""))
+    shown = listed if options.all or options.csv else listed[:ROWS_SHOWN]
+    columns = COLUMNS + (OF_A_REJECTED if options.which == "rejected" else OF_A_PENDING)
+    print_rows(columns, [line.cells(columns) for line in shown], options)
+    if not options.csv:
+        hidden = len(listed) - len(shown)
+        print(counted(len(listed), "change") + (f", {hidden:,} not shown: --all shows them" if hidden else ""))
     return EXIT_DONE
-
-
-def _cells(line: ListedChange) -> tuple[object, ...]:
-    change = line.change
-    return change.change_id, *line.key, change.kind, change.value, change.effective_at
 
 
 def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[ListedChange]:
@@ -177,8 +164,8 @@ def retry(options: argparse.Namespace) -> int:
         )
     else:
         print(
-            f"{report.retried:,} changes put back, in {report.items:,} items; "
-            f"{report.no_longer_remembered:,} are no longer remembered by their items"
+            f"{counted(report.retried, 'change')} requeued in {counted(report.items, 'item')}; "
+            f"{report.no_longer_remembered:,} no longer remembered by their items"
         )
     return EXIT_DONE
 
@@ -192,7 +179,7 @@ def commands() -> CommandLine:
         "The whole file, and every item that it names, is checked first: one problem, and nothing is written. Changes "
         "that an item knows already are left alone and counted as duplicates, so a file may be sent again.",
     )
-    verb.add_argument("file", type=Path, metavar="FILE", help="the change file")
+    verb.add_argument("file", type=input_file, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument(
         "--create-missing", action="store_true", help="make items that are not there, with nothing on hand"
     )
@@ -203,12 +190,16 @@ def commands() -> CommandLine:
     )
 
     verb = line.add_verb("cancel", cancel, "cancel pending changes")
-    verb.add_argument("change_ids", nargs="+", metavar="ID", help="the change's id")
+    verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
     verb.add_argument("--sku", metavar="SKU", help="with --location: the item, where the id is pending in several")
     verb.add_argument("--location", metavar="LOCATION")
 
     verb = line.add_verb(
-        "list", list_changes, "list changes, the earliest first", "Without a choice: the pending ones."
+        "list",
+        list_changes,
+        "list changes, the earliest first",
+        "Without a choice: the pending ones.",
+        has_rows=True,
     )
     which = verb.add_mutually_exclusive_group()
     for name, meaning in (
@@ -224,8 +215,8 @@ def commands() -> CommandLine:
     verb = line.add_verb(
         "retry",
         retry,
-        "put the changes that a job rejected back to the pending ones",
+        "requeue the changes that a job rejected",
         "Once there is enough on hand, for example, the next job applies them.",
     )
-    verb.add_argument("job_id", metavar="JOB_ID", help="the job that rejected them")
+    verb.add_argument("job_id", type=filled, metavar="JOB_ID", help="the job that rejected them")
     return line

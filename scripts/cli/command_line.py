@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from cli.deployments import LOCAL_STACK, STACK_VARIABLE, USUAL_STACK
@@ -115,6 +116,11 @@ def filled(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
     return text
+
+
+def input_file(text: str) -> Path:
+    """The type of an argument that names a file to read; `-` is standard input."""
+    return Path("/dev/stdin") if filled(text) == "-" else Path(text)
 
 
 def _discard_output() -> None:

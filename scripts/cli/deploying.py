@@ -17,11 +17,12 @@ import boto3
 import yaml
 from botocore.exceptions import ClientError, NoRegionError, WaiterError
 
+from cli.command_line import CommandLine
 from cli.deployments import stack_outputs, use_embedded_engine
 from cli.engine import CHECKOUT
-from cli.errors import InputError, explain
-from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED
-from cli.output import print_figures, print_json
+from cli.errors import CommandFailed, InputError
+from cli.exit_codes import EXIT_DONE
+from cli.output import note, print_figures, print_json
 from cli.parameter_checks import check_parameters, is_on
 from inventory_updater import __version__
 
@@ -43,7 +44,7 @@ _FIRST_TIME_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE_READABLE_BY_ALL: Final = 0o100644
 
 
-class DeploymentFailed(Exception):
+class DeploymentFailed(CommandFailed):
     """CloudFormation did not do it; its own words have been printed already, or are the text."""
 
 
@@ -296,18 +297,16 @@ def delete(session: boto3.Session, stack: str) -> bool:
     return True
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The command line of this script."""
-    parser = argparse.ArgumentParser(
-        description="Package the function and deploy template.yaml with the AWS CLI; or delete a stack.",
-        epilog="AWS is found as the AWS CLI finds it: environment, profile, configuration. "
-        "Exit status: 0 done, 1 the deployment or the deletion failed, 2 bad usage or input.",
+def commands() -> CommandLine:
+    line = CommandLine(
+        "Package the function and deploy template.yaml with the AWS CLI; or delete a stack.",
+        run,
+        epilog="AWS is found as the AWS CLI finds it: environment, profile, configuration.",
     )
-    parser.add_argument(
+    line.parser.add_argument(
         "--environment", choices=ENVIRONMENTS, help="whose parameter file to use (default: dev, or local with --local)"
     )
-    parser.add_argument("--stack", help="the stack's name (default: inventory-updater-ENVIRONMENT)")
-    parser.add_argument(
+    line.parser.add_argument(
         "--parameter",
         metavar="NAME=VALUE",
         action="append",
@@ -315,24 +314,34 @@ def argument_parser() -> argparse.ArgumentParser:
         type=parse_override,
         help="set a parameter of the template, whatever the parameter file says; may be repeated",
     )
-    parser.add_argument("--local", action="store_true", help="use the embedded engine of this checkout")
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON document")
-    parser.add_argument(
+    line.parser.add_argument(
         "--no-first-jobs",
         action="store_true",
-        help="after a first deployment do not start a job of each scope; the alarms of silence then go off until the "
-        "schedules have started one",
+        help="after a first deployment do not start a job of each scope",
     )
-    action = parser.add_mutually_exclusive_group()
+    action = line.parser.add_mutually_exclusive_group()
     action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
-    parser.set_defaults(utc=False)
-    parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
-    return parser
+    line.parser.add_argument(
+        "--if-exists", action="store_true", help="with --delete: that there is no such stack is fine"
+    )
+    return line
 
 
-def run(options: argparse.Namespace) -> dict[str, object]:
-    """Do what the options ask for and return the answer."""
+def run(options: argparse.Namespace) -> int:
+    """Do what the options ask for, and print the answer."""
+    answer = _done(options)
+    if options.json:
+        print_json(answer)
+        return EXIT_DONE
+    outputs = answer.get("outputs")
+    print_figures([(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")], options)
+    if isinstance(outputs, dict):
+        print_figures(outputs.items(), options, title="Outputs")
+    return EXIT_DONE
+
+
+def _done(options: argparse.Namespace) -> dict[str, object]:
     environment_name = options.environment or ("local" if options.local else "dev")
     stack = options.stack or f"inventory-updater-{environment_name}"
     if options.if_exists and not options.delete:
@@ -364,7 +373,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
     complete = defaults | {name: value for name, value in (before or {}).items() if name in defaults} | given
     for sentence in check_parameters(complete, declared):
-        print(f"note: {sentence}", file=sys.stderr)
+        note(f"note: {sentence}")
     package = build_package()
     outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
     answer: dict[str, object] = {
@@ -377,31 +386,5 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
         if started:
             answer["first_jobs"] = started
-            print(
-                f"started the first jobs, so that the alarms of silence hear of one: {', '.join(started)}",
-                file=sys.stderr,
-            )
+            note(f"started the first jobs: {', '.join(started)}")
     return answer
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
-    options = argument_parser().parse_args(arguments)
-    try:
-        answer = run(options)
-    except Exception as error:
-        sentence = str(error) if isinstance(error, DeploymentFailed) else explain(error)
-        if sentence is None:
-            raise
-        print(f"error: {sentence}", file=sys.stderr)
-        return EXIT_FAILED if isinstance(error, DeploymentFailed) else EXIT_BAD_INPUT
-    if options.json:
-        print_json(answer)
-    else:
-        outputs = answer.get("outputs")
-        print_figures(
-            [(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")], options
-        )
-        if isinstance(outputs, dict):
-            print_figures(outputs.items(), options, title="Outputs")
-    return EXIT_DONE

@@ -1,13 +1,13 @@
 """Start, stop and look at the embedded engine of this checkout."""
 
 import argparse
-import sys
 
-from cli.engine import EngineFailed, EngineNotRunning, running_engine, start_engine, stop_engine
-from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE
+from cli.command_line import CommandLine
+from cli.engine import EngineNotRunning, running_engine, start_engine, stop_engine
+from cli.exit_codes import EXIT_DONE
 
 
-def start() -> int:
+def start(_options: argparse.Namespace) -> int:
     """Start the engine unless it runs."""
     try:
         engine = running_engine()
@@ -18,36 +18,26 @@ def start() -> int:
     return EXIT_DONE
 
 
-def stop() -> int:
+def stop(_options: argparse.Namespace) -> int:
     """Stop the engine; that none runs is fine."""
     print("the embedded engine is stopped" if stop_engine() else "the embedded engine was not running")
     return EXIT_DONE
 
 
-def status() -> int:
+def status(_options: argparse.Namespace) -> int:
     """Say where the engine answers; status 2 when none runs."""
     engine = running_engine()
     print(f"the embedded engine is running: {engine.endpoint_url} (process {engine.pid}, region {engine.region})")
     return EXIT_DONE
 
 
-VERBS = {"start": start, "stop": stop, "status": status}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run one verb and return the exit status: 0 done, 2 not running or not to be started."""
-    parser = argparse.ArgumentParser(
-        description="The embedded engine: AWS's services on this machine, for this checkout, on 127.0.0.1 only.",
-        epilog="Its port is remembered in .local/engine.json, its log is .local/engine.log. Stopped, it forgets all. "
-        "Exit codes: 0 done; 2 not running, or not to be started.",
+def commands() -> CommandLine:
+    line = CommandLine(
+        "The embedded engine: AWS's services on this machine, for this checkout, on 127.0.0.1 only.",
+        has_stack=False,
+        epilog="Its port is remembered in .local/engine.json, its log is .local/engine.log. Stopped, it forgets all.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("start", help="start it on a free port, unless it is running")
-    verbs.add_parser("stop", help="stop it, and with it forget everything it holds")
-    verbs.add_parser("status", help="say whether it is running, and where")
-    verb = parser.parse_args(arguments).verb
-    try:
-        return VERBS[verb]()
-    except (EngineNotRunning, EngineFailed) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+    line.add_verb("start", start, "start it on a free port, unless it is running")
+    line.add_verb("stop", stop, "stop it, and with it forget everything it holds")
+    line.add_verb("status", status, "say whether it is running, and where")
+    return line

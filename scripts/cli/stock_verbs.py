@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
+from rich.console import Group, RenderableType
+
 from cli import sample
-from cli.command_line import CommandLine
+from cli.command_line import CommandLine, filled, input_file
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE
-from cli.output import note, print_figures, print_json, print_rows
+from cli.output import View, counted, note, print_figures, print_json, print_screen, rows_screen, view_of
 from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_stock_file, write_levels
 from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
@@ -97,7 +99,7 @@ def load(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"items": loaded})
     else:
-        print(f"{loaded:,} items loaded")
+        print(f"{counted(loaded, 'item')} loaded")
     return EXIT_DONE
 
 
@@ -139,6 +141,10 @@ class _ReadableItems:
                     self.invalid.append(item)
 
 
+def _output_file(text: str) -> Path | None:
+    return None if filled(text) == "-" else Path(text)
+
+
 @contextmanager
 def _replaced(path: Path) -> Iterator[TextIO]:
     """A file that takes the place of `path` once it is complete: a failure leaves what was there before."""
@@ -171,50 +177,36 @@ def show(options: argparse.Namespace) -> int:
     if isinstance(item, InvalidItem):
         print(f"This item cannot be read, so jobs leave it alone: {item.message}")
     else:
-        _print_changes(item, options)
+        print_screen(changes_screen(item, view_of(options)), view_of(options))
     return EXIT_DONE
 
 
-def _print_changes(item: StockItem, options: argparse.Namespace) -> None:
+def changes_screen(item: StockItem, view: View) -> RenderableType:
+    """What an item knows of its changes, each kind that there is under its own title."""
     changes = item.changes
-    if changes.pending:
-        print_rows(
-            ("change_id", "kind", "value", "effective_at", "reason", "reference"),
-            [
-                (change.change_id, change.kind, change.value, change.effective_at, change.reason, change.reference)
-                for change in sorted(changes.pending.values(), key=lambda change: change.effective_at)
-            ],
-            options,
-            title="Pending changes",
+    pending = [change.to_map() | {"change_id": change.change_id} for change in changes.pending.values()]
+    settled = [settlement.to_map() | {"change_id": name} for name, settlement in changes.settled.items()]
+    rejected = [each.to_map() | {"change_id": each.change.change_id} for each in changes.rejected.values()]
+    sections = {
+        "Pending changes": (pending, ("kind", "value", "effective_at", "reason", "reference")),
+        "Settled changes (applied or superseded)": (settled, ("effective_at", "settled_at")),
+        "Rejected changes": (rejected, ("kind", "value", "effective_at", "code", "message", "job_id")),
+    }
+    return Group(
+        *(
+            rows_screen(
+                ("change_id", *columns),
+                [
+                    [change.get(name) for name in ("change_id", *columns)]
+                    for change in sorted(listed, key=lambda change: str(change["effective_at"]))
+                ],
+                view,
+                title,
+            )
+            for title, (listed, columns) in sections.items()
+            if listed
         )
-    if changes.settled:
-        print_rows(
-            ("change_id", "effective_at", "settled_at"),
-            [
-                (change_id, settlement.effective_at, settlement.settled_at)
-                for change_id, settlement in sorted(changes.settled.items(), key=lambda entry: entry[1].effective_at)
-            ],
-            options,
-            title="Settled changes (applied or superseded)",
-        )
-    if changes.rejected:
-        print_rows(
-            ("change_id", "kind", "value", "effective_at", "code", "message", "job_id"),
-            [
-                (
-                    rejection.change.change_id,
-                    rejection.change.kind,
-                    rejection.change.value,
-                    rejection.change.effective_at,
-                    rejection.code,
-                    rejection.message,
-                    rejection.job_id,
-                )
-                for rejection in sorted(changes.rejected.values(), key=lambda rejection: rejection.rejected_at)
-            ],
-            options,
-            title="Rejected changes",
-        )
+    )
 
 
 def commands() -> CommandLine:
@@ -242,7 +234,7 @@ def commands() -> CommandLine:
         "The whole file is checked first: one problem, and nothing is written. An item that is already there is a "
         "problem, unless --replace is given.",
     )
-    verb.add_argument("file", type=Path, metavar="FILE", help="the stock file")
+    verb.add_argument("file", type=input_file, metavar="FILE", help="the stock file; - is standard input")
     verb.add_argument(
         "--replace",
         action="store_true",
@@ -252,9 +244,11 @@ def commands() -> CommandLine:
     verb = line.add_verb(
         "export", export, "write the levels of all items as CSV", "Sorted as text by sku and location."
     )
-    verb.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: standard output)")
+    verb.add_argument(
+        "file", type=_output_file, nargs="?", metavar="FILE", help="where to (default, and -: standard output)"
+    )
 
     verb = line.add_verb("show", show, "show an item: figures, pending, settled and rejected changes")
-    verb.add_argument("sku", metavar="SKU")
-    verb.add_argument("location_id", metavar="LOCATION")
+    verb.add_argument("sku", type=filled, metavar="SKU")
+    verb.add_argument("location_id", type=filled, metavar="LOCATION")
     return line

@@ -96,7 +96,7 @@ def test_a_file_that_holds_no_parameters_is_named(tmp_path: Path, text: str) -> 
 
 
 def test_if_exists_without_delete_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy.main(["--if-exists"]) == 2
+    assert deploy.commands().main(["--if-exists"]) == 2
     assert capsys.readouterr().err == "error: --if-exists goes with --delete\n"
 
 
@@ -105,7 +105,7 @@ def test_a_region_that_is_not_set_is_bad_input(
 ) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
 
-    assert deploy.main([]) == 2
+    assert deploy.commands().main([]) == 2
     assert "no AWS region is set" in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_credentials_that_are_missing_are_bad_input(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
-    assert deploy.main(["--delete"]) == 2
+    assert deploy.commands().main(["--delete"]) == 2
     assert "credentials" in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_a_stack_that_cannot_be_reached_is_told_in_one_line_and_either_name_of_t
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
-    assert deploy.main(["--delete"]) == 2
+    assert deploy.commands().main(["--delete"]) == 2
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-3"
     assert capsys.readouterr().err.startswith("error: AWS does not answer: ")
 
