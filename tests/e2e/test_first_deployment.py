@@ -60,7 +60,7 @@ def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     )
 
     assert {"inventory-updater-due-silence-local": 1440, "inventory-updater-all-silence-local": 50} == {
-        alarm["AlarmName"]: alarm["EvaluationPeriods"] for alarm in alarms["MetricAlarms"]
+        alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms["MetricAlarms"]
     }
 
 
