@@ -193,7 +193,7 @@ def schedule(run: Run, *rows: str) -> None:
         ),
         (
             [change_row(), change_row(value="-3")],
-            ("line 3, column change_id: 'c1' stands in line 2 already; a change id stands once in a file"),
+            ("line 3, column change_id: duplicate change id 'c1' (first used on line 2)"),
         ),
         ([change_row(), change_row(change_id="c2", sku="BOWL")], "line 3: there is no item BOWL at LEEDS"),
     ],

@@ -91,9 +91,7 @@ def read_change_file(path: Path) -> list[ChangeRow]:
     for record in _records(path, "change file", CHANGE_COLUMNS):
         change_id = record.identifier("change_id")
         if (first := line_of_id.setdefault(change_id, record.line)) != record.line:
-            raise record.error(
-                "change_id", f"{shown(change_id)} stands in line {first} already; a change id stands once in a file"
-            )
+            raise record.error("change_id", f"duplicate change id {shown(change_id)} (first used on line {first})")
         kind = record.kind("kind")
         key = record.key()
         change = Change(
@@ -118,8 +116,7 @@ def read_stock_file(path: Path) -> list[StockRow]:
         if (first := line_of_key.setdefault(key, record.line)) != record.line:
             raise record.error(
                 "sku",
-                f"{shown(key.sku)} at location {shown(key.location_id)} stands in line {first} already; "
-                "an item stands once in a file",
+                f"duplicate item {shown(key.sku)} at location {shown(key.location_id)} (first used on line {first})",
             )
         rows.append(
             StockRow(
@@ -284,7 +281,7 @@ def _check_header(path: Path, line: int, header: Sequence[str], kind: str, colum
         if name not in columns:
             raise CsvError(path, f"the column {shown(name)} is unknown; {wanted}", line)
         if name in header[:number]:
-            raise CsvError(path, "stands twice in the header", line, name)
+            raise CsvError(path, "is in the header twice", line, name)
     if missing := [name for name in columns if name not in header]:
         raise CsvError(path, f"the header lacks {', '.join(missing)}; {wanted}", line)
 
@@ -302,7 +299,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise CsvError(path, _what_csv_says(str(error)), start) from None
+            raise CsvError(path, f"cannot be read as CSV: {error}", start) from None
         if not cells:
             blank = blank or start
             continue
@@ -323,19 +320,6 @@ def _is_well_quoted(cell: str, lines: Sequence[str]) -> bool:
         return True
     doubled = cell.replace('"', '""')
     return f'"{doubled}"' in "".join(lines)
-
-
-def _what_csv_says(message: str) -> str:
-    """Return the problem that csv.Error means; its messages are those of Modules/_csv.c."""
-    if "unexpected end of data" in message:
-        return "has a quotation mark that is never closed"
-    if "expected after" in message:
-        return "has text behind a closing quotation mark; a quotation mark inside a quoted cell is doubled"
-    if "field larger than field limit" in message:
-        return f"has a cell of more than {csv.field_size_limit()} characters; is a quotation mark left open?"
-    if "new-line character" in message:
-        return "has a carriage return without a line feed; lines end in CRLF or LF"
-    return message
 
 
 class _Lines:

@@ -7,7 +7,7 @@ still be given changes, which wait until it is mended.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
 from inventory_updater.stock.changes import Change, ItemChanges, read_changes
@@ -53,19 +53,6 @@ class Loading:
     """A stock row as a write."""
 
     write: Update | Creation
-
-
-RefusalCode = Literal[
-    "UNKNOWN_ITEM",
-    "CHANGE_ID_TAKEN",
-    "TOO_OLD",
-    "TOO_MANY_CHANGES",
-    "ITEM_TOO_LARGE",
-    "ITEM_EXISTS",
-    "TOO_PRECISE",
-    "MISSING_QUANTITY",
-    "WRONG_TYPE",
-]
 
 
 @dataclass(frozen=True, slots=True)
