@@ -1,13 +1,7 @@
 """Watching for silence: how long ago a job of each scope finished, published whether jobs run or not.
 
-CloudWatch looks back a day, or a week for periods of an hour and more, and a schedule may fire once a month. So the
-silence itself is the metric, and its alarm compares it with the window. A schedule of its own has it published, and
-where even that stops, data is missing, which is an alarm too::
-
-    job ──finished──────────────────────────────▶ (silent)
-    watch      0   5   10   15 ... minutes        > window: alarm
-    watch stopped                                 no data: alarm
-
+CloudWatch looks back a week at most, and a schedule may fire once a month: so the silence itself is the metric. A
+schedule of its own has it published; where even that stops, data is missing, which is an alarm too.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
 

@@ -11,6 +11,7 @@ from inventory_updater.tables.records import Failure, JobStatus, Run
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
+
 FAILURES_AN_ALERT: Final = 10
 """How many failures an alert names."""
 
@@ -28,13 +29,9 @@ class Alert:
 
 
 def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str) -> Alert:
-    """The message about a run that did not end clean: what happened, the first failures, what to do.
+    """The message about a run that did not end clean: what happened, the failures to name, what to do.
 
-    Args:
-        run: the settled run.
-        failures: the ones to name.
-        environment: the stack's suffix.
-        stack: the stack's name, for the commands in the message.
+    ``environment`` is the stack's suffix, ``stack`` its name, for the commands in the message.
     """
     tally = run.tally
     subject = (
