@@ -2,7 +2,6 @@
 
 import os
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,11 +10,6 @@ from benchmarks.one_run import Measurement, RunSpec, peak_bytes
 from benchmarks.peers import Order
 from benchmarks.processes import cpu_seconds_of_tree
 from benchmarks.shelves import Shelf, item_size
-
-if TYPE_CHECKING:
-    pass
-
-SHELF = Shelf(stored=30, due=15)
 
 
 def test_every_third_of_thirty_items_is_due_where_ten_are() -> None:
