@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, cast
 
+from inventory_updater.tables.inventory_table import SCOPES
+
 if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
     from types_boto3_scheduler.type_defs import GetScheduleOutputTypeDef, UpdateScheduleInputTypeDef
 
-SCOPES: Final = ("due", "all")
 MARK: Final = " (paused by job.py)"
 
 # All that GetSchedule answers and UpdateSchedule does not take.

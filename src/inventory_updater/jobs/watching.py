@@ -6,12 +6,10 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.
 """
 
 from datetime import timedelta
-from typing import Final
 
 from inventory_updater.jobs.services import Services
-from inventory_updater.stock.times import read_time
-
-SCOPES: Final = ("due", "all")
+from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.tables.inventory_table import SCOPES
 
 
 def watch(services: Services) -> dict[str, timedelta]:
@@ -23,6 +21,6 @@ def watch(services: Services) -> dict[str, timedelta]:
         botocore.exceptions.ClientError: where the silence could not be read or published.
     """
     now = services.clock()
-    silence = {scope: now - read_time(services.jobs.last_finish(scope, services.now())) for scope in SCOPES}
+    silence = {scope: now - read_time(services.jobs.last_finish(scope, format_time(now))) for scope in SCOPES}
     services.reports.publish_silence(silence, now)
     return silence

@@ -14,11 +14,10 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteS
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar, get_args
 
 from botocore.exceptions import ClientError
 
@@ -36,6 +35,7 @@ from inventory_updater.dynamodb.pacing import (
     request_code,
     was_sent_before,
 )
+from inventory_updater.dynamodb.reading import query, read_keys
 from inventory_updater.dynamodb.statements import batch_request, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
@@ -57,6 +57,7 @@ BATCH_LIMIT: Final = 25
 """How many statements AWS takes in one ``BatchExecuteStatement``."""
 
 Scope = Literal["due", "all"]
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 Cursor = Mapping[str, object]
 """Where a scan goes on, in Python values; the key of the last item read."""
 _ROUNDS_WITHOUT_BACKOFF: Final = 3
@@ -173,12 +174,7 @@ class InventoryTable:
             "ExpressionAttributeValues": {":sku": to_attribute_value(sku)},
             "ConsistentRead": True,
         }
-        while True:
-            answer = self._client.query(**request)
-            yield from map(from_attribute_values, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return query(self._client, request)
 
     def read(self, key: ItemKey) -> Attributes | None:
         """One item as it is now; ``None`` where there is none."""
@@ -187,21 +183,9 @@ class InventoryTable:
 
     def read_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Attributes]:
         """The items with these keys (at most 100) as they are now; those that are not there are left out."""
-        found: dict[ItemKey, Attributes] = {}
         # AWS refuses a request that names a key twice.
-        waiting = [to_attribute_values(key._asdict()) for key in dict.fromkeys(keys)]
-        for attempt in range(ROUND_LIMIT):
-            if not waiting:
-                return found
-            if attempt:
-                time.sleep(backoff(attempt))
-            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": waiting, "ConsistentRead": True}})
-            for item in answer["Responses"].get(self.name, []):
-                attributes = from_attribute_values(item)
-                found[read_key(attributes)] = attributes
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
-            waiting = list(unprocessed["Keys"]) if unprocessed else []
-        raise TimeoutError(f"table {self.name} did not answer for {len(waiting)} keys")
+        named = [key._asdict() for key in dict.fromkeys(keys)]
+        return {read_key(item): item for item in read_keys(self._client, self.name, named, is_consistent=True)}
 
     def decide_and_write(
         self,

@@ -21,6 +21,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import query, read_keys
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey
@@ -163,7 +164,7 @@ class JobTable:
             "ScanIndexForward": False,
         }
         found = 0
-        for stored in self._query(request):
+        for stored in query(self._client, request):
             if found == limit:
                 return
             if not self._has_expired(stored):
@@ -315,16 +316,11 @@ class JobTable:
         items = {f"{one.digest}#{one.code}": one for one in failures if one.change_id is None}
         known: set[ItemKey] = set()
         for batch in batched(items, _READ_LIMIT):
-            waiting = [to_attribute_values({"job_id": STUCK, "record": record}) for record in batch]
-            for attempt in range(_UNPROCESSED_TRIES):
-                if not waiting:
-                    break
-                self._sleep(_pause(attempt))
-                answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": waiting}})
-                found = map(from_attribute_values, answer["Responses"].get(self.name, []))
-                known |= {items[str(one["record"])].key for one in found if not self._has_expired(one)}
-                unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
-                waiting = list(unprocessed["Keys"]) if unprocessed else []
+            keys = [{"job_id": STUCK, "record": record} for record in batch]
+            found = read_keys(
+                self._client, self.name, keys, is_consistent=False, rounds=_UNPROCESSED_TRIES, sleep=self._sleep
+            )
+            known |= {items[str(one["record"])].key for one in found if not self._has_expired(one)}
         expires_at = int((self._clock() + _STUCK_FOR).timestamp())
         self._put_many({"job_id": STUCK, "record": record, "expires_at": expires_at} for record in items)
         return known
@@ -341,7 +337,8 @@ class JobTable:
             tries = tries + 1 if unprocessed else 0
             if tries == _UNPROCESSED_TRIES:
                 raise TimeoutError(f"table {self.name} did not take {len(requests)} failure records")
-            self._sleep(_pause(tries))
+            if tries:
+                self._sleep(min(0.05 * 2**tries, 2.0))
 
     def failures(self, job_id: str) -> Iterator[Failure]:
         """The recorded failures of a job, at most 1,000."""
@@ -390,15 +387,7 @@ class JobTable:
             "ExpressionAttributeValues": {":job": {"S": job_id}, ":prefix": {"S": prefix}},
             "ConsistentRead": True,
         }
-        return self._query(request)
-
-    def _query(self, request: "QueryInputTypeDef") -> Iterator[Attributes]:
-        while True:
-            answer = self._client.query(**request)
-            yield from map(from_attribute_values, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
-                return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return query(self._client, request)
 
     def _update(
         self,
@@ -433,8 +422,3 @@ def _is_condition_failure(error: ClientError) -> bool:
 
 def _item_of(error: ClientError) -> Attributes:
     return from_attribute_values(error.response.get("Item", {}))  # type: ignore[arg-type]  # not in the stubs
-
-
-def _pause(tries: int) -> float:
-    """Seconds to wait before asking again for what was left unprocessed so many times."""
-    return min(0.05 * 2**tries, 2.0) if tries else 0.0

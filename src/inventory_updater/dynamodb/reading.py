@@ -1,0 +1,55 @@
+"""Reads that take more than one request: the pages of a query, and keys that DynamoDB left for later.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from inventory_updater.dynamodb.pacing import ROUND_LIMIT, backoff
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.attributes import Attributes
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+
+def query(client: "DynamoDBClient", request: "QueryInputTypeDef") -> Iterator[Attributes]:
+    """What a query finds, page by page."""
+    while True:
+        answer = client.query(**request)
+        yield from map(from_attribute_values, answer["Items"])
+        if "LastEvaluatedKey" not in answer:
+            return
+        request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def read_keys(
+    client: "DynamoDBClient",
+    table: str,
+    keys: Iterable[Mapping[str, object]],
+    *,
+    is_consistent: bool,
+    rounds: int = ROUND_LIMIT,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Attributes]:
+    """What is there of at most 100 keys, each of them named once.
+
+    Raises:
+        TimeoutError: where the table left keys unanswered in every one of ``rounds``.
+    """
+    waiting = [to_attribute_values(key) for key in keys]
+    for attempt in range(rounds):
+        if not waiting:
+            return
+        if attempt:
+            sleep(backoff(attempt))
+        answer = client.batch_get_item(RequestItems={table: {"Keys": waiting, "ConsistentRead": is_consistent}})
+        yield from map(from_attribute_values, answer["Responses"].get(table, []))
+        unprocessed = answer.get("UnprocessedKeys", {}).get(table)
+        waiting = list(unprocessed["Keys"]) if unprocessed else []
+    if waiting:
+        raise TimeoutError(f"table {table} did not answer for {len(waiting)} keys")
