@@ -99,5 +99,5 @@ def _growth(
 
 
 def _spec(place: Place, peer: str, order: Order) -> RunSpec:
-    warm_up = Order(WARM_UP.table_name, scope=order.scope, settings=order.settings)
+    warm_up = Order(WARM_UP.table_name, scope=order.scope)
     return RunSpec(peer, warm_up, order, place.pid)

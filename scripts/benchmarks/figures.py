@@ -10,10 +10,10 @@ from benchmarks.peers import LOOP
 
 MEGABYTE: Final = 1_000_000
 
-MORE_IS_BETTER: Final = frozenset({"items_per_second", "items_per_second_per_core", "requests_per_second_per_core"})
+MORE_IS_BETTER: Final = frozenset({"items_per_second", "items_per_second_per_core"})
 """Of every other unit less is better."""
 
-WITHOUT_A_BETTER: Final = frozenset({"engine_busy_percent", "items_updated"})
+WITHOUT_A_BETTER: Final = frozenset({"engine_busy_percent"})
 """Units that describe a run and are nobody's merit."""
 
 

@@ -6,7 +6,7 @@ decision for each item, and makes the same conditional update in its own way.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,23 +34,20 @@ class Order:
     Attributes:
         inventory: the table to work on; ``jobs``: the jobs table beside it.
         scope: the product's scope; the peers know only the whole table.
-        settings: settings of the product that differ from its defaults.
     """
 
     inventory: str
     jobs: str = "jobs-shelf"
     scope: str = "all"
-    settings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did; read and write units only where the client asked for them."""
+    """What a run did; read units only where the client asked for them."""
 
     scanned: int
     updated: int
     read_units: float | None = None
-    write_units: float | None = None
 
 
 Peer = Callable[[Order], Outcome]

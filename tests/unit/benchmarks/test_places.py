@@ -35,7 +35,7 @@ def test_a_process_has_used_time_and_memory() -> None:
 
 
 def test_a_run_is_ordered_in_one_line() -> None:
-    spec = RunSpec("a peer", Order("warm"), Order("table", settings={"segments": 2}), server_pid=7)
+    spec = RunSpec("a peer", Order("warm"), Order("table", scope="due"), server_pid=7)
 
     assert spec == RunSpec.from_json(spec.to_json())
     assert "\n" not in spec.to_json()
