@@ -6,8 +6,6 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.up
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,45 +14,23 @@ from inventory_updater.stock.planning import Update
 from inventory_updater.stock.scheduling import Creation
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import BatchExecuteStatementInputTypeDef, BatchStatementRequestTypeDef
+    from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One write; where its condition fails the answer brings the item back, unless the write makes a new one.
+def statement(table_name: str, write: Update | Creation) -> "BatchStatementRequestTypeDef":
+    """One write of a batch; where its condition fails the answer brings the item back, unless it makes a new one.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html
     """
-
-    text: str
-    parameters: Sequence[object]
-    returns_item: bool
-
-    def to_request(self) -> "BatchStatementRequestTypeDef":
-        """The statement as botocore takes it."""
-        request: BatchStatementRequestTypeDef = {
-            "Statement": self.text,
-            "Parameters": [to_attribute_value(parameter) for parameter in self.parameters],
-        }
-        if self.returns_item:
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return request
-
-
-def batch_request(statements: Iterable[Statement]) -> "BatchExecuteStatementInputTypeDef":
-    """The request for a batch of statements, as botocore takes it."""
-    return {"Statements": [one.to_request() for one in statements], "ReturnConsumedCapacity": "TOTAL"}
-
-
-def statement(table_name: str, write: Update | Creation) -> Statement:
-    """One write as a statement."""
     if isinstance(write, Creation):
         attributes = write.key._asdict() | dict(write.attributes)
-        return Statement(_insert_text(table_name, tuple(attributes)), list(attributes.values()), returns_item=False)
+        text = _insert_text(table_name, tuple(attributes))
+        return {"Statement": text, "Parameters": [to_attribute_value(value) for value in attributes.values()]}
     present = {name: value for name, value in write.guard.items() if value is not None}
     absent = tuple([name for name, value in write.guard.items() if value is None])
     text = _update_text(table_name, tuple(write.sets), write.removes, tuple(present), absent)
-    return Statement(text, [*write.sets.values(), *write.key, *present.values()], returns_item=True)
+    parameters = [to_attribute_value(value) for value in (*write.sets.values(), *write.key, *present.values())]
+    return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 @lru_cache(maxsize=1024)

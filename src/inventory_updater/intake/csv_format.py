@@ -16,7 +16,7 @@ from typing import Final, TextIO
 
 from inventory_updater.stock.changes import KINDS, Change
 from inventory_updater.stock.items import ItemKey, StockItem
-from inventory_updater.stock.numbers import parse_number, plain
+from inventory_updater.stock.numbers import counted, parse_number, plain
 from inventory_updater.stock.times import parse_time
 
 CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason", "reference")
@@ -268,7 +268,7 @@ def _records(path: Path, kind: str, columns: Sequence[str]) -> Iterator[_Record]
     for line, cells in rows:
         if len(cells) != len(header):
             raise CsvError(
-                path, f"has {_counted(len(cells), 'cell')}; the header has {_counted(len(header), 'column')}", line
+                path, f"has {counted(len(cells), 'cell')}; the header has {counted(len(header), 'column')}", line
             )
         yield _Record(path, line, dict(zip(header, cells, strict=True)))
 
@@ -358,7 +358,3 @@ class _Lines:
             raise CsvError(path, "is a directory, not a file") from None
         except OSError as error:
             raise CsvError(path, f"cannot be read: {error.strerror or error}") from None
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

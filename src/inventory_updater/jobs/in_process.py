@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import JobRequest
@@ -43,7 +44,4 @@ def run_job(
 
 
 def _countdown(services: Services, seconds: float | None) -> Callable[[], float]:
-    if seconds is None:
-        return lambda: 900.0
-    end = services.monotonic() + seconds
-    return lambda: end - services.monotonic()
+    return (lambda: 900.0) if seconds is None else Limits.for_seconds(seconds, services.monotonic).seconds_left

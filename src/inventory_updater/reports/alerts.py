@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from inventory_updater.stock.numbers import counted
 from inventory_updater.tables.records import Failure, JobStatus, Run
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
     """
     tally = run.tally
     subject = (
-        f"[{environment}] inventory job {run.status.value}: {_counted(tally.items_failed, 'item')} failed, "
-        f"{_counted(tally.changes_rejected, 'change')} rejected"
+        f"[{environment}] inventory job {run.status.value}: {counted(tally.items_failed, 'item')} failed, "
+        f"{counted(tally.changes_rejected, 'change')} rejected"
     )
     lines = [
         f"Job {run.job_id} (scope {run.scope}, as of {run.as_of}) in environment {environment} is {run.status.value}.",
@@ -67,10 +68,6 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
         lines.append(f"  .venv/bin/python scripts/job.py run --scope {run.scope} {where}    # once the cause is fixed")
     lines.append(f"What it means: docs/operations.md#{_SECTIONS.get(run.status, 'failure-rate')}")
     return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def send_alert(client: "SNSClient", topic_arn: str, alert: Alert) -> None:

@@ -33,3 +33,8 @@ def parse_number(text: str) -> Decimal:
 def plain(number: Decimal) -> str:
     """``number`` in plain notation, without an exponent."""
     return format(number, "f")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -36,7 +36,7 @@ from inventory_updater.dynamodb.pacing import (
     was_sent_before,
 )
 from inventory_updater.dynamodb.reading import query, read_keys
-from inventory_updater.dynamodb.statements import batch_request, statement
+from inventory_updater.dynamodb.statements import statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key
@@ -289,7 +289,7 @@ class InventoryTable:
         writes = {key: decision.write for key, decision in batch.items()}
         try:
             statements = [statement(self.name, write) for write in writes.values() if write is not None]
-            answer = self._client.batch_execute_statement(**batch_request(statements))
+            answer = self._client.batch_execute_statement(Statements=statements, ReturnConsumedCapacity="TOTAL")
         except (ClientError, *BROKEN_CONNECTIONS) as error:
             code = request_code(error)
             if code in UNANSWERED_CODES or was_sent_before(getattr(error, "response", {})):

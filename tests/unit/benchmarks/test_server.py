@@ -83,7 +83,7 @@ def test_every_write_succeeds_and_changes_nothing(client: "DynamoDBClient") -> N
     client.update_item(**requests[0])
     client.transact_write_items(TransactItems=[{"Update": request} for request in requests])
     batch = client.batch_execute_statement(
-        Statements=[statement(TABLE, update).to_request() for update in updates], ReturnConsumedCapacity="TOTAL"
+        Statements=[statement(TABLE, update) for update in updates], ReturnConsumedCapacity="TOTAL"
     )
 
     assert batch["Responses"] == [{"TableName": TABLE}] * 10

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.statements import statement
+from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import Figures, ItemKey, StockItem, read_item
 from inventory_updater.stock.planning import GUARDED, Plan, Policy, Update, plan
@@ -20,11 +21,12 @@ MUG = ItemKey("mug", "DC1")
 
 
 def text_of(write: Update | Creation) -> str:
-    return statement(TABLE, write).text
+    return statement(TABLE, write)["Statement"]
 
 
 def parameters_of(write: Update | Creation) -> list[object]:
-    return list(statement(TABLE, write).parameters)
+    parameters = statement(TABLE, write)["Parameters"]
+    return [from_attribute_values({"it": value})["it"] for value in parameters]  # type: ignore[dict-item]
 
 
 def update(
@@ -56,7 +58,7 @@ def test_an_update_without_a_guard_still_names_its_item() -> None:
 
 
 def test_a_failed_condition_brings_the_item_back() -> None:
-    assert statement(TABLE, update({"on_hand": Decimal(1)})).to_request() == {
+    assert statement(TABLE, update({"on_hand": Decimal(1)})) == {
         "Statement": 'UPDATE "inventory-test" SET "on_hand"=? WHERE "sku"=? AND "location_id"=?',
         "Parameters": [{"N": "1"}, {"S": "mug"}, {"S": "DC1"}],
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -73,7 +75,7 @@ def test_a_creation_inserts_the_key_and_every_attribute() -> None:
 
 
 def test_an_insertion_asks_for_no_item_since_aws_brings_none_back() -> None:
-    assert set(statement(TABLE, Creation(MUG, {})).to_request()) == {"Statement", "Parameters"}
+    assert set(statement(TABLE, Creation(MUG, {}))) == {"Statement", "Parameters"}
 
 
 def test_a_whole_map_is_one_parameter() -> None:
