@@ -1,15 +1,15 @@
 """Changes: schedule a file, cancel, list, and retry what a job rejected."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from operator import itemgetter
+from typing import Any, Final
 
 from cli.command_line import CommandLine, filled, input_file
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
-from cli.exit_codes import EXIT_DONE
-from cli.output import counted, note, print_json, print_rows
+from cli.output import counted, note, print_answer, print_json, print_rows
 from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_change_file
 from inventory_updater.intake.operations import (
@@ -21,7 +21,7 @@ from inventory_updater.intake.operations import (
     told_while_reading,
 )
 from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
-from inventory_updater.stock.changes import Change, ItemChanges, Rejection, read_changes
+from inventory_updater.stock.changes import ItemChanges, read_changes
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus
@@ -32,7 +32,7 @@ OF_A_PENDING: Final = ("reason", "reference")
 OF_A_REJECTED: Final = ("code", "message", "job_id")
 
 
-def schedule(options: argparse.Namespace) -> int:
+def schedule(options: argparse.Namespace) -> None:
     with progress() as tell:
         tell("reading the file", 0)
         rows = read_change_file(options.file)
@@ -51,17 +51,14 @@ def schedule(options: argparse.Namespace) -> int:
             line_of_id = {row.change.change_id: row.line for row in rows}
             line = line_of_id.get(error.refusal.change_id or "")
             raise CsvError(options.file, str(error), line) from None
-    if options.json:
-        print_json({"scheduled": report.scheduled, "duplicates": report.duplicates, "items": report.items})
-    else:
-        print(
-            f"{counted(report.scheduled, 'change')} scheduled for {counted(report.items, 'item')}; "
-            f"{report.duplicates:,} already known"
-        )
-    return EXIT_DONE
+    sentence = (
+        f"{counted(report.scheduled, 'change')} scheduled for {counted(report.items, 'item')}; "
+        f"{report.duplicates:,} already known"
+    )
+    print_answer(asdict(report), sentence, options)
 
 
-def cancel(options: argparse.Namespace) -> int:
+def cancel(options: argparse.Namespace) -> None:
     if (options.sku is None) != (options.location is None):
         raise InputError("--sku and --location go together: they name one item")
     key = None if options.sku is None else ItemKey(options.sku, options.location)
@@ -73,46 +70,27 @@ def cancel(options: argparse.Namespace) -> int:
         for item, change_ids in cancelled.items()
         for change_id in change_ids
     ]
-    if options.json:
-        print_json({"cancelled": len(changes), "items": len(cancelled), "changes": changes})
-    else:
-        print(f"{counted(len(changes), 'change')} cancelled in {counted(len(cancelled), 'item')}")
-    return EXIT_DONE
+    document = {"cancelled": len(changes), "items": len(cancelled), "changes": changes}
+    sentence = f"{counted(len(changes), 'change')} cancelled in {counted(len(cancelled), 'item')}"
+    print_answer(document, sentence, options)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedChange:
-    """One line of a listing."""
-
-    key: ItemKey
-    change: Change
-    rejection: Rejection | None = None
-
-    def as_document(self) -> dict[str, object]:
-        stored = self.change.to_map() if self.rejection is None else self.rejection.to_map()
-        return {"change_id": self.change.change_id, **self.key._asdict(), **stored}
-
-    def cells(self, columns: Sequence[str]) -> list[object]:
-        return list(map(self.as_document().get, columns))
-
-
-def list_changes(options: argparse.Namespace) -> int:
+def list_changes(options: argparse.Namespace) -> None:
     deployment = find_deployment(options)
     with progress() as tell:
-        listed = sorted(_listed(deployment, options, tell), key=lambda line: (line.change.effective_at, line.key))
+        listed = sorted(_listed(deployment, options, tell), key=itemgetter("effective_at", "sku", "location_id"))
     if options.json:
-        print_json({"changes": [line.as_document() for line in listed]})
-        return EXIT_DONE
+        print_json({"changes": listed})
+        return
     shown = listed if options.all or options.csv else listed[:ROWS_SHOWN]
     columns = COLUMNS + (OF_A_REJECTED if options.which == "rejected" else OF_A_PENDING)
-    print_rows(columns, [line.cells(columns) for line in shown], options)
+    print_rows(columns, [[change.get(name) for name in columns] for change in shown], options)
     if not options.csv:
         hidden = len(listed) - len(shown)
         print(counted(len(listed), "change") + (f", {hidden:,} not shown: --all shows them" if hidden else ""))
-    return EXIT_DONE
 
 
-def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[ListedChange]:
+def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[dict[str, Any]]:
     moment = now()
     items = _items(deployment.inventory(), options.which, options.sku, moment)
     for attributes in told_while_reading(items, tell):
@@ -122,7 +100,8 @@ def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress)
         except UnreadableAttributeError as error:
             note(f"left out: item {key} cannot be read: {error}")
             continue
-        yield from _of_item(key, changes, options.which, moment)
+        for change_id, stored in _chosen(changes, options.which, moment):
+            yield {"change_id": change_id, **key._asdict(), **stored}
 
 
 def _items(inventory: InventoryTable, which: str, sku: str | None, moment: str) -> Iterable[Attributes]:
@@ -133,16 +112,16 @@ def _items(inventory: InventoryTable, which: str, sku: str | None, moment: str) 
     return inventory.scan("due", moment) if which == "due" else inventory.scan("due")
 
 
-def _of_item(key: ItemKey, changes: ItemChanges, which: str, moment: str) -> Iterator[ListedChange]:
+def _chosen(changes: ItemChanges, which: str, moment: str) -> Iterator[tuple[str, Attributes]]:
     if which == "rejected":
-        yield from (ListedChange(key, rejection.change, rejection) for rejection in changes.rejected.values())
+        yield from ((name, rejection.to_map()) for name, rejection in changes.rejected.items())
     else:
-        for change in changes.pending.values():
+        for name, change in changes.pending.items():
             if which == "pending" or change.effective_at <= moment:
-                yield ListedChange(key, change)
+                yield name, change.to_map()
 
 
-def retry(options: argparse.Namespace) -> int:
+def retry(options: argparse.Namespace) -> None:
     deployment = find_deployment(options)
     jobs = deployment.jobs()
     run = jobs.run(options.job_id)
@@ -154,20 +133,11 @@ def retry(options: argparse.Namespace) -> int:
         raise InputError(f"job {run.job_id} was a dry run: what it would have rejected is still pending")
     with progress() as tell:
         report = retry_changes(deployment.inventory(), jobs, run, now, progress=tell)
-    if options.json:
-        print_json(
-            {
-                "retried": report.retried,
-                "items": report.items,
-                "no_longer_remembered": report.no_longer_remembered,
-            }
-        )
-    else:
-        print(
-            f"{counted(report.retried, 'change')} requeued in {counted(report.items, 'item')}; "
-            f"{report.no_longer_remembered:,} no longer remembered by their items"
-        )
-    return EXIT_DONE
+    sentence = (
+        f"{counted(report.retried, 'change')} requeued in {counted(report.items, 'item')}; "
+        f"{report.no_longer_remembered:,} no longer remembered by their items"
+    )
+    print_answer(asdict(report), sentence, options)
 
 
 def commands() -> CommandLine:

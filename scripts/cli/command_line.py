@@ -10,11 +10,11 @@ from typing import Any
 
 from cli.deployments import LOCAL_STACK, STACK_VARIABLE, USUAL_STACK
 from cli.errors import exit_code_of, explain, is_output_error
-from cli.exit_codes import EXIT_INTERRUPTED, EXIT_NOBODY_READS, MEANINGS
+from cli.exit_codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOBODY_READS, MEANINGS
 from inventory_updater import __version__
 
-Verb = Callable[[argparse.Namespace], int]
-"""Gets the parsed options and returns the exit code."""
+Verb = Callable[[argparse.Namespace], int | None]
+"""Gets the parsed options and returns the exit code, or nothing where all is done."""
 
 _EXIT_CODES = f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}."
 
@@ -85,7 +85,7 @@ class CommandLine:
         except SystemExit as end:  # argparse has printed the help, the version or what is wrong
             return int(end.code or 0)
         run: Verb = options.run
-        return run(options)
+        return run(options) or EXIT_DONE
 
     def _add_shared_options(self, parser: argparse.ArgumentParser, *, has_rows: bool = False) -> None:
         # Without defaults: one behind the verb would overwrite what was given before it.

@@ -177,19 +177,9 @@ def deploy_command(definition: StackDefinition, bucket: str) -> list[str]:
     """
     return [
         *(sys.executable, "-P", "-m", "awscli"),  # -P: a json.py of the current directory is not meant
-        "cloudformation",
-        "deploy",
-        "--stack-name",
-        definition.stack,
-        "--template-file",
-        str(TEMPLATE),
-        "--s3-bucket",
-        bucket,
-        "--s3-prefix",
-        "templates",
-        "--capabilities",
-        "CAPABILITY_NAMED_IAM",
-        "--no-fail-on-empty-changeset",
+        *("cloudformation", "deploy", "--stack-name", definition.stack, "--template-file", str(TEMPLATE)),
+        *("--s3-bucket", bucket, "--s3-prefix", "templates"),
+        *("--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset"),
         "--parameter-overrides",
         *(f"{name}={value}" for name, value in sorted(definition.parameters.items())),
         "--tags",

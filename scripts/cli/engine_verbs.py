@@ -4,10 +4,9 @@ import argparse
 
 from cli.command_line import CommandLine
 from cli.engine import EngineNotRunning, running_engine, start_engine, stop_engine
-from cli.exit_codes import EXIT_DONE
 
 
-def start(_options: argparse.Namespace) -> int:
+def start(_options: argparse.Namespace) -> None:
     """Start the engine unless it runs."""
     try:
         engine = running_engine()
@@ -15,20 +14,17 @@ def start(_options: argparse.Namespace) -> int:
     except EngineNotRunning:
         engine = start_engine()
         print(f"the embedded engine is running: {engine.endpoint_url}")
-    return EXIT_DONE
 
 
-def stop(_options: argparse.Namespace) -> int:
+def stop(_options: argparse.Namespace) -> None:
     """Stop the engine; that none runs is fine."""
     print("the embedded engine is stopped" if stop_engine() else "the embedded engine was not running")
-    return EXIT_DONE
 
 
-def status(_options: argparse.Namespace) -> int:
+def status(_options: argparse.Namespace) -> None:
     """Say where the engine answers; status 2 when none runs."""
     engine = running_engine()
     print(f"the embedded engine is running: {engine.endpoint_url} (process {engine.pid}, region {engine.region})")
-    return EXIT_DONE
 
 
 def commands() -> CommandLine:

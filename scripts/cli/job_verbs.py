@@ -22,7 +22,7 @@ from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError, explain
 from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SKIPPED
 from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, headline, job_row, job_screen, live_screen
-from cli.output import console_of, note, print_json, print_rows, print_screen, view_of
+from cli.output import console_of, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.pausing import Schedules, ScheduleState
 from cli.watching import Observation, Observer, executions_of
 from inventory_updater.jobs.closing import abandon_job
@@ -130,7 +130,7 @@ def _say_how_to_follow(job_id: str, options: argparse.Namespace) -> None:
     print(f"job {job_id} goes on; follow it with:\n  {shlex.join(command)}", file=sys.stderr)
 
 
-def list_jobs(options: argparse.Namespace) -> int:
+def list_jobs(options: argparse.Namespace) -> None:
     if options.limit < 1:
         raise InputError("--limit: at least 1 job")
     deployment = find_deployment(options)
@@ -138,12 +138,11 @@ def list_jobs(options: argparse.Namespace) -> int:
     states = _states_to_tell(schedules_of(deployment))
     if options.json:
         print_json({"jobs": [seen.as_document() for seen in jobs], "schedules": states})
-        return EXIT_DONE
+        return
     print_rows(JOB_COLUMNS, map(job_row, jobs), options)
     for state, remark in _REMARKS.items():
         if scopes := [scope for scope, is_now in (states or {}).items() if is_now is state]:
             print(remark.format(", ".join(scopes)), file=sys.stderr if options.csv else sys.stdout)
-    return EXIT_DONE
 
 
 def _chosen(deployment: Deployment, options: argparse.Namespace) -> Iterator[Observation]:
@@ -202,7 +201,7 @@ def show(options: argparse.Namespace) -> int:
 
 def _existing(deployment: Deployment, job_id: str) -> Observation:
     seen = Observer(deployment).observe(job_id)
-    if seen.run is None and seen.execution is None:
+    if seen.run is None and seen.execution.status is None:
         raise InputError(f"there is no job {job_id}")
     return seen
 
@@ -213,10 +212,10 @@ def _latest(deployment: Deployment, options: argparse.Namespace) -> Observation:
     raise InputError("no job has failed" if options.failed else "there is no job yet")
 
 
-def stop(options: argparse.Namespace) -> int:
+def stop(options: argparse.Namespace) -> None:
     deployment = find_deployment(options)
     seen = _existing(deployment, options.job_id)
-    if not seen.is_executing and (seen.run is None or not seen.is_unsettled):
+    if not seen.is_executing and (seen.run is None or seen.is_settled):
         raise InputError(f"job {options.job_id} has ended already: {seen.status}")
     reason = f"stopped by {_who(deployment)}"
     if seen.is_executing:
@@ -226,35 +225,33 @@ def stop(options: argparse.Namespace) -> int:
     # A worker that is still under way finds its lease gone; until it looks, its conditional writes do no harm.
     services.jobs.free_lease(options.job_id)
     status = "ABORTED" if settled is None else settled.status.value
-    if options.json:
-        print_json({"job_id": options.job_id, "status": status})
-    elif settled is None:
-        print(f"job {options.job_id} was stopped before it began")
+    if settled is None:
+        sentence = f"job {options.job_id} was stopped before it began"
     elif settled.status is JobStatus.ABANDONED:
-        print(f"job {options.job_id} is stopped: {status}, {reason}")
+        sentence = f"job {options.job_id} is stopped: {status}, {reason}"
     else:
-        print(f"job {options.job_id} had just ended by itself: {status}")
-    return EXIT_DONE
+        sentence = f"job {options.job_id} had just ended by itself: {status}"
+    print_answer({"job_id": options.job_id, "status": status}, sentence, options)
 
 
-def pause(options: argparse.Namespace) -> int:
+def pause(options: argparse.Namespace) -> None:
     before = schedules_of(find_deployment(options)).pause()
     sentences = {
         ScheduleState.ENABLED: "paused",
         ScheduleState.PAUSED: "was paused already",
         ScheduleState.DISABLED: "was off already, by its parameter or by hand: resume will leave it off",
     }
-    return _report_schedules(options, before, {ScheduleState.ENABLED: ScheduleState.PAUSED}, sentences)
+    _report_schedules(options, before, {ScheduleState.ENABLED: ScheduleState.PAUSED}, sentences)
 
 
-def resume(options: argparse.Namespace) -> int:
+def resume(options: argparse.Namespace) -> None:
     before = schedules_of(find_deployment(options)).resume()
     sentences = {
         ScheduleState.ENABLED: "was on already",
         ScheduleState.PAUSED: "on again",
         ScheduleState.DISABLED: "stays off: it was not paused, but switched off by its parameter or by hand",
     }
-    return _report_schedules(options, before, {ScheduleState.PAUSED: ScheduleState.ENABLED}, sentences)
+    _report_schedules(options, before, {ScheduleState.PAUSED: ScheduleState.ENABLED}, sentences)
 
 
 def _report_schedules(
@@ -262,15 +259,13 @@ def _report_schedules(
     before: Mapping[str, ScheduleState],
     step: Mapping[ScheduleState, ScheduleState],
     sentences: Mapping[ScheduleState, str],
-) -> int:
+) -> None:
     """Print what has become of each schedule; `step` says which state has become which."""
-    if options.json:
-        after = {scope: step.get(state, state) for scope, state in before.items()}
-        print_json({"schedules": after, "changed": [scope for scope, state in before.items() if state in step]})
-    else:
-        for scope, state in before.items():
-            print(f"{scope}: {sentences[state]}")
-    return EXIT_DONE
+    document = {
+        "schedules": {scope: step.get(state, state) for scope, state in before.items()},
+        "changed": [scope for scope, state in before.items() if state in step],
+    }
+    print_answer(document, "\n".join(f"{scope}: {sentences[state]}" for scope, state in before.items()), options)
 
 
 def schedules_of(deployment: Deployment) -> Schedules:

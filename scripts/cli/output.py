@@ -80,6 +80,14 @@ def print_json(document: Mapping[str, object]) -> None:
     print(json.dumps(document, indent=2, default=_as_json))
 
 
+def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:
+    """Print what a command has done: the document with --json, else the sentence."""
+    if options.json:
+        print_json(document)
+    else:
+        print(sentence)
+
+
 def _as_json(value: object) -> object:
     if isinstance(value, Decimal):
         return plain(value)

@@ -35,9 +35,10 @@ def check_parameters(parameters: Mapping[str, str], declared: Mapping[str, Mappi
         What could not be checked, as sentences.
 
     Raises:
-        InputError: naming the parameter that cannot work.
+        InputError: naming every parameter that cannot work.
     """
-    unchecked = []
+    numbers = _numbers(parameters, declared)
+    problems, unchecked = [], []
     for scope, (window, unit) in SILENCE_WINDOWS.items():
         if not is_on(parameters, scope):
             continue  # then there is no alarm either
@@ -45,35 +46,41 @@ def check_parameters(parameters: Mapping[str, str], declared: Mapping[str, Mappi
         rate = RATE.fullmatch(expression)
         if rate is None:
             unchecked.append(
-                f"{window}={parameters[window]} was not compared with {expression}: "
+                f"{window}={numbers[window]} was not compared with {expression}: "
                 "it should be at least twice the longest time between two jobs"
             )
             continue
-        given, needed = _number(parameters, window), -(-2 * int(rate[1]) * UNITS[rate[2]] // unit)
-        largest = declared[window]["MaxValue"]
-        if given < needed:
+        needed, largest = -(-2 * int(rate[1]) * UNITS[rate[2]] // unit), declared[window]["MaxValue"]
+        if numbers[window] < needed:
             limit = f"; the parameter allows at most {largest}" if needed > largest else ""
-            raise InputError(
-                f"{window}={given} is too short for {expression}: one late job would be an alarm. "
+            problems.append(
+                f"{window}={numbers[window]} is too short for {expression}: one late job would be an alarm. "
                 f"It needs at least {needed}{limit}"
             )
-    segments, reserved = _number(parameters, "Segments"), _number(parameters, "ReservedConcurrency")
+    segments, reserved, timeout = (numbers[name] for name in ("Segments", "ReservedConcurrency", "JobTimeoutSeconds"))
     if 0 < reserved < segments:
-        raise InputError(f"ReservedConcurrency={reserved} is less than Segments={segments}: workers would be refused")
-    timeout = _number(parameters, "JobTimeoutSeconds")
-    if timeout <= 60 * _number(parameters, "AllWaitMinutes"):
-        raise InputError(f"JobTimeoutSeconds={timeout} is over before a job has waited for AllWaitMinutes")
-    if timeout <= _number(parameters, "FunctionTimeoutSeconds"):
-        raise InputError(f"JobTimeoutSeconds={timeout} is not more than FunctionTimeoutSeconds")
-    if _number(parameters, "AlarmJobDurationSeconds") >= timeout:
-        raise InputError(
+        problems.append(f"ReservedConcurrency={reserved} is less than Segments={segments}: workers would be refused")
+    if timeout <= 60 * numbers["AllWaitMinutes"]:
+        problems.append(f"JobTimeoutSeconds={timeout} is over before a job has waited for AllWaitMinutes")
+    if timeout <= numbers["FunctionTimeoutSeconds"]:
+        problems.append(f"JobTimeoutSeconds={timeout} is not more than FunctionTimeoutSeconds")
+    if numbers["AlarmJobDurationSeconds"] >= timeout:
+        problems.append(
             f"AlarmJobDurationSeconds must be less than JobTimeoutSeconds={timeout}, or the alarm comes too late"
         )
+    if problems:
+        raise InputError("; ".join(problems))
     return unchecked
 
 
-def _number(parameters: Mapping[str, str], name: str) -> int:
-    try:
-        return int(parameters[name])
-    except ValueError:
-        raise InputError(f"{name}: expected a whole number, not {parameters[name]!r}") from None
+def _numbers(parameters: Mapping[str, str], declared: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    numbers, problems = {}, []
+    for name, declaration in declared.items():
+        if declaration["Type"] == "Number":
+            try:
+                numbers[name] = int(parameters[name])
+            except ValueError:
+                problems.append(f"{name}: expected a whole number, not {parameters[name]!r}")
+    if problems:
+        raise InputError("; ".join(problems))
+    return numbers

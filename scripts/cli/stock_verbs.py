@@ -14,8 +14,7 @@ from cli import sample
 from cli.command_line import CommandLine, filled, input_file
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
-from cli.exit_codes import EXIT_DONE
-from cli.output import View, counted, note, print_figures, print_json, print_screen, rows_screen, view_of
+from cli.output import View, counted, note, print_answer, print_figures, print_json, print_screen, rows_screen, view_of
 from cli.progress import progress
 from inventory_updater.intake.csv_format import CsvError, read_stock_file, write_levels
 from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
@@ -46,7 +45,7 @@ FIGURES: Final = (
 MAPS: Final = ("pending_changes", "settled_changes", "rejected_changes", "last_set")
 
 
-def make_sample(options: argparse.Namespace) -> int:
+def make_sample(options: argparse.Namespace) -> None:
     try:
         around = read_time(parse_time(options.around)) if options.around else sample.AROUND
     except ValueError as error:
@@ -57,27 +56,23 @@ def make_sample(options: argparse.Namespace) -> int:
             made = sample.write_sample(options.directory, options.items, options.changes, options.seed, around)
         except ValueError as error:
             raise InputError(str(error)) from None
-    if options.json:
-        print_json(
-            {
-                "stock_file": str(made.stock_file),
-                "changes_file": str(made.changes_file),
-                "items": made.items,
-                "changes": made.changes,
-                "changes_applied": made.applied,
-                "changes_rejected": made.rejected,
-                "changes_pending": made.future,
-            }
-        )
-    else:
-        print(
-            f"{made.items:,} items in {made.stock_file}, {made.changes:,} changes in {made.changes_file}: a job will "
-            f"apply {made.applied:,}, reject {made.rejected:,} and leave {made.future:,} pending"
-        )
-    return EXIT_DONE
+    document = {
+        "stock_file": made.stock_file,
+        "changes_file": made.changes_file,
+        "items": made.items,
+        "changes": made.changes,
+        "changes_applied": made.applied,
+        "changes_rejected": made.rejected,
+        "changes_pending": made.future,
+    }
+    sentence = (
+        f"{made.items:,} items in {made.stock_file}, {made.changes:,} changes in {made.changes_file}: a job will "
+        f"apply {made.applied:,}, reject {made.rejected:,} and leave {made.future:,} pending"
+    )
+    print_answer(document, sentence, options)
 
 
-def load(options: argparse.Namespace) -> int:
+def load(options: argparse.Namespace) -> None:
     with progress() as tell:
         tell("reading the file", 0)
         rows = read_stock_file(options.file)
@@ -96,14 +91,10 @@ def load(options: argparse.Namespace) -> int:
         except RefusedError as error:
             line_of_key = {row.key: row.line for row in rows}
             raise CsvError(options.file, str(error), line_of_key[error.refusal.key]) from None
-    if options.json:
-        print_json({"items": loaded})
-    else:
-        print(f"{counted(loaded, 'item')} loaded")
-    return EXIT_DONE
+    print_answer({"items": loaded}, f"{counted(loaded, 'item')} loaded", options)
 
 
-def export(options: argparse.Namespace) -> int:
+def export(options: argparse.Namespace) -> None:
     if options.json and options.file is None:
         raise InputError("--json needs FILE: without it, standard output is for the CSV")
     items = _ReadableItems(find_deployment(options).inventory())
@@ -117,11 +108,9 @@ def export(options: argparse.Namespace) -> int:
         note(f"left out: item {invalid.key} cannot be read: {invalid.message}")
     if len(items.invalid) > INVALID_ITEMS_NAMED:
         note(f"left out: {len(items.invalid) - INVALID_ITEMS_NAMED:,} more")
-    if options.json:
-        print_json({"items": count, "left_out": len(items.invalid), "file": str(options.file)})
-    elif options.file is not None:
-        print(f"{count:,} items exported to {options.file}")
-    return EXIT_DONE
+    if options.file is not None:
+        document = {"items": count, "left_out": len(items.invalid), "file": options.file}
+        print_answer(document, f"{counted(count, 'item')} exported to {options.file}", options)
 
 
 class _ReadableItems:
@@ -163,7 +152,7 @@ def _replaced(path: Path) -> Iterator[TextIO]:
         unfinished.unlink(missing_ok=True)
 
 
-def show(options: argparse.Namespace) -> int:
+def show(options: argparse.Namespace) -> None:
     key = ItemKey(options.sku, options.location_id)
     attributes = find_deployment(options).inventory().read(key)
     if attributes is None:
@@ -171,14 +160,13 @@ def show(options: argparse.Namespace) -> int:
     item = read_item(attributes)
     if options.json:
         print_json({**attributes, "problem": item.message if isinstance(item, InvalidItem) else None})
-        return EXIT_DONE
+        return
     others = sorted(attributes.keys() - {*FIGURES, *MAPS, "sku", "location_id"})
     print_figures(((name, attributes.get(name)) for name in (*FIGURES, *others)), options, title=f"Item {key}")
     if isinstance(item, InvalidItem):
         print(f"This item cannot be read, so jobs leave it alone: {item.message}")
     else:
         print_screen(changes_screen(item, view_of(options)), view_of(options))
-    return EXIT_DONE
 
 
 def changes_screen(item: StockItem, view: View) -> RenderableType:

@@ -45,9 +45,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution as Step Functions describes it; `started_at` is a stored time."""
+    """An execution as Step Functions describes it, without a status where it knows none; `started_at` is stored."""
 
-    status: str
+    status: str | None = None
     error: str | None = None
     started_at: str | None = None
     input: Mapping[str, object] = field(default_factory=dict)
@@ -55,25 +55,24 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A job as it is: its execution (None where AWS knows none), its RUN record and the progress of its segments.
+    """A job as it is: its execution, its RUN record and the progress of its segments.
 
     There is no RUN record before the job has been opened, which may take a while where another one holds the lease.
     """
 
     job_id: str
-    execution: Execution | None
+    execution: Execution
     run: Run | None
     segments: Sequence[Segment] = ()
 
     @property
     def status(self) -> str:
         """The job's status; the execution's where it ended and the job could not say so itself."""
-        execution = self.execution.status if self.execution else None
         if self.run is None:
-            return WAITING if execution == "RUNNING" else execution or "UNKNOWN"
-        if self.run.is_settled or execution in (None, "RUNNING"):
+            return WAITING if self.is_executing else self.execution.status or "UNKNOWN"
+        if self.is_settled or self.is_executing or self.execution.status is None:
             return self.run.status.value
-        return str(execution)
+        return self.execution.status
 
     @property
     def is_running(self) -> bool:
@@ -81,31 +80,26 @@ class Observation:
 
     @property
     def is_executing(self) -> bool:
-        return self.execution is not None and self.execution.status == "RUNNING"
+        return self.execution.status == "RUNNING"
 
     @property
-    def is_unsettled(self) -> bool:
-        """Whether no RUN record says how the job ended."""
-        return self.run is None or not self.run.is_settled
+    def is_settled(self) -> bool:
+        """Whether a RUN record says how the job ended."""
+        return self.run is not None and self.run.is_settled
 
     @property
     def scope(self) -> object:
-        return self.run.scope if self.run else self._input.get("scope")
-
-    @property
-    def _input(self) -> Mapping[str, object]:
-        return self.execution.input if self.execution else {}
+        return self.run.scope if self.run else self.execution.input.get("scope")
 
     @property
     def started_at(self) -> str | None:
         """When it was opened; before that, when its execution was started."""
-        opened = self.run.started_at if self.run else None
-        return opened or (self.execution.started_at if self.execution else None)
+        return (self.run.started_at if self.run else None) or self.execution.started_at
 
     @property
     def tally(self) -> Tally:
         """What has been done so far."""
-        if self.run is not None and self.run.is_settled:
+        if self.run is not None and self.is_settled:
             return self.run.tally
         return sum((segment.tally for segment in self.segments), Tally())
 
@@ -117,8 +111,7 @@ class Observation:
 
     @property
     def error(self) -> str | None:
-        opened = self.run.error if self.run else None
-        return opened or (self.execution.error if self.execution else None)
+        return (self.run.error if self.run else None) or self.execution.error
 
     def as_document(self) -> dict[str, object]:
         tally = self.tally
@@ -126,7 +119,7 @@ class Observation:
             "job_id": self.job_id,
             "status": self.status,
             "scope": self.scope,
-            "trigger": self.run.trigger if self.run else self._input.get("trigger"),
+            "trigger": self.run.trigger if self.run else self.execution.input.get("trigger"),
             "started_at": self.started_at,
             "tally_is_exact": self.tally_is_exact,
             **{name: getattr(tally, name) for name in (*COUNTS, *COSTS)},
@@ -151,14 +144,14 @@ class Executions:
         # Sent twice under the same name and with the same input, it is one execution.
         self._client.start_execution(stateMachineArn=self._state_machine_arn, name=job_id, input=json.dumps(job_input))
 
-    def describe(self, job_id: str) -> Execution | None:
-        """The execution of a job; None where AWS knows none of this name (any more)."""
+    def describe(self, job_id: str) -> Execution:
+        """The execution of a job; an empty one where AWS knows none of this name (any more)."""
         try:
             found = self._client.describe_execution(executionArn=self._arn(job_id))
         except ClientError as error:
             # A text that can be no execution's name is no valid ARN.
             if error.response["Error"]["Code"] in ("ExecutionDoesNotExist", "InvalidArn", "ValidationException"):
-                return None
+                return Execution()
             raise
         parts = [part for part in (found.get("error"), found.get("cause")) if part]
         cause, started_at = ": ".join(parts) or None, format_time(found["startDate"])
@@ -217,7 +210,7 @@ class Observer:
             return []
 
     def _observed(self, run: Run) -> Observation:
-        return Observation(run.job_id, None, run) if run.is_settled else self.observe(run.job_id)
+        return Observation(run.job_id, Execution(), run) if run.is_settled else self.observe(run.job_id)
 
     def watch(self, job_id: str) -> Iterator[Observation]:
         """Yield the job as it is, again and again until it has ended."""
@@ -227,7 +220,7 @@ class Observer:
             seen = self.observe(job_id)
             # An execution that has just been started may not be there for DescribeExecution yet:
             # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
-            may_yet_appear = seen.execution is None and seen.is_unsettled and waited < APPEARING_SECONDS
+            may_yet_appear = seen.execution.status is None and not seen.is_settled and waited < APPEARING_SECONDS
             if not seen.is_executing and not may_yet_appear:
                 yield self._settled(seen)
                 return
@@ -239,7 +232,7 @@ class Observer:
     def _settled(self, seen: Observation) -> Observation:
         """Who stopped the execution may be about to settle the record."""
         waited = 0.0
-        while seen.run is not None and seen.is_unsettled and waited < SETTLING_SECONDS:
+        while seen.run is not None and not seen.is_settled and waited < SETTLING_SECONDS:
             self._sleep(FIRST_PAUSE_SECONDS)
             waited += FIRST_PAUSE_SECONDS
             seen = self.observe(seen.job_id)

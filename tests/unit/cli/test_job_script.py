@@ -305,9 +305,9 @@ BROKEN = ended(
 JOBS: Sequence[Observation] = [
     Observation(JOB_ID, Execution("RUNNING", None, AT_NOON, {"scope": "due", "trigger": "manual"}), None),
     Observation(SCHEDULED, Execution("RUNNING"), RUNNING, SEGMENTS),
-    Observation("job-1", None, ended(1, JobStatus.SUCCEEDED, tally=TALLY, duration_seconds=63.5)),
-    Observation("job-2", None, ended(2, JobStatus.COMPLETED_WITH_FAILURES, tally=TROUBLED, dry_run=True)),
-    Observation("job-30", None, BROKEN),
+    Observation("job-1", Execution(), ended(1, JobStatus.SUCCEEDED, tally=TALLY, duration_seconds=63.5)),
+    Observation("job-2", Execution(), ended(2, JobStatus.COMPLETED_WITH_FAILURES, tally=TROUBLED, dry_run=True)),
+    Observation("job-30", Execution(), BROKEN),
 ]
 
 
@@ -319,7 +319,7 @@ def test_the_screen_of_the_list_of_jobs() -> None:
 def test_the_screen_of_a_job_that_ended() -> None:
     sample = {"sku": "MUG", "location_id": "LEEDS", "before": {"on_hand": 4, "version": 1}, "after": {"on_hand": 3}}
     rehearsed = ended(1, JobStatus.SUCCEEDED, tally=TALLY, dry_run=True, samples=(sample,), tally_is_exact=False)
-    check_screen("job-show-dry-run", lambda view: job_screen(Observation("job-1", None, rehearsed), view))
+    check_screen("job-show-dry-run", lambda view: job_screen(Observation("job-1", Execution(), rehearsed), view))
     check_screen("job-show-failed", lambda view: job_screen(JOBS[4], view))
 
 

@@ -30,33 +30,41 @@ def test_the_parameters_of_every_environment_work() -> None:
         assert check(**given) == [], environment
 
 
-@pytest.mark.parametrize(
-    ("given", "error"),
-    [
-        (
-            {"DueScheduleExpression": "rate(31 minutes)"},
-            "DueSilenceMinutes=60 is too short for rate(31 minutes): one late job would be an alarm. .* at least 62",
-        ),
-        ({"AllSilenceHours": "47"}, "AllSilenceHours=47 is too short for rate(1 day): .* at least 48"),
-        ({"AllScheduleExpression": "rate(1501 minutes)"}, "AllSilenceHours=50 .* at least 51"),
-        (
-            {"AllScheduleExpression": "rate( 40 days )", "AllSilenceHours": "1500"},
-            "AllSilenceHours=1500 .* at least 1920; the parameter allows at most 1500",
-        ),
-        ({"ReservedConcurrency": "3"}, "ReservedConcurrency=3 is less than Segments=4: workers would be refused"),
-        ({"AllWaitMinutes": "360"}, "JobTimeoutSeconds=21600 is over before a job has waited for AllWaitMinutes"),
-        (
-            {"JobTimeoutSeconds": "300", "AllWaitMinutes": "0", "AlarmJobDurationSeconds": "200"},
-            "JobTimeoutSeconds=300 is not more than FunctionTimeoutSeconds",
-        ),
-        (
-            {"AlarmJobDurationSeconds": "21600"},
-            "AlarmJobDurationSeconds must be less than JobTimeoutSeconds=21600, or the alarm comes too late",
-        ),
-        ({"DueSilenceMinutes": "half an hour"}, "DueSilenceMinutes: expected a whole number, not 'half an hour'"),
-    ],
-)
-def test_what_cannot_work_names_its_parameter(given: dict[str, str], error: str) -> None:
+# The parameters to be changed, and what is said of them.
+PROBLEMS: dict[str, tuple[dict[str, str], str]] = {
+    "due": (
+        {"DueScheduleExpression": "rate(31 minutes)"},
+        "DueSilenceMinutes=60 is too short for rate(31 minutes): one late job would be an alarm. It needs at least 62",
+    ),
+    "all": ({"AllSilenceHours": "47"}, "AllSilenceHours=47 is too short for rate(1 day): .* at least 48"),
+    "rounded up": ({"AllScheduleExpression": "rate(1501 minutes)"}, "AllSilenceHours=50 .* at least 51"),
+    "more than allowed": (
+        {"AllScheduleExpression": "rate( 40 days )", "AllSilenceHours": "1500"},
+        "AllSilenceHours=1500 .* at least 1920; the parameter allows at most 1500",
+    ),
+    "concurrency": ({"ReservedConcurrency": "3"}, "ReservedConcurrency=3 is less than Segments=4: .*"),
+    "wait": ({"AllWaitMinutes": "360"}, "JobTimeoutSeconds=21600 is over before a job has waited for AllWaitMinutes"),
+    "call": (
+        {"JobTimeoutSeconds": "300", "AllWaitMinutes": "0", "AlarmJobDurationSeconds": "200"},
+        "JobTimeoutSeconds=300 is not more than FunctionTimeoutSeconds",
+    ),
+    "duration": (
+        {"AlarmJobDurationSeconds": "21600"},
+        "AlarmJobDurationSeconds must be less than .*=21600, or .* late",
+    ),
+    "no numbers": (
+        {"DueSilenceMinutes": "half an hour", "PageSize": ""},
+        "PageSize: expected a whole number, not ''; DueSilenceMinutes: expected a whole number, not 'half an hour'",
+    ),
+    "two at once": (
+        {"ReservedConcurrency": "3", "AllWaitMinutes": "360"},
+        "ReservedConcurrency.*; JobTimeoutSeconds.*",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "error"), PROBLEMS.values(), ids=PROBLEMS)
+def test_what_cannot_work_names_every_parameter_at_once(given: dict[str, str], error: str) -> None:
     with pytest.raises(InputError) as refused:
         check(**given)
     assert re.fullmatch(re.escape(error).replace(r"\.\*", ".*"), str(refused.value))
