@@ -126,7 +126,11 @@ def parse_override(text: str) -> tuple[str, str]:
 
 
 def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
-    """The name of this account's bucket for code and templates; made in the region if missing, closed to the public."""
+    """The name of this account's bucket for code and templates; made in the region if missing.
+
+    A new bucket is encrypted and closed to the public:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+    """
     bucket = f"inventory-updater-code-{account}-{region}"
     try:
         # With the owner named, since anybody could have made a bucket of this name.
@@ -142,21 +146,6 @@ def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item]  # any region
     except s3.exceptions.BucketAlreadyOwnedByYou:
         pass  # another deployment was faster
-    s3.put_public_access_block(
-        Bucket=bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
-    )
-    s3.put_bucket_encryption(
-        Bucket=bucket,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-        },
-    )
     return bucket
 
 

@@ -7,7 +7,7 @@ The mark stands in the schedule's description. So it is written in the same requ
 wherever finds it, and a deployment that writes the schedule anew forgets state and mark together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -38,37 +38,19 @@ def state_of(schedule: "GetScheduleOutputTypeDef") -> ScheduleState:
     return ScheduleState.PAUSED if schedule.get("Description", "").endswith(MARK) else ScheduleState.DISABLED
 
 
-def request_to_pause(schedule: "GetScheduleOutputTypeDef") -> "UpdateScheduleInputTypeDef | None":
-    """The UpdateSchedule that pauses a schedule; None where it is off already."""
-    if state_of(schedule) is not ScheduleState.ENABLED:
-        return None
-    request = _as_it_is(schedule)
-    request["State"] = "DISABLED"
-    request["Description"] = _unmarked(schedule) + MARK
-    return request
+def request_for(schedule: "GetScheduleOutputTypeDef", target: ScheduleState) -> "UpdateScheduleInputTypeDef | None":
+    """The UpdateSchedule that pauses a schedule that is on, or resumes a paused one; None for any other.
 
-
-def request_to_resume(schedule: "GetScheduleOutputTypeDef") -> "UpdateScheduleInputTypeDef | None":
-    """The UpdateSchedule that takes a pause back; None where the schedule was not paused."""
-    if state_of(schedule) is not ScheduleState.PAUSED:
-        return None
-    request = _as_it_is(schedule)
-    request["State"] = "ENABLED"
-    request["Description"] = _unmarked(schedule)
-    return request
-
-
-def _as_it_is(schedule: "GetScheduleOutputTypeDef") -> "UpdateScheduleInputTypeDef":
-    """A request that changes nothing: what is not sent back, UpdateSchedule resets to its default.
-
+    It sends back all that it does not change: what is missing, UpdateSchedule resets to its default.
     https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
     """
+    pauses = target is ScheduleState.PAUSED
+    if state_of(schedule) is not (ScheduleState.ENABLED if pauses else ScheduleState.PAUSED):
+        return None
     request = {name: value for name, value in schedule.items() if name not in NOT_SENT_BACK}
+    request["State"] = "DISABLED" if pauses else "ENABLED"
+    request["Description"] = schedule.get("Description", "").removesuffix(MARK) + (MARK if pauses else "")
     return cast("UpdateScheduleInputTypeDef", request)
-
-
-def _unmarked(schedule: "GetScheduleOutputTypeDef") -> str:
-    return schedule.get("Description", "").removesuffix(MARK)
 
 
 class Schedules:
@@ -84,20 +66,18 @@ class Schedules:
 
     def pause(self) -> Mapping[str, ScheduleState]:
         """Switch off what is on; returns the states before."""
-        return self._update(request_to_pause)
+        return self._update(ScheduleState.PAUSED)
 
     def resume(self) -> Mapping[str, ScheduleState]:
         """Switch on what was paused; returns the states before."""
-        return self._update(request_to_resume)
+        return self._update(ScheduleState.ENABLED)
 
-    def _update(
-        self, request_for: Callable[["GetScheduleOutputTypeDef"], "UpdateScheduleInputTypeDef | None"]
-    ) -> Mapping[str, ScheduleState]:
+    def _update(self, target: ScheduleState) -> Mapping[str, ScheduleState]:
         before = {}
         for scope in SCOPES:
             schedule = self._get(scope)
             before[scope] = state_of(schedule)
-            request = request_for(schedule)
+            request = request_for(schedule, target)
             if request is not None:
                 self._client.update_schedule(**request)
         return before

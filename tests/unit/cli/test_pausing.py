@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli import job_verbs as job
-from cli.pausing import MARK, NOT_SENT_BACK, Schedules, ScheduleState, request_to_pause, request_to_resume, state_of
+from cli.pausing import MARK, NOT_SENT_BACK, Schedules, ScheduleState, request_for, state_of
 from tests.cloudformation import parameter_values, resolve, resources_of_type
 from tests.fakes.deployment import FakeDeployment
 from tests.fakes.scheduler import GROUP, FakeScheduler, schedule
@@ -25,7 +25,7 @@ def schedules(scheduler: FakeScheduler) -> Schedules:
 
 def test_a_request_sends_back_everything_that_an_update_would_reset() -> None:
     before = schedule()
-    request: Any = request_to_pause(before)
+    request: Any = request_for(before, ScheduleState.PAUSED)
     changed = {"State": "DISABLED", "Description": f"Applies the changes that are due.{MARK}"}
 
     assert {name: value for name, value in before.items() if name not in NOT_SENT_BACK} | changed == request
@@ -78,12 +78,12 @@ def test_a_schedule_that_a_deployment_wrote_anew_is_not_paused_any_more() -> Non
     scheduler.schedules[ALL] = schedule("all", "ENABLED")
 
     assert {"due": ScheduleState.DISABLED, "all": ScheduleState.ENABLED} == schedules(scheduler).states()
-    assert None is request_to_resume(scheduler.get_schedule(GroupName=GROUP, Name=DUE))
+    assert None is request_for(scheduler.get_schedule(GroupName=GROUP, Name=DUE), ScheduleState.ENABLED)
 
 
 def test_a_mark_that_somebody_left_by_switching_on_by_hand_is_not_doubled() -> None:
     left = schedule(Description=f"Applies the changes that are due.{MARK}")
-    request: Any = request_to_pause(left)
+    request: Any = request_for(left, ScheduleState.PAUSED)
 
     assert ScheduleState.ENABLED is state_of(left)
     assert f"Applies the changes that are due.{MARK}" == request["Description"]
