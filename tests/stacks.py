@@ -84,11 +84,11 @@ class Stack:
 def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
     """Deploy the template with parameters/local.json and `parameters`, as `make run` does, or fail the test.
 
-    No first jobs, also where a schedule is on: a test starts its own.
+    No first job: a test starts its own.
     """
     overrides = [f"--parameter={parameter}={value}" for parameter, value in parameters.items()]
     deployed = run_script(
-        engine, "deploy", "--environment", "local", "--stack", name, "--json", "--no-first-jobs", *overrides
+        engine, "deploy", "--environment", "local", "--stack", name, "--yes", "--json", "--no-first-job", *overrides
     )
     assert deployed.status == 0, deployed.errors
     return Stack(engine=engine, name=name, outputs=deployed.answer["outputs"])

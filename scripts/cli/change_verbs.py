@@ -80,7 +80,7 @@ def list_changes(options: argparse.Namespace) -> None:
     with progress() as tell:
         listed = sorted(_listed(deployment, options, tell), key=itemgetter("effective_at", "sku", "location_id"))
     if options.json:
-        print_json({"changes": listed})
+        print_json({"changes": listed}, options)
         return
     shown = listed if options.all or options.csv else listed[:ROWS_SHOWN]
     columns = COLUMNS + (OF_A_REJECTED if options.which == "rejected" else OF_A_PENDING)

@@ -36,7 +36,7 @@ class CommandLine:
         self.parser = argparse.ArgumentParser(description=description, epilog=self._epilog, allow_abbrev=False)
         """For the options of a script without verbs."""
         self.parser.add_argument("--version", action="version", version=f"inventory-updater {__version__}")
-        self.parser.set_defaults(run=run, local=False, stack=None, utc=False, json=False, csv=False)
+        self.parser.set_defaults(run=run, local=False, stack=None, utc=False, json=False, csv=False, where={})
         self._add_shared_options(self.parser)
 
     def add_verb(

@@ -1,369 +1,293 @@
-"""Package the function, deploy the template through the AWS CLI, or delete a stack."""
+"""Deploy the template through the AWS CLI, and show what is deployed."""
 
 import argparse
-import hashlib
-import json
-import os
+import re
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import boto3
-import yaml
-from botocore.exceptions import ClientError, NoRegionError, WaiterError
+from typing import Final
 
 from cli.command_line import CommandLine
-from cli.deployments import stack_outputs, use_embedded_engine
+from cli.deleting import delete
+from cli.deployment_screens import Preview, drift, parameters_screen, preview_screen
+from cli.deployments import Deployment, say_where
 from cli.engine import CHECKOUT
 from cli.errors import CommandFailed, InputError
-from cli.exit_codes import EXIT_DONE
-from cli.output import note, print_figures, print_json
-from cli.parameter_checks import check_parameters, is_on
+from cli.exit_codes import EXIT_FAILED
+from cli.job_screens import headline
+from cli.output import note, print_figures, print_json, print_screen, view_of
+from cli.packaging import build_package, ensure_code_bucket, upload_package
+from cli.parameters import TEMPLATE, check_parameters, declared_parameters, parse_override, wanted_parameters
+from cli.pausing import Schedules, ScheduleState, schedules_of
+from cli.progress import progress
+from cli.stacks import (
+    ONLY_TO_BE_DELETED,
+    Operation,
+    Stack,
+    discard,
+    resource_changes,
+)
+from cli.targets import ENVIRONMENTS, Target, agreed, only_to_be_deleted, target_of
+from cli.watching import Observation, Observer, executions_of
 from inventory_updater import __version__
+from inventory_updater.tables.records import JobStatus
 
-if TYPE_CHECKING:
-    from types_boto3_cloudformation.client import CloudFormationClient
-    from types_boto3_s3.client import S3Client
-    from types_boto3_stepfunctions.client import SFNClient
-
-ENVIRONMENTS: Final = ("dev", "staging", "prod", "local")
 TAG_NAMES: Final = ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
-TEMPLATE: Final = CHECKOUT / "template.yaml"
-SOURCES: Final = CHECKOUT / "src"
-BUILD_DIRECTORY: Final = CHECKOUT / "build"
-
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
-ONLY_TO_BE_DELETED: Final = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
-
-_FIRST_TIME_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
-_REGULAR_FILE_READABLE_BY_ALL: Final = 0o100644
+NAMES_OF_A_PLACE: Final = ("EnvironmentSuffix", "Environment")
+"""A stack keeps them for life: with others, a deployment is meant for another stack."""
 
 
-class DeploymentFailed(CommandFailed):
-    """CloudFormation did not do it; its own words have been printed already, or are the text."""
+# Deploying
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """The function's code, ready for Lambda."""
+def deploy(options: argparse.Namespace) -> int | None:
+    """Deploy what the files say, after it was shown and confirmed."""
+    target = target_of(options)
+    declared = declared_parameters()
+    wanted = wanted_parameters(target.environment, options.parameter, declared)
+    for sentence in check_parameters(wanted, declared):
+        note(f"note: {sentence}")
+    before = target.found()
+    _refuse_another_place(target, before, wanted)
+    if not (options.yes or options.local or options.preview) and (options.json or not sys.stdin.isatty()):
+        raise InputError(
+            "nobody can be asked here: --yes deploys without asking, --preview only shows what would change"
+        )
+    account = target.session.client("sts").get_caller_identity()["Account"]
+    say_where(options, target.name, account, str(target.session.region_name))
 
-    path: Path
-    key: str
+    s3 = target.session.client("s3")
+    package = build_package()
+    bucket = ensure_code_bucket(s3, account, str(target.session.region_name))
+    upload_package(s3, package, bucket, account)
+    complete = wanted | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__}
+    change_set = make_change_set(target, complete, bucket)
+    changes = [] if change_set is None else resource_changes(target.client, change_set)
+    preview = Preview(before, complete, changes)
+    if not options.json:
+        print_screen(preview_screen(preview, view_of(options)), view_of(options))
+    if options.preview:
+        if change_set is not None:
+            discard(target.client, target.name, change_set)
+        if options.json:
+            print_json(preview.as_document(), options)
+        return None
+    paused: Sequence[str] = ()
+    if change_set is not None:
+        if not (options.yes or options.local or agreed("Deploy this?", ("y", "yes"))):
+            discard(target.client, target.name, change_set)
+            raise InputError("nothing was deployed")
+        paused = _carry_out(target, before, change_set)
+    return _deployed(target, before, complete, preview, paused, options)
 
 
-@dataclass(frozen=True, slots=True)
-class StackDefinition:
-    """What goes into one deployment."""
+def _refuse_another_place(target: Target, before: Stack | None, wanted: Mapping[str, str]) -> None:
+    if before is None:
+        return
+    if before.status in ONLY_TO_BE_DELETED:
+        raise InputError(f"{only_to_be_deleted(target, before)}, then deploy again")
+    others = [
+        f"{name} is {before.parameters[name]}, not {wanted[name]}"
+        for name in NAMES_OF_A_PLACE
+        if before.parameters.get(name, wanted[name]) != wanted[name]
+    ]
+    if others:
+        raise InputError(
+            f"the stack {target.name} is another one: its {' and its '.join(others)}. Name the stack that you mean "
+            "with --stack, or its parameters with --environment and --parameter"
+        )
 
-    stack: str
-    parameters: Mapping[str, str]
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """The stack's tags: the parameters that are tags of its resources."""
-        return {name: self.parameters[name] for name in TAG_NAMES if name in self.parameters}
+def make_change_set(target: Target, parameters: Mapping[str, str], bucket: str) -> str | None:
+    """Let the AWS CLI make a change set, and return its ARN; None where nothing would change.
 
-
-def build_package(directory: Path = BUILD_DIRECTORY, sources: Path = SOURCES) -> Package:
-    """Zip the package `inventory_updater`; equal files make an equal archive, byte by byte, wherever and whenever.
-
-    The key holds the hash of the archive, so that new code is a new key and CloudFormation sees the difference.
+    Raises CommandFailed with what CloudFormation has against it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "inventory-updater.zip"
-    unfinished = path.with_suffix(f".{os.getpid()}.zip")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for file in sorted(_package_files(sources), key=lambda file: file.relative_to(sources).as_posix()):
-            entry = zipfile.ZipInfo(file.relative_to(sources).as_posix(), _FIRST_TIME_OF_ZIP)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, whatever this machine is: it decides how the mode is read
-            entry.external_attr = _REGULAR_FILE_READABLE_BY_ALL << 16
-            archive.writestr(entry, file.read_bytes())
-    unfinished.replace(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Package(path=path, key=f"inventory-updater/{digest}.zip")
+    with progress() as tell:
+        tell("asking CloudFormation what would change", 0)
+        made = subprocess.run(
+            change_set_command(target.name, str(target.session.region_name), parameters, bucket),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if made.returncode != 0:
+        raise CommandFailed(f"the deployment failed\n  {made.stderr.strip() or made.stdout.strip()}")
+    arn = re.search(r"arn:\S+:changeSet/\S+", made.stdout)
+    return arn and arn[0]
 
 
-def _package_files(sources: Path) -> Iterable[Path]:
-    return (
-        file for file in (sources / "inventory_updater").rglob("*") if file.suffix == ".py" or file.name == "py.typed"
-    )
-
-
-def read_parameters(file: Path) -> dict[str, str]:
-    """The parameters of a file in the form that `aws cloudformation deploy` reads: `{"Parameters": {name: value}}`."""
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        return {str(name): str(value) for name, value in document["Parameters"].items()}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
-
-
-def declared_parameters(template: Path = TEMPLATE) -> dict[str, dict[str, Any]]:
-    """The section Parameters of the template."""
-
-    class Loader(yaml.SafeLoader):
-        """Passes over CloudFormation's own tags, such as !Ref."""
-
-    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    declared: dict[str, dict[str, Any]] = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
-    return declared
-
-
-def parse_override(text: str) -> tuple[str, str]:
-    """`Name=Value` as a pair; raises argparse.ArgumentTypeError where there is no `=` or no name."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not Name=Value")
-    return name, value
-
-
-def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
-    """The name of this account's bucket for code and templates; made in the region if missing.
-
-    A new bucket is encrypted and closed to the public:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
-    """
-    bucket = f"inventory-updater-code-{account}-{region}"
-    try:
-        # With the owner named, since anybody could have made a bucket of this name.
-        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
-        return bucket
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
-            raise
-    try:
-        if region == "us-east-1":  # the one region that must not be named
-            s3.create_bucket(Bucket=bucket)
-        else:
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})  # type: ignore[typeddict-item]  # any region
-    except s3.exceptions.BucketAlreadyOwnedByYou:
-        pass  # another deployment was faster
-    return bucket
-
-
-def upload_package(s3: "S3Client", package: Package, bucket: str, account: str) -> None:
-    """Put the package under its key; one that lies there has the same content and stays."""
-    try:
-        s3.head_object(Bucket=bucket, Key=package.key, ExpectedBucketOwner=account)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-            raise
-        s3.put_object(Bucket=bucket, Key=package.key, Body=package.path.read_bytes(), ExpectedBucketOwner=account)
-
-
-def deploy_command(definition: StackDefinition, bucket: str) -> list[str]:
-    """The call of the AWS CLI that deploys the template.
+def change_set_command(stack: str, region: str, parameters: Mapping[str, str], bucket: str) -> list[str]:
+    """The call of the AWS CLI that makes a change set of the template.
 
     Always with a bucket: CloudFormation takes templates of at most 51,200 bytes without one.
     """
+    tags = {name: parameters[name] for name in TAG_NAMES if name in parameters}
     return [
         *(sys.executable, "-P", "-m", "awscli"),  # -P: a json.py of the current directory is not meant
-        *("cloudformation", "deploy", "--stack-name", definition.stack, "--template-file", str(TEMPLATE)),
-        *("--s3-bucket", bucket, "--s3-prefix", "templates"),
-        *("--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset"),
-        "--parameter-overrides",
-        *(f"{name}={value}" for name, value in sorted(definition.parameters.items())),
-        "--tags",
-        *(f"{name}={value}" for name, value in sorted(definition.tags.items())),
+        *("cloudformation", "deploy", "--stack-name", stack, "--region", region, "--template-file", str(TEMPLATE)),
+        *("--s3-bucket", bucket, "--s3-prefix", "templates", "--capabilities", "CAPABILITY_NAMED_IAM"),
+        *("--no-execute-changeset", "--no-fail-on-empty-changeset"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in sorted(parameters.items()))),
+        *("--tags", *(f"{name}={value}" for name, value in sorted(tags.items()))),
     ]
 
 
-def failed_events(cloudformation: "CloudFormationClient", stack: str) -> list[str]:
-    """What failed in the stack's last deployment, the first failure first, as lines to print."""
-    try:
-        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-    except ClientError:
-        return []  # it never came to a stack
-    lines = []
-    for event in events:  # the newest first
-        is_stack_itself = event.get("PhysicalResourceId") == event["StackId"]
-        status = event.get("ResourceStatus", "")
-        if is_stack_itself and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
-            break
-        if status.endswith("_FAILED"):
-            reason = event.get("ResourceStatusReason", "no reason given")
-            lines.append(f"{event.get('LogicalResourceId')}: {status}: {reason}")
-    return lines[::-1]
+def _carry_out(target: Target, before: Stack | None, change_set: str) -> Sequence[str]:
+    """Execute a change set, and return the scopes whose schedules were paused and so still are."""
+    schedules, paused = _paused_schedules(target, before)
+    operation = Operation(target.client, target.name)
+    target.client.execute_change_set(ChangeSetName=change_set, ClientRequestToken=operation.token)
+    with progress() as tell:
+        status = operation.wait(tell, meanwhile=lambda: schedules and schedules.pause(paused))
+    if schedules:
+        schedules.pause(paused)
+    if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        lines = [f"the deployment failed: the stack {target.name} is in {status}", *operation.failures()]
+        stack = target.existing()
+        if stack.status in ONLY_TO_BE_DELETED:
+            lines.append(only_to_be_deleted(target, stack))
+        raise CommandFailed("\n  ".join(lines))
+    return paused
 
 
-def deploy(
-    session: boto3.Session, definition: StackDefinition, package: Package, environment: Mapping[str, str]
-) -> dict[str, str]:
-    """Deploy the template and return the stack's outputs. Raises DeploymentFailed after the CLI has said why."""
-    account = session.client("sts").get_caller_identity()["Account"]
-    s3 = session.client("s3")
-    bucket = ensure_code_bucket(s3, account, session.region_name)
-    upload_package(s3, package, bucket, account)
-    complete = StackDefinition(
-        stack=definition.stack,
-        parameters=dict(definition.parameters)
-        | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__},
-    )
-    cloudformation = session.client("cloudformation")
-    # Standard output is for our own answer; what the CLI says while it waits is for the reader.
-    result = subprocess.run(deploy_command(complete, bucket), env=dict(environment), stdout=sys.stderr, check=False)
-    if result.returncode != 0:
-        raise DeploymentFailed("\n  ".join(["the deployment failed", *failed_events(cloudformation, definition.stack)]))
-    return stack_outputs(cloudformation, definition.stack)
+def _paused_schedules(target: Target, before: Stack | None) -> tuple[Schedules | None, Sequence[str]]:
+    if before is None or "ScheduleGroupName" not in before.outputs:
+        return None, ()
+    schedules = schedules_of(Deployment(target.name, target.session, before.outputs))
+    paused = [scope for scope, state in schedules.states().items() if state is ScheduleState.PAUSED]
+    return (schedules, paused) if paused else (None, ())
 
 
-def deployed_parameters(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str] | None:
-    """The parameters that a stack has now; `None` where there is none yet.
+def _deployed(
+    target: Target,
+    before: Stack | None,
+    parameters: Mapping[str, str],
+    preview: Preview,
+    paused: Sequence[str],
+    options: argparse.Namespace,
+) -> int | None:
+    """What follows a deployment, and its answer."""
+    after = target.existing()
+    if parameters["DeletionProtection"] == "true" and not after.has_termination_protection:
+        target.client.update_termination_protection(StackName=target.name, EnableTerminationProtection=True)
+    if paused:
+        note(f"still paused: {', '.join(paused)} (until job.py resume)")
+    first = None
+    if before is None and not options.no_first_job:
+        first = _first_job(Deployment(target.name, target.session, after.outputs))
+    if options.json:
+        answer = {"version": after.outputs["Version"], "key": parameters["CodeKey"], **preview.as_document()}
+        job = {"first_job": first.as_document()} if first else {}
+        print_json({**answer, "paused": paused, **job, "outputs": after.outputs}, options)
+    else:
+        if not preview.changes:
+            print("Nothing to deploy: the stack is up to date.")
+        print_figures(after.outputs.items(), options, title="Outputs")
+    return EXIT_FAILED if first is not None and first.status != JobStatus.SUCCEEDED else None
 
-    Raises InputError where there is one that AWS only deletes.
+
+def _first_job(deployment: Deployment) -> Observation:
+    """Run a job over all items and wait for its end, so that the alarms of silence have heard of one.
+
+    A schedule by rate begins when it is made, and so may a job of its own: this one waits for it.
     """
-    try:
-        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return None
-        raise
-    status = found["StackStatus"]
-    if status == "REVIEW_IN_PROGRESS":
-        return None
-    if status in ONLY_TO_BE_DELETED:
-        raise InputError(
-            f"the stack {stack} is in {status} since its creation or its deletion failed, and can only be deleted: "
-            f"scripts/deploy.py --stack {stack} --delete, then deploy it again"
-        )
-    return {given["ParameterKey"]: given["ParameterValue"] for given in found.get("Parameters", [])}
+    job_id = f"first-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    executions_of(deployment).start(job_id, {"scope": "all", "trigger": "manual"})
+    with progress() as tell:
+        for seen in Observer(deployment).watch(job_id):
+            tell(headline(seen, datetime.now(UTC)), 0)
+    note(f"first job {job_id}: {seen.status}")
+    return seen
 
 
-def start_first_jobs(client: "SFNClient", state_machine: str, parameters: Mapping[str, str]) -> list[str]:
-    """Start a job of each scope whose schedule is on, so that the alarms of silence have something to hear of.
-
-    Returns:
-        The ids of the jobs. The one over all items waits for the other one.
-    """
-    now = datetime.now(UTC)
-    jobs = []
-    for scope in ("due", "all"):
-        if is_on(parameters, scope):
-            job_id = f"first-{scope}-{now:%Y%m%dT%H%M%SZ}"
-            client.start_execution(
-                stateMachineArn=state_machine, name=job_id, input=json.dumps({"scope": scope, "trigger": "manual"})
-            )
-            jobs.append(job_id)
-    return jobs
+# Showing
 
 
-def delete(session: boto3.Session, stack: str) -> bool:
-    """Delete a stack and wait until it is gone; False where there was none."""
-    cloudformation = session.client("cloudformation")
-    try:
-        # By its id: a deleted stack is no longer found by its name.
-        stack_id = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return False
-        raise
-    cloudformation.delete_stack(StackName=stack)
-    try:
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=stack_id, WaiterConfig={"Delay": 2, "MaxAttempts": 900}
-        )
-    except WaiterError:
-        problems = failed_events(cloudformation, stack_id)
-        raise DeploymentFailed("\n  ".join([f"the stack {stack} could not be deleted", *problems])) from None
-    return True
+def show(options: argparse.Namespace) -> None:
+    """Show the parameters in force and what the file says otherwise."""
+    target = target_of(options)
+    stack = target.existing()
+    say_where(options, target.name, stack.account, stack.region)
+    wanted = wanted_parameters(target.environment, options.parameter, declared_parameters())
+    version = stack.outputs.get("Version", "")
+    if options.json:
+        differs = {name: {"in_force": now, "by_the_file": then} for name, (now, then) in drift(stack, wanted).items()}
+        document = {"status": stack.status, "version": version, "parameters": stack.parameters, "drift": differs}
+        print_json({**document, "outputs": stack.outputs}, options)
+        return
+    print_figures([("status", stack.status), ("version", version)], options, f"Stack {target.name}")
+    print()
+    print_screen(parameters_screen(stack, wanted, view_of(options)), view_of(options))
+
+
+# The package alone
+
+
+def build(options: argparse.Namespace) -> None:
+    """Make the package and stop."""
+    package = build_package()
+    document = {"package": str(package.path.relative_to(CHECKOUT)), "key": package.key}
+    if options.json:
+        print_json(document, options)
+    else:
+        print_figures(document.items(), options)
 
 
 def commands() -> CommandLine:
     line = CommandLine(
-        "Package the function and deploy template.yaml with the AWS CLI; or delete a stack.",
+        "Package the function and deploy template.yaml with the AWS CLI; show what is deployed; delete a stack.",
         run,
-        epilog="AWS is found as the AWS CLI finds it: environment, profile, configuration.",
+        epilog="The parameter file is the truth: what is neither in it nor given by --parameter has the template's "
+        "default after a deployment. AWS is found as the AWS CLI finds it: environment, profile, configuration.",
     )
-    line.parser.add_argument(
-        "--environment", choices=ENVIRONMENTS, help="whose parameter file to use (default: dev, or local with --local)"
+    parser = line.parser
+    _add_parameters(parser, default=None)
+    parser.add_argument(
+        "--yes",
+        nargs="?",
+        const=True,
+        metavar="NAME",
+        help="do not ask; with --delete, the name of the stack that is to go",
     )
-    line.parser.add_argument(
-        "--parameter",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        type=parse_override,
-        help="set a parameter of the template, whatever the parameter file says; may be repeated",
-    )
-    line.parser.add_argument(
-        "--no-first-jobs",
-        action="store_true",
-        help="after a first deployment do not start a job of each scope",
-    )
-    action = line.parser.add_mutually_exclusive_group()
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--preview", action="store_true", help="show what a deployment would change, and stop")
     action.add_argument("--build-only", action="store_true", help="make the package in build/ and stop")
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
-    line.parser.add_argument(
-        "--if-exists", action="store_true", help="with --delete: that there is no such stack is fine"
+    parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
+    parser.add_argument(
+        "--no-first-job", action="store_true", help="after a first deployment do not run a job over all items"
     )
+    verb = line.add_verb("show", show, "show the parameters in force, the version, and what the file says otherwise")
+    _add_parameters(verb, default=argparse.SUPPRESS)
     return line
 
 
-def run(options: argparse.Namespace) -> int:
-    """Do what the options ask for, and print the answer."""
-    answer = _done(options)
-    if options.json:
-        print_json(answer)
-        return EXIT_DONE
-    outputs = answer.get("outputs")
-    print_figures([(name, value) for name, value in answer.items() if name not in ("outputs", "first_jobs")], options)
-    if isinstance(outputs, dict):
-        print_figures(outputs.items(), options, title="Outputs")
-    return EXIT_DONE
+def _add_parameters(parser: argparse.ArgumentParser, *, default: object) -> None:
+    parser.add_argument(
+        "--environment",
+        choices=ENVIRONMENTS,
+        default=default,
+        help="whose parameter file to use (default: dev, or local with --local)",
+    )
+    parser.add_argument(
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=default if default is argparse.SUPPRESS else [],
+        type=parse_override,
+        help="set a parameter of the template for this deployment, whatever the file says; may be repeated",
+    )
 
 
-def _done(options: argparse.Namespace) -> dict[str, object]:
-    environment_name = options.environment or ("local" if options.local else "dev")
-    stack = options.stack or f"inventory-updater-{environment_name}"
+def run(options: argparse.Namespace) -> int | None:
+    """Do what the options ask for."""
     if options.if_exists and not options.delete:
         raise InputError("--if-exists goes with --delete")
+    action: Callable[[argparse.Namespace], int | None] = deploy
     if options.build_only:
-        package = build_package()
-        return {"package": str(package.path.relative_to(CHECKOUT)), "key": package.key}
-    if options.local:
-        use_embedded_engine()
-    elif "AWS_REGION" in os.environ:
-        # Lambda and version 2 of the AWS CLI go by it; boto3 and version 1 know only the other name.
-        os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"]
-    session = boto3.Session()
-    if session.region_name is None:
-        raise NoRegionError
-    if options.delete:
-        deleted = delete(session, stack)
-        if not deleted and not options.if_exists:
-            raise InputError(f"there is no stack {stack} in {session.region_name}")
-        return {"stack": stack, "deleted": deleted}
-    given = read_parameters(CHECKOUT / "parameters" / f"{environment_name}.json") | dict(options.parameter)
-    declared = declared_parameters()
-    # The AWS CLI drops a name that the template does not have in silence.
-    unknown = sorted(given.keys() - declared.keys())
-    if unknown:
-        raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
-    before = deployed_parameters(session.client("cloudformation"), stack)
-    # As the AWS CLI does it: what is not given stays as it is.
-    defaults = {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
-    complete = defaults | {name: value for name, value in (before or {}).items() if name in defaults} | given
-    for sentence in check_parameters(complete, declared):
-        note(f"note: {sentence}")
-    package = build_package()
-    outputs = deploy(session, StackDefinition(stack=stack, parameters=given), package, os.environ)
-    answer: dict[str, object] = {
-        "stack": stack,
-        "version": outputs["Version"],
-        "key": package.key,
-        "outputs": outputs,
-    }
-    if before is None and not options.no_first_jobs:
-        started = start_first_jobs(session.client("stepfunctions"), outputs["StateMachineArn"], complete)
-        if started:
-            answer["first_jobs"] = started
-            note(f"started the first jobs: {', '.join(started)}")
-    return answer
+        action = build
+    elif options.delete:
+        action = delete
+    return action(options)

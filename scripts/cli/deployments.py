@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import NoRegionError
 
 from cli.engine import running_engine
 from cli.errors import InputError
+from cli.output import note
+from cli.stacks import find_stack
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 
 if TYPE_CHECKING:
-    from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_stepfunctions import SFNClient
 
@@ -67,17 +68,19 @@ class Deployment:
 
 
 def find_deployment(options: argparse.Namespace) -> Deployment:
-    """Return the deployment that the shared options name.
+    """Return the deployment that the shared options name, and say where it is.
 
     Raises:
         InputError: when there is no such stack.
         EngineNotRunning: when `--local` is given and no engine runs.
     """
-    stack = stack_named(options, LOCAL_STACK if options.local else USUAL_STACK)
-    if options.local:
-        use_embedded_engine()
-    session = boto3.Session()
-    return Deployment(stack, session, stack_outputs(session.client("cloudformation"), stack))
+    name = stack_named(options, LOCAL_STACK if options.local else USUAL_STACK)
+    session = session_of(options)
+    stack = find_stack(session.client("cloudformation"), name)
+    if stack is None:
+        raise InputError(f"there is no stack {name} in {session.region_name}: deploy it, or name another with --stack")
+    say_where(options, name, stack.account, stack.region)
+    return Deployment(name, session, stack.outputs)
 
 
 def stack_named(options: argparse.Namespace, usual: str) -> str:
@@ -86,26 +89,31 @@ def stack_named(options: argparse.Namespace, usual: str) -> str:
     return named or (None if options.local else os.environ.get(STACK_VARIABLE)) or usual
 
 
+def session_of(options: argparse.Namespace) -> boto3.Session:
+    """A session with the engine, or where the AWS CLI would go, which reads one variable that boto3 does not.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+    """
+    if options.local:
+        use_embedded_engine()
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+    if session.region_name is None:
+        raise NoRegionError
+    return session
+
+
+def say_where(options: argparse.Namespace, stack: str, account: str, region: str) -> None:
+    """Say which stack in which account and region it is about; with --json as part of the answer."""
+    options.where = {"stack": stack, "account": account, "region": region}
+    if not options.json:
+        note(f"stack {stack}, account {account}, region {region}")
+
+
 def use_embedded_engine() -> None:
     """Turn this process to the running engine, whatever its environment said."""
     environment = running_engine().environment()
     os.environ.clear()
     os.environ.update(environment)
-
-
-def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
-    """The outputs of a stack by name, or the InputError that says that there is no such stack."""
-    try:
-        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as error:
-        answer = error.response["Error"]
-        if answer["Code"] == "ValidationError" and "does not exist" in answer["Message"]:
-            where = cloudformation.meta.region_name
-            raise InputError(
-                f"there is no stack {stack} in {where}: deploy it, or name another one with --stack"
-            ) from None
-        raise
-    return {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
 
 
 def now() -> str:

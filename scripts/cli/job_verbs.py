@@ -23,7 +23,7 @@ from cli.errors import InputError, explain
 from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SKIPPED
 from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, headline, job_row, job_screen, live_screen
 from cli.output import console_of, note, print_answer, print_json, print_rows, print_screen, view_of
-from cli.pausing import Schedules, ScheduleState
+from cli.pausing import Schedules, ScheduleState, schedules_of
 from cli.watching import Observation, Observer, executions_of
 from inventory_updater.jobs.closing import abandon_job
 from inventory_updater.jobs.services import Services
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         _say_how_to_follow(job_id, options)
         return EXIT_INTERRUPTED
     if options.json:
-        print_json(seen.as_document())
+        print_json(seen.as_document(), options)
     else:
         print_screen(job_screen(seen, view_of(options)), view_of(options))
     return _exit_code(seen)
@@ -137,7 +137,7 @@ def list_jobs(options: argparse.Namespace) -> None:
     jobs = list(islice(_chosen(deployment, options), options.limit))
     states = _states_to_tell(schedules_of(deployment))
     if options.json:
-        print_json({"jobs": [seen.as_document() for seen in jobs], "schedules": states})
+        print_json({"jobs": [seen.as_document() for seen in jobs], "schedules": states}, options)
         return
     print_rows(JOB_COLUMNS, map(job_row, jobs), options)
     for state, remark in _REMARKS.items():
@@ -185,7 +185,7 @@ def show(options: argparse.Namespace) -> int:
     failures = [asdict(failure) for failure in deployment.jobs().failures(seen.job_id)]
     rows = [tuple(failure.values()) for failure in failures]
     if options.json:
-        print_json({**seen.as_document(), "failures": failures})
+        print_json({**seen.as_document(), "failures": failures}, options)
     elif options.csv:
         print_rows(FAILURE_COLUMNS, rows, options)
     else:
@@ -268,14 +268,6 @@ def _report_schedules(
     print_answer(document, "\n".join(f"{scope}: {sentences[state]}" for scope, state in before.items()), options)
 
 
-def schedules_of(deployment: Deployment) -> Schedules:
-    return Schedules(
-        deployment.session.client("scheduler"),
-        deployment.output("ScheduleGroupName"),
-        deployment.output("Environment"),
-    )
-
-
 def _who(deployment: Deployment) -> str:
     try:
         return deployment.session.client("sts").get_caller_identity()["Arn"]
@@ -351,7 +343,7 @@ def commands() -> CommandLine:
         "pause",
         pause,
         "switch both schedules off, without a deployment",
-        "A job that runs goes on to its end. A deployment that changes a schedule switches it on again.",
+        "A job that runs goes on to its end. A deployment leaves them off.",
     )
     line.add_verb(
         "resume",

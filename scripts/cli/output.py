@@ -75,15 +75,18 @@ def counted(number: int, noun: str) -> str:
 # Printing
 
 
-def print_json(document: Mapping[str, object]) -> None:
-    """Print one JSON document; quantities and money are text in plain notation, so that no reader rounds them."""
-    print(json.dumps(document, indent=2, default=_as_json))
+def print_json(document: Mapping[str, object], options: argparse.Namespace) -> None:
+    """Print one JSON document, and in it where the stack is, if it is about one.
+
+    Quantities and money are text in plain notation, so that no reader rounds them.
+    """
+    print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
 
 
 def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:
     """Print what a command has done: the document with --json, else the sentence."""
     if options.json:
-        print_json(document)
+        print_json(document, options)
     else:
         print(sentence)
 

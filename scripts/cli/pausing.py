@@ -4,13 +4,14 @@
     DISABLED ── pause, resume ──▶  DISABLED: off by its parameter, or by hand; it stays as it is
 
 The mark stands in the schedule's description. So it is written in the same request as the state, whoever resumes from
-wherever finds it, and a deployment that writes the schedule anew forgets state and mark together.
+wherever finds it. A deployment that writes the schedule anew forgets both together, so deploy.py pauses it again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, cast
 
+from cli.deployments import Deployment
 from inventory_updater.tables.inventory_table import SCOPES
 
 if TYPE_CHECKING:
@@ -64,17 +65,17 @@ class Schedules:
     def states(self) -> dict[str, ScheduleState]:
         return {scope: state_of(self._get(scope)) for scope in SCOPES}
 
-    def pause(self) -> Mapping[str, ScheduleState]:
+    def pause(self, scopes: Iterable[str] = SCOPES) -> Mapping[str, ScheduleState]:
         """Switch off what is on; returns the states before."""
-        return self._update(ScheduleState.PAUSED)
+        return self._update(ScheduleState.PAUSED, scopes)
 
     def resume(self) -> Mapping[str, ScheduleState]:
         """Switch on what was paused; returns the states before."""
-        return self._update(ScheduleState.ENABLED)
+        return self._update(ScheduleState.ENABLED, SCOPES)
 
-    def _update(self, target: ScheduleState) -> Mapping[str, ScheduleState]:
+    def _update(self, target: ScheduleState, scopes: Iterable[str]) -> Mapping[str, ScheduleState]:
         before = {}
-        for scope in SCOPES:
+        for scope in scopes:
             schedule = self._get(scope)
             before[scope] = state_of(schedule)
             request = request_for(schedule, target)
@@ -85,3 +86,12 @@ class Schedules:
     def _get(self, scope: str) -> "GetScheduleOutputTypeDef":
         name = f"inventory-updater-{scope}-{self._environment}"
         return self._client.get_schedule(GroupName=self._group, Name=name)
+
+
+def schedules_of(deployment: Deployment) -> Schedules:
+    """The schedules of a deployment."""
+    return Schedules(
+        deployment.session.client("scheduler"),
+        deployment.output("ScheduleGroupName"),
+        deployment.output("Environment"),
+    )

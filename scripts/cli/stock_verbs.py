@@ -159,7 +159,7 @@ def show(options: argparse.Namespace) -> None:
         raise InputError(f"there is no item {key}")
     item = read_item(attributes)
     if options.json:
-        print_json({**attributes, "problem": item.message if isinstance(item, InvalidItem) else None})
+        print_json({**attributes, "problem": item.message if isinstance(item, InvalidItem) else None}, options)
         return
     others = sorted(attributes.keys() - {*FIGURES, *MAPS, "sku", "location_id"})
     print_figures(((name, attributes.get(name)) for name in (*FIGURES, *others)), options, title=f"Item {key}")

@@ -4,8 +4,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cli.deploying import build_package
 from cli.engine import CHECKOUT
+from cli.packaging import build_package
 from inventory_updater.dynamodb.values import from_attribute_values
 from tests.builders import change, item_attributes
 from tests.stacks import Stack

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from cli import deploying as deploy
-from cli.deployments import stack_outputs
+from cli.deploying import change_set_command
 from cli.engine import CHECKOUT, Engine
+from cli.packaging import build_package, ensure_code_bucket, upload_package
+from cli.parameters import declared_parameters, wanted_parameters
+from cli.stacks import find_stack
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.requests import JobRequest
@@ -56,7 +58,9 @@ def a_second_apart() -> None:
 def deploy_from(checkout: Path, stack: Stack, **parameters: str) -> Script:
     given = [f"--parameter={name}={value}" for name, value in parameters.items()]
     return run_script(
-        stack.engine, "deploy", "--environment", "local", "--stack", stack.name, *given, "--json", checkout=checkout
+        stack.engine,
+        *("deploy", "--environment", "local", "--stack", stack.name, "--yes", "--json", *given),
+        checkout=checkout,
     )
 
 
@@ -179,17 +183,18 @@ def deploy_before_alarms(engine: Engine, stack: str, template: Path) -> Stack:
     session = boto3.Session()
     s3 = session.client("s3")
     account = session.client("sts").get_caller_identity()["Account"]
-    package = deploy.build_package()
-    bucket = deploy.ensure_code_bucket(s3, account, session.region_name)
-    deploy.upload_package(s3, package, bucket, account)
-    parameters = deploy.read_parameters(CHECKOUT / "parameters" / "local.json")
-    definition = deploy.StackDefinition(
-        stack, parameters | {"EnvironmentSuffix": "older", "CodeBucket": bucket, "CodeKey": package.key}
-    )
-    command = deploy.deploy_command(definition, bucket)
+    package = build_package()
+    bucket = ensure_code_bucket(s3, account, session.region_name)
+    upload_package(s3, package, bucket, account)
+    given = wanted_parameters("local", [("EnvironmentSuffix", "older")], declared_parameters())
+    parameters = given | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": "0.1.0"}
+    command = change_set_command(stack, session.region_name, parameters, bucket)
+    command.remove("--no-execute-changeset")
     command[command.index("--template-file") + 1] = str(template)
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    return Stack(engine, stack, stack_outputs(session.client("cloudformation"), stack))
+    found = find_stack(session.client("cloudformation"), stack)
+    assert found is not None
+    return Stack(engine, stack, found.outputs)
 
 
 def run_here(stack: Stack) -> Run:

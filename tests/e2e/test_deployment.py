@@ -37,7 +37,7 @@ def test_a_second_deployment_of_the_same_is_no_error_and_changes_nothing(stack: 
     client: CloudFormationClient = stack.client("cloudformation")
     before = client.describe_stack_events(StackName=stack.name)["StackEvents"]
 
-    again = run_script(stack.engine, "deploy", "--environment", "local", "--stack", stack.name)
+    again = stack.script("deploy", "--environment", "local", "--yes")
 
     assert (0, len(before)) == (again.status, len(client.describe_stack_events(StackName=stack.name)["StackEvents"]))
 
@@ -52,12 +52,19 @@ def test_a_parameter_on_the_command_line_wins_over_the_file(server: Engine) -> N
         configuration["Environment"]["Variables"]["PAGE_SIZE"],
         configuration["Environment"]["Variables"]["ENVIRONMENT"],
     )
-    assert 0 == stack.script("deploy", "--environment", "local", "--delete").status
+    assert 0 == stack.script("deploy", "--environment", "local", "--delete", "--yes", stack.name).status
 
 
 def test_a_parameter_that_the_template_refuses_is_reported_in_its_own_words(server: Engine) -> None:
     refused = run_script(
-        server, "deploy", "--environment", "local", "--stack", "inventory-updater-bad", "--parameter=Segments=41"
+        server,
+        "deploy",
+        "--environment",
+        "local",
+        "--yes",
+        "--stack",
+        "inventory-updater-bad",
+        "--parameter=Segments=41",
     )
 
     assert 1 == refused.status

@@ -1,18 +1,17 @@
-"""A first deployment with the schedules on: it starts the jobs that the alarms of silence wait for."""
+"""A first deployment with the schedules on: it runs the job that the alarms of silence wait for."""
 
 from typing import TYPE_CHECKING
 
 from cli.engine import Engine
 from inventory_updater import __version__
 from tests.engines import make_client, run_script
-from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_s3.client import S3Client
     from types_boto3_stepfunctions.client import SFNClient
 
-DEPLOY = ("deploy", "--environment", "local", "--json")
+DEPLOY = ("deploy", "--environment", "local", "--yes", "--json")
 # Rare enough not to fire while a test looks.
 ON = (
     "--parameter=DueScheduleState=ENABLED",
@@ -31,26 +30,20 @@ def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(serve
     assert [] == client.list_buckets()["Buckets"]
 
 
-def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> None:
+def test_only_a_first_deployment_runs_a_job_over_all_items_and_waits_for_it(server: Engine) -> None:
     first = run_script(server, *DEPLOY, *ON)
     again = run_script(server, *DEPLOY, *ON, "--parameter=PageSize=7")
-    machine = first.answer["outputs"]["StateMachineArn"]
     client: SFNClient = make_client("stepfunctions", server.endpoint_url)
-    wait_until(
-        lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"],
-        "the first jobs do not end",
-    )
+    (job,) = client.list_executions(stateMachineArn=first.answer["outputs"]["StateMachineArn"])["executions"]
 
-    started = first.answer["first_jobs"]
-    assert [name.split("-")[1] for name in started] == ["due", "all"]
+    assert ("SUCCEEDED", "all", job["name"]) == tuple(
+        first.answer["first_job"][name] for name in ("status", "scope", "job_id")
+    )
+    assert "SUCCEEDED" == job["status"]
+    assert f"first job {job['name']}: SUCCEEDED" in first.errors
     assert "AllSilenceHours=50 was not compared with cron(0 3 * * ? *)" in first.errors
-    assert "started the first jobs" in first.errors
-    assert "first_jobs" not in again.answer
+    assert "first_job" not in again.answer
     assert __version__ == first.answer["version"] == first.answer["outputs"]["Version"]
-    assert dict.fromkeys(started, "SUCCEEDED") == {
-        execution["name"]: execution["status"]
-        for execution in client.list_executions(stateMachineArn=machine)["executions"]
-    }
 
 
 def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
@@ -64,14 +57,14 @@ def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     }
 
 
-def test_the_first_jobs_can_be_left_out(server: Engine) -> None:
+def test_the_first_job_can_be_left_out(server: Engine) -> None:
     deployed = run_script(
         server,
         *DEPLOY,
         *ON,
         "--stack=inventory-updater-quiet",
         "--parameter=EnvironmentSuffix=quiet",
-        "--no-first-jobs",
+        "--no-first-job",
     )
     client: SFNClient = make_client("stepfunctions", server.endpoint_url)
 

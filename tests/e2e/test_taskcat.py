@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 import yaml
 
-from cli.deploying import build_package
 from cli.engine import CHECKOUT
+from cli.packaging import build_package
 from taskcat_runs.project import CONFIGURATION
 
 ENVIRONMENT: Final = CHECKOUT / ".venv-taskcat"

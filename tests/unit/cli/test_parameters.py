@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from cli.deploying import ENVIRONMENTS, TEMPLATE, declared_parameters, read_parameters
+from cli.deploying import ENVIRONMENTS
 from cli.engine import CHECKOUT
 from cli.errors import InputError
-from cli.parameter_checks import check_parameters
+from cli.parameters import TEMPLATE, check_parameters, declared_parameters, read_parameters
 from tests.cloudformation import load_template, parameter_values
 
 DECLARED = load_template()["Parameters"]

@@ -1,11 +1,21 @@
-"""Which of the template's parameters cannot work together. The template cannot say it: it has no arithmetic."""
+"""The parameters of a deployment: what file, command line and template say, and what cannot work together."""
 
+import argparse
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
+from cli.engine import CHECKOUT
 from cli.errors import InputError
+
+TEMPLATE: Final = CHECKOUT / "template.yaml"
+SET_BY_DEPLOYING: Final = ("CodeBucket", "CodeKey", "PackageVersion")
+"""What no parameter file says: where the package of this deployment is, and its version."""
 
 UNITS: Final = {name: timedelta(**{f"{name}s": 1}) for name in ("minute", "hour", "day")}
 
@@ -17,6 +27,52 @@ SILENCE_WINDOWS: Final = {
 
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 RATE: Final = re.compile(r"rate\(\s*([1-9]\d*)\s+(minute|hour|day)s?\s*\)")
+
+
+def read_parameters(file: Path) -> dict[str, str]:
+    """The parameters of a file in the form that `aws cloudformation deploy` reads: `{"Parameters": {name: value}}`."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in document["Parameters"].items()}
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f'{file}: not a parameter file, which is {{"Parameters": {{"Name": "value"}}}}') from None
+
+
+def declared_parameters(template: Path = TEMPLATE) -> dict[str, dict[str, Any]]:
+    """The section Parameters of the template."""
+
+    class Loader(yaml.SafeLoader):
+        """Passes over CloudFormation's own tags, such as !Ref."""
+
+    Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+    declared: dict[str, dict[str, Any]] = yaml.load(template.read_text(encoding="utf-8"), Loader)["Parameters"]
+    return declared
+
+
+def parse_override(text: str) -> tuple[str, str]:
+    """`Name=Value` as a pair; raises argparse.ArgumentTypeError where there is no `=` or no name."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not Name=Value")
+    return name, value
+
+
+def wanted_parameters(
+    environment: str, overrides: Iterable[tuple[str, str]], declared: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """What the file of an environment and the command line make of the template's parameters.
+
+    What neither says has the template's default, whatever the stack has now: what was tried once does not stay.
+    `SET_BY_DEPLOYING` are left out.
+    """
+    given = read_parameters(CHECKOUT / "parameters" / f"{environment}.json") | dict(overrides)
+    # The AWS CLI drops a name that the template does not have in silence.
+    if unknown := sorted(given.keys() - declared.keys()):
+        raise InputError(f"{TEMPLATE.name} has no parameter {', '.join(unknown)}")
+    defaults = {name: str(declaration.get("Default", "")) for name, declaration in declared.items()}
+    return {name: value for name, value in (defaults | given).items() if name not in SET_BY_DEPLOYING}
 
 
 def is_on(parameters: Mapping[str, str], scope: str) -> bool:
