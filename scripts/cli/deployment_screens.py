@@ -50,17 +50,20 @@ class Preview:
 
 
 def preview_screen(preview: Preview, view: View) -> RenderableType:
-    """What a deployment would change: for a first one, how much it would make."""
+    """What a deployment would change: for a first one, how much it would create."""
     if preview.before is None:
-        return Text(f"A first deployment: it makes {counted(len(preview.changes), 'resource')}.")
+        return Text(f"A first deployment: it creates {counted(len(preview.changes), 'resource')}.")
     parts: list[RenderableType] = []
     if parameters := [(name, _shortened(now), _shortened(then)) for name, now, then in preview.changed_parameters]:
         parts += [rows_screen(PARAMETER_COLUMNS, parameters, view, "Parameters"), ""]
     resources = [
         (change.resource, change.type.removeprefix("AWS::"), _what_happens(change), ", ".join(change.properties))
         for change in preview.changes
+        if change.properties != ("Tags",)
     ]
     parts.append(rows_screen(RESOURCE_COLUMNS, resources, view, "Resources"))
+    if only_tags := len(preview.changes) - len(resources):
+        parts.append(Text(f"Of {counted(only_tags, 'other')} only the tags change."))
     for change in preview.changes:
         if change.type == "AWS::DynamoDB::Table" and change.replacement in REPLACED:
             parts.append(
@@ -70,12 +73,12 @@ def preview_screen(preview: Preview, view: View) -> RenderableType:
 
 
 def _what_happens(change: ResourceChange) -> str:
-    return REPLACED.get(change.replacement) or {"Add": "made", "Remove": "removed"}.get(change.action, "updated")
+    return REPLACED.get(change.replacement) or {"Add": "created", "Remove": "deleted"}.get(change.action, "updated")
 
 
 def _shortened(value: str | None) -> str | None:
     """The key of a package holds a hash, which says no more by all its digits."""
-    return value if value is None or len(value) <= 40 else f"{value[:36]} ..."
+    return value if value is None or len(value) <= 40 else f"{value[:28]} ..."
 
 
 def drift(stack: Stack, wanted: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
@@ -92,7 +95,7 @@ def parameters_screen(stack: Stack, wanted: Mapping[str, str], view: View) -> Re
     """The parameters in force, and beside them the value by the file where it is another."""
     differs = drift(stack, wanted)
     rows = [
-        (name, stack.parameters.get(name), differs.get(name, (None, None))[1])
+        (name, _shortened(stack.parameters.get(name)), differs.get(name, (None, None))[1])
         for name in sorted(stack.parameters.keys() | differs.keys())
     ]
     summary = f"{counted(len(differs), 'parameter')} unlike the file" if differs else "all as the file has them"

@@ -38,7 +38,8 @@ def listed(columns: Sequence[str], rows: Sequence[Sequence[object]], options: ar
 def test_json_is_one_document_with_counts_as_numbers_and_quantities_as_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    print_json({"items": 3, "on_hand": Decimal("1E+3"), "price": Decimal("2.50"), "ids": {"b", "a"}, "none": None})
+    document = {"items": 3, "on_hand": Decimal("1E+3"), "price": Decimal("2.50"), "ids": {"b", "a"}, "none": None}
+    print_json(document, argparse.Namespace(where={}))
     assert json.loads(capsys.readouterr().out) == {
         "items": 3,
         "on_hand": "1000",

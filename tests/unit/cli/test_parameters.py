@@ -1,13 +1,22 @@
 """Which parameters cannot work together."""
 
+import argparse
 import re
+from pathlib import Path
 
 import pytest
 
-from cli.deploying import ENVIRONMENTS
 from cli.engine import CHECKOUT
 from cli.errors import InputError
-from cli.parameters import TEMPLATE, check_parameters, declared_parameters, read_parameters
+from cli.parameters import (
+    TEMPLATE,
+    check_parameters,
+    declared_parameters,
+    parse_override,
+    read_parameters,
+    wanted_parameters,
+)
+from cli.targets import ENVIRONMENTS
 from tests.cloudformation import load_template, parameter_values
 
 DECLARED = load_template()["Parameters"]
@@ -89,3 +98,33 @@ def test_what_is_not_a_rate_is_said_not_to_be_compared(expression: str) -> None:
         f"DueSilenceMinutes=60 was not compared with {expression}: "
         "it should be at least twice the longest time between two jobs"
     )
+
+
+def test_a_parameter_on_the_command_line_wins_over_the_file_and_what_neither_says_has_the_default() -> None:
+    wanted = wanted_parameters("dev", [("Segments", "8"), ("Owner", "a=b")], DECLARED)
+
+    assert ("8", "a=b", "dev", "60") == tuple(
+        wanted[name] for name in ("Segments", "Owner", "EnvironmentSuffix", "DueSilenceMinutes")
+    )
+    assert DECLARED.keys() - wanted.keys() == {"CodeBucket", "CodeKey", "PackageVersion"}
+
+
+def test_all_names_that_the_template_does_not_have_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"template\.yaml has no parameter Colour, Segment$"):
+        wanted_parameters("dev", [("Segment", "8"), ("Colour", "red")], DECLARED)
+
+
+def test_a_value_may_hold_an_equals_sign_and_may_be_empty() -> None:
+    assert [parse_override("Owner=a=b"), parse_override("Owner=")] == [("Owner", "a=b"), ("Owner", "")]
+    for text in ("Owner", "=x", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not Name=Value"):
+            parse_override(text)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"Parameters": 1}', "no json"])
+def test_a_file_that_holds_no_parameters_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "dev.json"
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"dev\.json: not a parameter file"):
+        read_parameters(file)

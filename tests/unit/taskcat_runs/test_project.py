@@ -10,8 +10,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from cli.deploying import build_package
-from cli.parameter_checks import check_parameters
+from cli.packaging import build_package
+from cli.parameters import check_parameters
 from taskcat_runs.project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
 from tests.cloudformation import load_template, parameter_values, violated_rules
 

@@ -1,0 +1,56 @@
+"""scripts/deploy.py: what it refuses before it asks AWS, and what it hands to the AWS CLI."""
+
+from itertools import pairwise
+
+import pytest
+
+from cli.deploying import change_set_command, commands
+
+
+def test_the_template_always_goes_through_a_bucket_to_the_scripts_own_region_and_carries_tags() -> None:
+    parameters = {"Owner": "stock team", "Segments": "4", "Project": "inventory"}
+    command = change_set_command("inventory-updater-dev", "eu-west-3", parameters, "code-bucket")
+
+    assert command[2:6] == ["-m", "awscli", "cloudformation", "deploy"]
+    given = dict(pairwise(command))
+    assert [given[name] for name in ("--stack-name", "--region", "--s3-bucket")] == [
+        "inventory-updater-dev",
+        "eu-west-3",
+        "code-bucket",
+    ]
+    assert command[command.index("--parameter-overrides") + 1 :] == [
+        *("Owner=stock team", "Project=inventory", "Segments=4"),
+        *("--tags", "Owner=stock team", "Project=inventory"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without", "problem"),
+    [
+        (["--if-exists"], (), "error: --if-exists goes with --delete\n"),
+        ([], ("AWS_DEFAULT_REGION",), "no AWS region is set"),
+        (["--delete"], ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "credentials"),
+    ],
+)
+def test_what_is_missing_is_bad_input(
+    arguments: list[str],
+    without: tuple[str, ...],
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in without:
+        monkeypatch.delenv(name)
+
+    assert commands().main(arguments) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_a_stack_that_cannot_be_reached_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    assert commands().main(["--delete"]) == 2
+    assert capsys.readouterr().err.startswith("error: AWS does not answer: ")
