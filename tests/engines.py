@@ -157,12 +157,17 @@ class Script:
 
 
 def run_script(
-    engine: Engine, name: str, *arguments: str, timeout_seconds: float = 300, checkout: Path = CHECKOUT
+    engine: Engine,
+    name: str,
+    *arguments: str,
+    timeout_seconds: float = 300,
+    checkout: Path = CHECKOUT,
+    region: str = REGION,
 ) -> Script:
     """Run scripts/NAME.py of a checkout against an engine, in an environment in which AWS is that engine."""
     result = subprocess.run(
         [sys.executable, str(checkout / "scripts" / f"{name}.py"), *arguments],
-        env=engine.environment(),
+        env=engine.environment() | {"AWS_REGION": region},
         cwd=checkout,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from cli.deploying import change_set_command
-from cli.engine import CHECKOUT, Engine
+from cli.engine import CHECKOUT, REGION, Engine
 from cli.packaging import build_package, ensure_code_bucket, upload_package
 from cli.parameters import declared_parameters, wanted_parameters
 from cli.stacks import find_stack
@@ -26,7 +26,7 @@ from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes
 from tests.cloudformation import template_before_alarms
-from tests.engines import Script, run_script
+from tests.engines import Script, make_client, run_script
 from tests.stacks import Stack, deploy_stack
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def status_of(stack: Stack) -> str:
     return client.describe_stacks(StackName=stack.name)["Stacks"][0]["StackStatus"]
 
 
+def parameters_of(stack: Stack) -> Mapping[str, str]:
+    found = find_stack(stack.client("cloudformation"), stack.name)
+    assert found is not None
+    return found.parameters
+
+
 def code_of(stack: Stack) -> str:
     client: LambdaClient = stack.client("lambda")
     return client.get_function_configuration(FunctionName=stack.outputs["FunctionName"])["CodeSha256"]
@@ -115,7 +121,7 @@ def damage_the_upload_of(checkout: Path, stack: Stack) -> None:
     """Put something into the bucket that is no archive, where the package of that checkout would go."""
     key = run_script(stack.engine, "deploy", "--build-only", "--json", checkout=checkout).answer["key"]
     client: S3Client = stack.client("s3")
-    bucket = client.list_buckets()["Buckets"][0]["Name"]
+    (bucket,) = (each["Name"] for each in client.list_buckets()["Buckets"] if each["Name"].endswith(REGION))
     client.put_object(Bucket=bucket, Key=key, Body=b"not an archive")
 
 
@@ -143,7 +149,110 @@ def test_a_new_schedule_alone_updates_only_that_schedule(server: Engine, stack: 
     assert "rate(7 minutes)" == expression_of(stack)
 
 
+def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(server: Engine, stack: Stack) -> None:
+    deploy_stack(server, stack.name, PageSize="7")
+    shown = stack.script("deploy", "show", "--environment", "local", "--json").answer
+    time.sleep(1)
+    preview = stack.script("deploy", "--environment", "local", "--preview", "--json").answer
+    assert parameters_of(stack)["PageSize"] == "7"
+
+    time.sleep(1)
+    deploy_stack(server, stack.name)
+
+    assert shown["drift"] == {"PageSize": {"in_force": "7", "by_the_file": "250"}}
+    assert preview["parameters"] == {"PageSize": {"now": "7", "then": "250"}}
+    assert ("Function", ["Environment"]) in [(each["resource"], each["properties"]) for each in preview["changes"]]
+    assert parameters_of(stack)["PageSize"] == "250"
+
+
+def test_a_pause_survives_a_deployment_that_writes_the_schedule_anew(server: Engine, stack: Stack) -> None:
+    on = {"DueScheduleState": "ENABLED", "DueScheduleExpression": "rate(12 hours)", "DueSilenceMinutes": "1440"}
+    deploy_stack(server, stack.name, **on)
+    assert 0 == stack.script("job", "pause").status
+    time.sleep(1)
+
+    deployed = deploy_from(CHECKOUT, stack, **on | {"DueScheduleExpression": "rate(11 hours)"})
+
+    assert ["due"] == deployed.answer["paused"]
+    assert "still paused: due (until job.py resume)" in deployed.errors
+    assert "rate(11 hours)" == expression_of(stack)
+    assert {"due": "PAUSED", "all": "DISABLED"} == stack.script("job", "list", "--json").answer["schedules"]
+    time.sleep(1)
+    deploy_stack(server, stack.name)
+
+
+def test_a_deployment_meant_for_another_stack_is_refused_and_changes_nothing(stack: Stack) -> None:
+    before = status_of(stack), parameters_of(stack)
+    for given in (["--environment", "dev"], ["--environment", "local", "--parameter=EnvironmentSuffix=loca1"]):
+        refused = stack.script("deploy", "--yes", *given)
+
+        assert 2 == refused.status
+        assert f"the stack {stack.name} is another one: its EnvironmentSuffix is local, not " in refused.errors
+    unasked = stack.script("deploy", "--environment", "local", "--parameter=PageSize=9")
+    assert (2, True) == (unasked.status, "--yes deploys without asking" in unasked.errors)
+    assert before == (status_of(stack), parameters_of(stack))
+
+
+# Where
+
+
+def test_one_suffix_can_be_deployed_in_two_regions(server: Engine, stack: Stack) -> None:
+    there = run_script(
+        server,
+        *("deploy", "--environment", "local", "--stack", stack.name, "--yes", "--json"),
+        region="eu-central-1",
+    )
+    client: CloudFormationClient = make_client("cloudformation", server.endpoint_url, region_name="eu-central-1")
+    physical = {
+        region: {
+            (each["LogicalResourceId"], each["PhysicalResourceId"])
+            for each in each_client.describe_stack_resources(StackName=stack.name)["StackResources"]
+            if each["ResourceType"].startswith(("AWS::IAM::", "AWS::CloudWatch::Dashboard"))
+        }
+        for region, each_client in (("eu-west-1", stack.client("cloudformation")), ("eu-central-1", client))
+    }
+
+    assert 0 == there.status, there.errors
+    assert ("eu-central-1", stack.name) == (there.answer["region"], there.answer["stack"])
+    assert [4, 4] == [len(names) for names in physical.values()]
+    assert set() == physical["eu-west-1"] & physical["eu-central-1"]
+    assert "eu-central-1" in there.answer["outputs"]["StateMachineArn"]
+    assert "SUCCEEDED" == stack.run_job().execution_status
+
+
 # What fails
+
+
+def test_a_first_deployment_that_fails_says_what_to_do_and_is_deleted_only_by_name(
+    server: Engine, checkout: Path
+) -> None:
+    template = checkout / "template.yaml"
+    text = template.read_text(encoding="utf-8")
+    broken = """Resources:
+
+  Call:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  Broken:  # nobody calls
+    Type: AWS::CloudFormation::WaitCondition
+    DependsOn: [Dashboard, StateMachine]
+    Properties: {Handle: !Ref Call, Timeout: "1"}
+"""
+    template.write_text(text.replace("Resources:\n", broken, 1), encoding="utf-8")
+    deploying = ("deploy", "--environment", "staging", "--yes")
+
+    failed = run_script(server, *deploying, checkout=checkout)
+    again = run_script(server, *deploying)
+    nameless = run_script(server, "deploy", "--environment", "staging", "--delete")
+    gone = run_script(server, "deploy", "--environment", "staging", "--delete", "--yes", "inventory-updater-staging")
+
+    way_out = "scripts/deploy.py --environment staging --delete --yes inventory-updater-staging"
+    assert 1 == failed.status
+    assert "inventory-updater-staging is in ROLLBACK_COMPLETE\n  Broken: CREATE_FAILED: " in failed.errors
+    assert way_out in failed.errors
+    assert (2, True) == (again.status, way_out in again.errors)
+    assert (2, True) == (nameless.status, "nothing was deleted: confirm the stack's name" in nameless.errors)
+    assert (0, "the stack inventory-updater-staging is deleted\n") == (gone.status, gone.output)
+    assert 2 == run_script(server, "deploy", "--environment", "staging", "--delete", "--yes", "x").status
 
 
 def test_an_update_that_fails_is_rolled_back_and_says_why(server: Engine, stack: Stack, checkout: Path) -> None:
@@ -157,7 +266,7 @@ def test_an_update_that_fails_is_rolled_back_and_says_why(server: Engine, stack:
 
     assert 1 == failed.status
     assert "" == failed.output
-    assert "error: the deployment failed\n  Function: UPDATE_FAILED: " in failed.errors
+    assert "is in UPDATE_ROLLBACK_COMPLETE\n  Function: UPDATE_FAILED: " in failed.errors
     assert "Could not unzip uploaded file" in failed.errors
     assert ("UPDATE_ROLLBACK_COMPLETE", "rate(7 minutes)", code, items) == (
         status_of(stack),
