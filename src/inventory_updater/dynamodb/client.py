@@ -5,7 +5,8 @@ What an answer says is the same; only binary values stay base64 text (``dynamodb
 """
 
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import botocore
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 BROKEN_CONNECTIONS: Final = (ConnectingError, HTTPClientError)
 """Both stand for a connection that broke or never was: botocore has two families of them."""
+
+TABLE_IS_GONE: Final = "gone-the-table-was-deleted"
+"""The section of docs/operations.md."""
 
 _CONNECT_SECONDS: Final = 3
 _READ_SECONDS: Final = 10
@@ -75,4 +79,18 @@ def botocore_client(
     )
     client = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
     refuse_damaged_answers(client)
+    # https://boto3.amazonaws.com/v1/documentation/api/latest/guide/events.html
+    client.meta.events.register("provide-client-params.dynamodb", _remember_table)
+    client.meta.events.register("after-call.dynamodb", _name_missing_table)
     return client
+
+
+def _remember_table(params: Mapping[str, Any], context: dict[str, Any], **_of_the_event: object) -> None:
+    context["table"] = params.get("TableName") or ", ".join(params.get("RequestItems", ()))
+
+
+def _name_missing_table(parsed: dict[str, Any], context: Mapping[str, Any], **_of_the_event: object) -> None:
+    """DynamoDB says only that a resource was not found: say which table, and where its way back is written."""
+    error = parsed.get("Error", {})
+    if error.get("Code") == "ResourceNotFoundException" and context.get("table"):
+        error["Message"] = f"table {context['table']} is gone, see docs/operations.md#{TABLE_IS_GONE}: {error['Message']}"

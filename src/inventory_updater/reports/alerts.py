@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from inventory_updater.dynamodb.client import TABLE_IS_GONE
 from inventory_updater.stock.numbers import counted
 from inventory_updater.tables.records import Failure, JobStatus, Run
 
@@ -66,7 +67,8 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
         lines.append(f"  .venv/bin/python scripts/changes.py retry {run.job_id} {where}    # once the cause is fixed")
     if run.status is JobStatus.FAILED:
         lines.append(f"  .venv/bin/python scripts/job.py run --scope {run.scope} {where}    # once the cause is fixed")
-    lines.append(f"What it means: docs/operations.md#{_SECTIONS.get(run.status, 'failure-rate')}")
+    section = TABLE_IS_GONE if TABLE_IS_GONE in (run.error or "") else _SECTIONS.get(run.status, "failure-rate")
+    lines.append(f"What it means: docs/operations.md#{section}")
     return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
 
 
