@@ -23,38 +23,35 @@ SAME_AS_DEFAULT: Final = {
 }
 
 
-def configuration() -> Any:
-    return yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+PARAMETERS: Final[dict[str, Any]] = load_template()["Parameters"]
+CONFIGURED: Final[dict[str, Any]] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
 
 
 def given_parameters(test: str) -> dict[str, Any]:
-    found = configuration()
-    return {**found["project"]["parameters"], **found["tests"][test].get("parameters", {})}
+    return {**CONFIGURED["project"]["parameters"], **CONFIGURED["tests"][test].get("parameters", {})}
 
 
 def test_the_project_has_four_regions_and_buckets_in_each() -> None:
-    project = configuration()["project"]
+    project = CONFIGURED["project"]
     assert (project["name"], project["template"]) == (PROJECT, "template.yaml")
     assert (len(set(project["regions"])), project["s3_regional_buckets"], project["package_lambda"]) == (4, True, False)
 
 
 def test_minimal_gives_only_what_has_no_default_and_a_suffix() -> None:
-    without_default = {name for name, one in load_template()["Parameters"].items() if "Default" not in one}
+    without_default = {name for name, one in PARAMETERS.items() if "Default" not in one}
     assert set(given_parameters("minimal")) == without_default | {"EnvironmentSuffix"}
 
 
 def test_everything_gives_every_parameter_another_value_than_its_default() -> None:
     given = given_parameters("everything")
-    parameters = load_template()["Parameters"]
-    assert set(given) == set(parameters)
-    same = {name for name, value in given.items() if str(value) == str(parameters[name].get("Default"))}
+    assert given.keys() == PARAMETERS.keys()
+    same = {name for name, value in given.items() if str(value) == str(PARAMETERS[name].get("Default"))}
     assert same == set(SAME_AS_DEFAULT)
 
 
 def test_every_default_is_text() -> None:
     """taskcat does not see a parameter with another default, and leaves out what .taskcat.yml gives for it."""
-    defaults = {name: one["Default"] for name, one in load_template()["Parameters"].items() if "Default" in one}
-    assert {name: default for name, default in defaults.items() if not isinstance(default, str)} == {}
+    assert {name: one for name, one in PARAMETERS.items() if not isinstance(one.get("Default", ""), str)} == {}
 
 
 @pytest.mark.parametrize("test", ["minimal", "everything"])
@@ -64,14 +61,12 @@ def test_the_parameters_can_work_together(test: str) -> None:
     assert [value for value in given.values() if isinstance(value, bool)] == []
     complete = parameter_values(**{name: str(value) for name, value in given.items()})
     assert violated_rules(complete) == []
-    check_parameters(complete, load_template()["Parameters"])  # raises where they cannot
+    check_parameters(complete, PARAMETERS)  # raises where they cannot
 
 
-@pytest.mark.parametrize("test", ["minimal", "everything"])
-def test_the_suffix_is_taskcats_random_text_which_just_fits(test: str) -> None:
-    assert given_parameters(test)["EnvironmentSuffix"] == "$[taskcat_random-string]"
-    suffix = load_template()["Parameters"]["EnvironmentSuffix"]
-    twenty_letters = "abcdefghijklmnopqrst"
+def test_the_suffix_is_taskcats_random_text_which_just_fits() -> None:
+    suffix, twenty_letters = PARAMETERS["EnvironmentSuffix"], "abcdefghijklmnopqrst"
+    assert {given_parameters(test)["EnvironmentSuffix"] for test in CONFIGURED["tests"]} == {"$[taskcat_random-string]"}
     assert len(twenty_letters) <= suffix["MaxLength"]
     assert re.fullmatch(suffix["AllowedPattern"], twenty_letters)
 
@@ -80,11 +75,8 @@ def test_only_the_template_and_the_package_are_uploaded(tmp_path: Path) -> None:
     package = build_package()
     copy_project(tmp_path)
     files = {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-    template = CONFIGURATION.with_name("template.yaml")
-    assert files == {
-        "template.yaml": template.read_bytes(),
-        "build/inventory-updater.zip": package.path.read_bytes(),
-    }
+    template = CONFIGURATION.with_name("template.yaml").read_bytes()
+    assert files == {"template.yaml": template, "build/inventory-updater.zip": package.path.read_bytes()}
     assert given_parameters("minimal")["CodeKey"] == "$[taskcat_project_name]/build/inventory-updater.zip"
 
 
@@ -120,27 +112,23 @@ def configured(**clients: object) -> Any:
     return SimpleNamespace(config=SimpleNamespace(tests=tests), get_regions=lambda: {"minimal": regions})
 
 
-def test_a_bucket_that_another_project_uses_loses_only_our_files() -> None:
-    ours, shared = regional_bucket("123456789012", "ours"), regional_bucket("123456789012", "shared")
-    mine = [f"{PROJECT}/template.yaml", f"{PROJECT}/build/inventory-updater.zip"]
-    alone = Buckets(**{ours: list(mine)})
-    together = Buckets(**{shared: [*mine, f"{PROJECT}-two/template.yaml"]})
+def test_only_our_files_go_and_only_the_buckets_of_the_wanted_regions_with_nothing_else_in_them() -> None:
+    ours, another = (
+        [f"{PROJECT}/template.yaml", f"{PROJECT}/build/inventory-updater.zip"],
+        f"{PROJECT}-two/template.yaml",
+    )
+    keys = {"ours": ours, "shared": [*ours, another], "unwanted": ours}
+    regions = {name: Buckets(**{regional_bucket("123456789012", name): list(keys[name])}) for name in keys}
 
-    said = remove_buckets(configured(ours=alone, shared=together, none=Buckets()), ["none", "ours", "shared"])
+    said = remove_buckets(configured(none=Buckets(), **regions), ["none", "ours", "shared"])
 
-    assert (alone.keys, together.keys) == ({}, {shared: [f"{PROJECT}-two/template.yaml"]})
+    left = {name: [*buckets.keys.values()] for name, buckets in regions.items()}
+    assert left == {"ours": [], "shared": [[another]], "unwanted": [ours]}
     assert [sentence.split(": ", 1)[1] for sentence in said] == [
         "was not there",
         "removed, with 2 files",
         "2 files removed; kept, since another project has files in it",
     ]
-
-
-def test_only_the_buckets_of_the_wanted_regions_are_touched() -> None:
-    here, there = regional_bucket("123456789012", "here"), regional_bucket("123456789012", "there")
-    first, second = Buckets(**{here: []}), Buckets(**{there: []})
-    remove_buckets(configured(here=first, there=second), ["here"])
-    assert (first.keys, second.keys) == ({}, {there: []})
 
 
 def test_a_region_that_is_not_in_the_file_is_refused() -> None:
