@@ -19,10 +19,6 @@ def test_padding_makes_an_item_as_much_larger() -> None:
     assert Shelf(1, 1, padding=1000).item_bytes == Shelf(1, 1).item_bytes + 1000
 
 
-def test_the_name_of_a_table_says_what_is_on_the_shelf() -> None:
-    assert Shelf.of_table(Shelf(1_000_000, 1_000, 20).table_name) == Shelf(1_000_000, 1_000, 20)
-
-
 def test_a_process_has_used_time_and_memory() -> None:
     assert cpu_seconds_of_tree(os.getpid()) > 0
     assert peak_bytes() > 1_000_000

@@ -1,20 +1,22 @@
 """What .taskcat.yml says, held against the template, and what is uploaded and removed for it."""
 
 import re
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import boto3
 import pytest
 import yaml
-from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from cli.deploying import build_package
 from cli.parameter_checks import check_parameters
 from taskcat_runs.project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
 from tests.cloudformation import load_template, parameter_values, violated_rules
 
+ACCOUNT: Final = "123456789012"
 SAME_AS_DEFAULT: Final = {
     "DueScheduleState": "it is on",
     "AllScheduleState": "it is on",
@@ -80,50 +82,34 @@ def test_only_the_template_and_the_package_are_uploaded(tmp_path: Path) -> None:
     assert given_parameters("minimal")["CodeKey"] == "$[taskcat_project_name]/build/inventory-updater.zip"
 
 
-class Buckets:
-    """Stands for S3 in one region: keys by bucket."""
-
-    def __init__(self, **keys: list[str]) -> None:
-        self.keys: dict[str, list[str]] = keys
-
-    def get_paginator(self, _operation: str) -> "Buckets":
-        return self
-
-    def paginate(self, **request: str) -> list[Mapping[str, Any]]:
-        if request["Bucket"] not in self.keys:
-            raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "ListObjectsV2")
-        return [{"Contents": [{"Key": k} for k in self.keys[request["Bucket"]] if k.startswith(request["Prefix"])]}]
-
-    def delete_object(self, **request: str) -> None:
-        self.keys[request["Bucket"]].remove(request["Key"])
-
-    def delete_bucket(self, **request: str) -> None:
-        if self.keys[request["Bucket"]]:
-            raise ClientError({"Error": {"Code": "BucketNotEmpty"}}, "DeleteBucket")
-        del self.keys[request["Bucket"]]
-
-
-def configured(**clients: object) -> Any:
-    regions = {
-        name: SimpleNamespace(account_id="123456789012", client=lambda _service, client=client: client)
-        for name, client in clients.items()
+def configured(*regions: str) -> Any:
+    by_name = {
+        name: SimpleNamespace(account_id=ACCOUNT, client=partial(boto3.client, region_name=name)) for name in regions
     }
-    tests = {"minimal": SimpleNamespace(regions=list(regions))}
-    return SimpleNamespace(config=SimpleNamespace(tests=tests), get_regions=lambda: {"minimal": regions})
+    tests = {"minimal": SimpleNamespace(regions=regions)}
+    return SimpleNamespace(config=SimpleNamespace(tests=tests), get_regions=lambda: {"minimal": by_name})
 
 
+@mock_aws
 def test_only_our_files_go_and_only_the_buckets_of_the_wanted_regions_with_nothing_else_in_them() -> None:
     ours, another = (
-        [f"{PROJECT}/template.yaml", f"{PROJECT}/build/inventory-updater.zip"],
+        [f"{PROJECT}/build/inventory-updater.zip", f"{PROJECT}/template.yaml"],
         f"{PROJECT}-two/template.yaml",
     )
-    keys = {"ours": ours, "shared": [*ours, another], "unwanted": ours}
-    regions = {name: Buckets(**{regional_bucket("123456789012", name): list(keys[name])}) for name in keys}
+    held = {"eu-west-1": ours, "us-east-1": [*ours, another], "us-west-2": ours}
+    client = boto3.client("s3", region_name="us-east-1")
+    for region, keys in held.items():
+        client.create_bucket(Bucket=regional_bucket(ACCOUNT, region))
+        for key in keys:
+            client.put_object(Bucket=regional_bucket(ACCOUNT, region), Key=key)
 
-    said = remove_buckets(configured(none=Buckets(), **regions), ["none", "ours", "shared"])
+    said = remove_buckets(configured(*held, "ap-east-1"), ["ap-east-1", "eu-west-1", "us-east-1"])
 
-    left = {name: [*buckets.keys.values()] for name, buckets in regions.items()}
-    assert left == {"ours": [], "shared": [[another]], "unwanted": [ours]}
+    left = {
+        bucket["Name"]: [found["Key"] for found in client.list_objects_v2(Bucket=bucket["Name"])["Contents"]]
+        for bucket in client.list_buckets()["Buckets"]
+    }
+    assert left == {regional_bucket(ACCOUNT, "us-east-1"): [another], regional_bucket(ACCOUNT, "us-west-2"): ours}
     assert [sentence.split(": ", 1)[1] for sentence in said] == [
         "was not there",
         "removed, with 2 files",
@@ -132,7 +118,7 @@ def test_only_our_files_go_and_only_the_buckets_of_the_wanted_regions_with_nothi
 
 
 def test_a_region_that_is_not_in_the_file_is_refused() -> None:
-    known = configured(**{"eu-west-1": None, "us-east-1": None})
+    known = configured("eu-west-1", "us-east-1")
     assert regions_of(known, "ALL") == ["eu-west-1", "us-east-1"]
     assert regions_of(known, "us-east-1") == ["us-east-1"]
     with pytest.raises(ValueError, match=r"has no mars-west-1: it has eu-west-1, us-east-1"):
