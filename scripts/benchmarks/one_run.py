@@ -10,7 +10,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -41,19 +40,20 @@ def measure(peer: str, order: Order, server_pid: int) -> Measurement:
     warm_up = Order(WARM_UP.table_name, order.scope)
     run = make_peer(peer, (warm_up, order))
     run(warm_up)
-    counts_before, server_before = _counts(), cpu_seconds_of_tree(server_pid)
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    counts_before, server_before = counts(endpoint), cpu_seconds_of_tree(server_pid)
     wall, cpu = time.perf_counter(), time.process_time()
     outcome = run(order)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    counts = _counts()
+    counts_after = counts(endpoint)
     return Measurement(
         outcome.updated,
         cpu,
         wall,
         peak_bytes(),
         outcome.read_units,
-        counts["write_units"] - counts_before["write_units"],
-        counts["requests"] - counts_before["requests"],
+        counts_after["write_units"] - counts_before["write_units"],
+        counts_after["requests"] - counts_before["requests"],
         cpu_seconds_of_tree(server_pid) - server_before,
     )
 
@@ -88,13 +88,14 @@ def cpu_seconds_of_tree(pid: int) -> float:
     return sum(processes[each][1] for each in tree) / os.sysconf("SC_CLK_TCK")
 
 
-def _counts() -> Mapping[str, int]:
-    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+def counts(endpoint: str) -> dict[str, int]:
+    """How many requests the instant server has answered, and their write units."""
+    address = urlsplit(endpoint)
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
     connection.request("GET", "/counts")
-    counts: Mapping[str, int] = json.loads(connection.getresponse().read())
+    found: dict[str, int] = json.loads(connection.getresponse().read())
     connection.close()
-    return counts
+    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The product's decisions as the peers of the benchmarks express them."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,14 +15,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 SHELF = Shelf(stored=2, due=1)
-
-
-@pytest.fixture
-def table(moto_client: "DynamoDBClient") -> Iterator[str]:
-    definition = table_definition("InventoryTable", "test")
-    moto_client.create_table(**definition)
-    yield definition["TableName"]
-    moto_client.delete_table(TableName=definition["TableName"])
 
 
 def test_sets_removes_and_guard_become_expressions() -> None:
@@ -43,19 +34,21 @@ def test_an_item_with_nothing_due_needs_no_update() -> None:
 
 
 def test_the_expressions_make_of_an_item_what_the_plan_says_unless_another_has_written_it(
-    moto_client: "DynamoDBClient", table: str
+    moto_client: "DynamoDBClient",
 ) -> None:
+    definition = table_definition("InventoryTable", "test")
+    moto_client.create_table(**definition)
     item = SHELF.item(0)
     update = decide(item)
     assert update is not None
     request = update_request(update, to_attribute_value)
 
-    moto_client.put_item(TableName=table, Item=to_attribute_values(item))
-    moto_client.update_item(TableName=table, **request)
-    (stored,) = moto_client.scan(TableName=table)["Items"]
+    moto_client.put_item(TableName=definition["TableName"], Item=to_attribute_values(item))
+    moto_client.update_item(TableName=definition["TableName"], **request)
+    (stored,) = moto_client.scan(TableName=definition["TableName"])["Items"]
     kept = {name: value for name, value in item.items() if name not in update.removes}
     assert from_attribute_values(stored) == kept | dict(update.sets)
 
-    moto_client.put_item(TableName=table, Item=to_attribute_values(item | {"reserved": 8}))
+    moto_client.put_item(TableName=definition["TableName"], Item=to_attribute_values(item | {"reserved": 8}))
     with pytest.raises(moto_client.exceptions.ConditionalCheckFailedException):
-        moto_client.update_item(TableName=table, **request)
+        moto_client.update_item(TableName=definition["TableName"], **request)

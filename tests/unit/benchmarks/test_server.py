@@ -1,15 +1,14 @@
 """The instant server of the benchmarks, asked by boto3's own client."""
 
-import json
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
-from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
 from benchmarks.expressions import decide, update_request
-from benchmarks.measuring import Place, instant_place
+from benchmarks.measuring import instant_place
+from benchmarks.one_run import counts
 from benchmarks.shelves import Shelf
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value
@@ -24,27 +23,14 @@ TABLE = SHELF.table_name
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def client() -> Iterator["DynamoDBClient"]:
     with instant_place() as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def client(place: Place) -> "DynamoDBClient":
-    client: DynamoDBClient = make_client("dynamodb", place.environment["AWS_ENDPOINT_URL"])
-    return client
+        yield make_client("dynamodb", place.environment["AWS_ENDPOINT_URL"])
 
 
 def scanned(client: "DynamoDBClient", table: str, **request: Any) -> list[Attributes]:
     pages = client.get_paginator("scan").paginate(TableName=table, **request)
     return [from_attribute_values(item) for page in pages for item in page["Items"]]
-
-
-def counts(place: Place) -> dict[str, int]:
-    # Without a proxy handler: a proxy for the outside world knows nothing of this machine's ports.
-    with build_opener(ProxyHandler({})).open(place.environment["AWS_ENDPOINT_URL"], timeout=5) as answer:
-        found: dict[str, int] = json.load(answer)
-        return found
 
 
 def test_a_scan_finds_every_item_once_by_segments_too_and_the_index_what_is_due(client: "DynamoDBClient") -> None:
@@ -74,10 +60,11 @@ def test_reading_is_charged_by_what_was_read(client: "DynamoDBClient") -> None:
         assert page["ConsumedCapacity"]["CapacityUnits"] == expected
 
 
-def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBClient", place: Place) -> None:
+def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBClient") -> None:
     updates = [update for number in range(0, 30, 3) if (update := decide(SHELF.item(number)))]
     requests: list[Any] = [{"TableName": TABLE, **update_request(update, to_attribute_value)} for update in updates]
-    before, counted = scanned(client, TABLE), counts(place)
+    endpoint = client.meta.endpoint_url
+    before, counted = scanned(client, TABLE), counts(endpoint)
 
     single = client.update_item(**requests[0], ReturnConsumedCapacity="TOTAL")
     client.transact_write_items(TransactItems=[{"Update": request} for request in requests])
@@ -89,7 +76,10 @@ def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBCl
     assert batch["Responses"] == [{"TableName": TABLE}] * 10
     assert batch["ConsumedCapacity"] == [{"TableName": TABLE, "CapacityUnits": 10.0}]
     # Ten updates in a transaction cost twice as much.
-    assert counts(place) == {"requests": counted["requests"] + 3, "write_units": counted["write_units"] + 1 + 20 + 10}
+    assert counts(endpoint) == {
+        "requests": counted["requests"] + 3,
+        "write_units": counted["write_units"] + 1 + 20 + 10,
+    }
     assert scanned(client, TABLE) == before
 
 
