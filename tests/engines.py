@@ -41,9 +41,7 @@ def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
 
     `Any`, since the type depends on the service's name: annotate the variable that takes it.
     """
-    session = boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
-    )
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     config = Config(retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=32)
     return session.client(service, endpoint_url=endpoint_url, config=config.merge(Config(**settings)))  # type: ignore[call-overload]  # any service
 

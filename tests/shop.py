@@ -129,7 +129,7 @@ class Shop:
 
 
 @cache
-def _session() -> boto3.Session:
+def session() -> boto3.Session:
     """One for all shops: what it knows of DynamoDB takes longer to read than many a job."""
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
 
@@ -139,7 +139,7 @@ def open_shop(endpoint_url: str, tables: "Tables", client_kind: ClientKind = "JS
     wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
     # The engines have clients with settings of their own: here the product's matter.
     make_client = dynamodb_client if client_kind == "JSON" else botocore_client
-    client = make_client(_session(), wanted.write_concurrency, endpoint_url)
+    client = make_client(session(), wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock.running(), RecordingCloudWatch()
     services = Services(
         InventoryTable(client, tables.inventory),
