@@ -24,9 +24,10 @@ ONLY_LOST: Final = (LOST_ANSWER, CUT_OFF, DAMAGED, HTTP_500_LANDED, f"statement:
 
 BOTOCORE_SENDS: Final = 4
 
-_ALONE: Final = ("storm", "killed", "beside", "doubled", "timed out", "lost answers", "publishing", "short calls")
-_TOGETHER: Final = ("two jobs", "lease expired", "long lease", "aborted", "throttled for good", "clock off", "mixed")
-SCENARIOS: Final = (*_ALONE, *_TOGETHER)
+_STORMS: Final = ("storm", "killed", "timed out", "beside", "doubled", "mixed")
+_FEW_FAULTS: Final = ("lost answers", "publishing", "clock off", "short calls")
+_STAGED: Final = ("two jobs", "lease expired", "long lease", "throttled for good", "aborted")
+SCENARIOS: Final = (*_STORMS, *_STAGED, *_FEW_FAULTS)
 
 
 class Round:

@@ -213,31 +213,25 @@ class SmallShop:
         def interfere(worker: Worker, key: Key) -> None:
             generator = self.gate.random(worker.name, "beside", key, worker.asked[f"beside {key}"])
             worker.asked[f"beside {key}"] += 1
-            if generator.random() >= rate:
+            item, name = self.gate.model.items.get(key), f"{worker.name}/beside/{key}"
+            if item is None or generator.random() >= rate:
                 return
             fault = generator.choice([SALE, SALE, RESERVATION, SCHEDULED, SCHEDULED, CANCELLED, CANCELLED, DELETED])
             if fault == DELETED and generator.random() < 0.7:
                 fault = SALE
-            name = f"{worker.name}/beside/{key}"
-            item = self.gate.model.items.get(key)
-            if item is None:
-                return
             if fault == CANCELLED and not item.pending:
                 fault = SCHEDULED
             self.gate.inject(fault, worker.name, items=[list(key)])
-            match fault:
-                case "sale beside the write":
-                    self.sell(key, generator)
-                case "reservation beside the write":
-                    self.reserve(key, generator)
-                case "item deleted while planned":
-                    self.delete(key)
-                case "change cancelled while its item is written":
-                    pending = sorted(item.pending)
-                    if pending:
-                        self.cancel(name, key, [generator.choice(pending)], 0.0)
-                case _:
-                    self.schedule(name, [(ItemKey(*key), self.new_change(generator, 2 * MINUTES))], 0.0)
+            if fault == SALE:
+                self.sell(key, generator)
+            elif fault == RESERVATION:
+                self.reserve(key, generator)
+            elif fault == DELETED:
+                self.delete(key)
+            elif fault == SCHEDULED:
+                self.schedule(name, [(ItemKey(*key), self.new_change(generator, 2 * MINUTES))], 0.0)
+            elif pending := sorted(item.pending):
+                self.cancel(name, key, [generator.choice(pending)], 0.0)
 
         return interfere
 
