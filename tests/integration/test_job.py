@@ -220,6 +220,22 @@ def test_a_lost_answer_is_counted_once(shop: Shop) -> None:
     assert run.status == JobStatus.SUCCEEDED
 
 
+def test_a_statement_that_the_table_refuses_for_good_is_a_failure_of_its_item_until_the_next_job(shop: Shop) -> None:
+    shop.put(*mugs(5))
+    refusal = {"Error": {"Code": "ItemCollectionSizeLimitExceeded", "Message": "no"}}
+
+    def refuse_the_first(real: Callable[..., Any], **request: Any) -> Any:
+        answer = real(**request | {"Statements": request["Statements"][1:]})
+        return answer | {"Responses": [refusal, *answer["Responses"]]}
+
+    run = shop.set_up_with(Interposed(shop.client, WRITE, refuse_the_first), segments=1).run("job-1")
+
+    assert sorted(str(item["on_hand"]) for item in shop.items().values()) == ["10", "7", "7", "7", "7"]
+    assert (run.status, run.tally.items_failed, run.tally.changes_applied) == (JobStatus.COMPLETED_WITH_FAILURES, 1, 4)
+    assert [each[1:] for each in failures(shop, "job-1")] == [(None, "ItemCollectionSizeLimitExceeded")]
+    assert shop.run().tally.changes_applied == 1
+
+
 # A dry run
 
 
