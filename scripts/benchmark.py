@@ -7,41 +7,24 @@ how many times better each is than the loop over boto3's resource.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks import comparisons
-from benchmarks.comparisons import Effort
-from benchmarks.figures import Entry
-from benchmarks.measuring import Place, Progress, RunFailed, instant_place
+from benchmarks.comparisons import COMPARISONS, MILLISECONDS, Effort
+from benchmarks.figures import Entry, entries, read_results, renewed, this_machine, write_results
+from benchmarks.measuring import RunFailed, instant_place, interleaved
 from benchmarks.peers import PEERS
 from benchmarks.plot import picture
 from benchmarks.report import tables, told, with_tables
-from benchmarks.results import machine, read_results, renewed, write_results
 from cli.engine import CHECKOUT
-
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
-EXIT_INTERRUPTED: Final = 130
+from cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 
 RESULTS: Final = CHECKOUT / "build" / "bench.json"
 DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
-
-QUICK: Final = Effort()
-FULL: Final = replace(QUICK, items=100_000, sweep_items=20_000)
-
-ON_THE_INSTANT_SERVER: Final[Mapping[str, Callable[[Place, Effort, Progress], list[Entry]]]] = {
-    "end_to_end": comparisons.end_to_end,
-    "growth_items": comparisons.growth_of_items,
-    "growth_due": comparisons.growth_of_table,
-    "growth_item_size": comparisons.growth_of_item_size,
-}
-DISTANCE: Final = "at_a_distance"
-MILLISECONDS: Final = 10
-COMPARISONS: Final = (*ON_THE_INSTANT_SERVER, DISTANCE)
+FULL: Final = Effort(items=100_000, larger_items=20_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,21 +59,13 @@ def _parser() -> argparse.ArgumentParser:
         options.add_argument("--results", type=Path, default=RESULTS, metavar="FILE", help="default: build/bench.json")
         if verb == "docs":
             continue
-        options.add_argument(
-            "--only",
-            type=_names_in(COMPARISONS),
-            default=COMPARISONS,
-            metavar="COMPARISON,...",
-            help=f"some of {', '.join(COMPARISONS)}; what FILE holds of the others is kept",
-        )
-        options.add_argument(
-            "--peers",
-            type=_names_in(PEERS),
-            default=PEERS,
-            metavar="PEER,...",
-            help=f"some of {', '.join(PEERS)}",
-        )
-        options.add_argument("--rounds", type=_count, metavar="N", help="how often each run is repeated")
+        for option, metavar, known, more in (
+            ("--only", "COMPARISON,...", tuple(COMPARISONS), "; what FILE holds of the others is kept"),
+            ("--peers", "PEER,...", PEERS, ""),
+        ):
+            told_of = f"some of {', '.join(known)}{more}"
+            options.add_argument(option, type=_names_in(known), default=known, metavar=metavar, help=told_of)
+        options.add_argument("--rounds", type=_count, default=5, metavar="N", help="how often each run is repeated")
         options.add_argument("--items", type=_count, metavar="N", help="how many items each peer updates")
     return parser
 
@@ -114,33 +89,22 @@ def _count(text: str) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     started = time.monotonic()
-    effort = replace(FULL if options.verb == "full" else QUICK, peers=options.peers)
-    if options.rounds:
-        effort = replace(effort, rounds=options.rounds)
+    effort = replace(FULL if options.verb == "full" else Effort(), peers=options.peers)
     if options.items:
-        effort = replace(effort, items=options.items, sweep_items=options.items)
-    named = machine()
-    _say(f"Machine: {named}")
+        effort = replace(effort, items=options.items, larger_items=options.items)
+    machine = this_machine()
+    _say(f"Machine: {machine}")
     results = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
     found: list[Entry] = []
-    for entries in _compared(options.only, effort):
-        found += [replace(entry, machine=named) for entry in entries]
-        write_results(options.results, renewed(results, found))
+    for comparison in (name for name in COMPARISONS if name in options.only):
+        _say(f"{comparison} ...")
+        with instant_place(MILLISECONDS.get(comparison, 0)) as place:
+            measured = interleaved(place, COMPARISONS[comparison](effort), options.rounds, _say)
+        found += entries(comparison, place.engine, machine, measured)
+        write_results(options.results, renewed(results, found))  # kept where a later comparison fails
     print(told(found))
     _say(f"{options.results} written after {time.monotonic() - started:.0f} seconds")
     return 0
-
-
-def _compared(wanted: Sequence[str], effort: Effort) -> Iterator[list[Entry]]:
-    """The entries of one comparison after the other, so that those that were made are kept where a later one fails."""
-    with instant_place() as place:
-        for name in (name for name in ON_THE_INSTANT_SERVER if name in wanted):
-            _say(f"{name} ...")
-            yield ON_THE_INSTANT_SERVER[name](place, effort, _say)
-    if DISTANCE in wanted:
-        _say(f"{DISTANCE} ...")
-        with instant_place(MILLISECONDS) as place:
-            yield comparisons.at_a_distance(place, effort, _say)
 
 
 def _write_document(results: Path) -> int:

@@ -41,9 +41,7 @@ def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
 
     `Any`, since the type depends on the service's name: annotate the variable that takes it.
     """
-    session = boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
-    )
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     config = Config(retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=32)
     return session.client(service, endpoint_url=endpoint_url, config=config.merge(Config(**settings)))  # type: ignore[call-overload]  # any service
 
@@ -73,17 +71,8 @@ def private_dynamodb_local(directory: Path) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port = int(listener.getsockname()[1])
-    command = [
-        "java",
-        f"-Djava.library.path={DYNAMODB_LOCAL}",
-        "-cp",
-        f"{DYNAMODB_LOCAL}/*",
-        str(LOOPBACK_SERVER),
-        "-inMemory",
-        "-disableTelemetry",
-        "-port",
-        str(port),
-    ]
+    options = [f"-Djava.library.path={DYNAMODB_LOCAL}", "-cp", f"{DYNAMODB_LOCAL}/*"]
+    command = ["java", *options, str(LOOPBACK_SERVER), "-inMemory", "-disableTelemetry", "-port", str(port)]
     log = directory / "dynamodb-local.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -125,15 +114,14 @@ def table_definition(logical_id: str, suffix: str) -> dict[str, Any]:
 
 def create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
     """Create the two tables as template.yaml defines them, with `suffix` as EnvironmentSuffix."""
-    inventory = table_definition("InventoryTable", suffix)
-    jobs = table_definition("JobsTable", suffix)
-    for definition in (inventory, jobs):
+    definitions = [table_definition(name, suffix) for name in ("InventoryTable", "JobsTable")]
+    for definition in definitions:
         client.create_table(**definition)
-    for definition in (inventory, jobs):
-        client.get_waiter("table_exists").wait(
-            TableName=definition["TableName"], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
-    return Tables(inventory=inventory["TableName"], jobs=jobs["TableName"])
+    inventory, jobs = (definition["TableName"] for definition in definitions)
+    for name in (inventory, jobs):
+        while client.describe_table(TableName=name)["Table"]["TableStatus"] != "ACTIVE":
+            time.sleep(0.05)
+    return Tables(inventory, jobs)
 
 
 def delete_tables(client: "DynamoDBClient", tables: Tables) -> None:

@@ -1,7 +1,7 @@
 """One environment of the product on an engine: what a test puts into it, runs in it and finds there."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -32,6 +32,25 @@ if TYPE_CHECKING:
 
 ClientKind = Literal["JSON", "botocore"]
 """The client that the function makes, or botocore's alone, which it falls back to."""
+
+
+Items = dict[tuple[str, str], Attributes]
+
+
+def put_items(client: "DynamoDBClient", table: str, items: Iterable[Attributes]) -> None:
+    """Put items into a table, as a writer would that knows nothing of this product."""
+    for batch in batched(items, 25):
+        requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(item)}} for item in batch]
+        while requests:
+            answer = client.batch_write_item(RequestItems={table: requests})
+            requests = list(answer.get("UnprocessedItems", {}).get(table, []))
+
+
+def stored_items(client: "DynamoDBClient", table: str) -> Items:
+    """Every item of an inventory table, with every attribute, by its key."""
+    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    items = [from_attribute_values(stored) for page in pages for stored in page["Items"]]
+    return {(str(item["sku"]), str(item["location_id"])): item for item in items}
 
 
 class Interposed:
@@ -78,29 +97,14 @@ class Shop:
         """The same shop with other settings, or seen through another client."""
         services = self.services
         inventory = InventoryTable(cast("DynamoDBClient", client or self.client), services.inventory.name)
-        return replace(
-            self,
-            services=replace(services, inventory=inventory, settings=replace(services.settings, **settings)),
-        )
+        settings_now = replace(services.settings, **settings)
+        return replace(self, services=replace(services, inventory=inventory, settings=settings_now))
 
     def put(self, *items: Attributes) -> None:
-        """Put items into the inventory table, as a writer would that knows nothing of this product."""
-        for batch in batched(items, 25):
-            requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(item)}} for item in batch]
-            while requests:
-                answer = self.client.batch_write_item(RequestItems={self.services.inventory.name: requests})
-                requests = list(answer.get("UnprocessedItems", {}).get(self.services.inventory.name, []))
+        put_items(self.client, self.services.inventory.name, items)
 
-    def items(self) -> dict[tuple[str, str], Attributes]:
-        """Every item of the inventory table, with every attribute, by its key."""
-        found: dict[tuple[str, str], Attributes] = {}
-        for page in self.client.get_paginator("scan").paginate(
-            TableName=self.services.inventory.name, ConsistentRead=True
-        ):
-            for stored in page["Items"]:
-                attributes = from_attribute_values(stored)
-                found[str(attributes["sku"]), str(attributes["location_id"])] = attributes
-        return found
+    def items(self) -> Items:
+        return stored_items(self.client, self.services.inventory.name)
 
     def item(self, sku: str = "mug", location_id: str = "DC1") -> Attributes:
         return self.items()[sku, location_id]
@@ -125,7 +129,7 @@ class Shop:
 
 
 @cache
-def _session() -> boto3.Session:
+def session() -> boto3.Session:
     """One for all shops: what it knows of DynamoDB takes longer to read than many a job."""
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
 
@@ -135,7 +139,7 @@ def open_shop(endpoint_url: str, tables: "Tables", client_kind: ClientKind = "JS
     wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
     # The engines have clients with settings of their own: here the product's matter.
     make_client = dynamodb_client if client_kind == "JSON" else botocore_client
-    client = make_client(_session(), wanted.write_concurrency, endpoint_url)
+    client = make_client(session(), wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock.running(), RecordingCloudWatch()
     services = Services(
         InventoryTable(client, tables.inventory),

@@ -1,14 +1,18 @@
-"""Figures and how they compare, pure: a measured run becomes figures, figures of several rounds become entries."""
+"""Figures and how they compare: a measured run becomes figures, figures of several rounds become entries, in a file."""
 
+import json
+import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.measuring import Case
 from benchmarks.one_run import Measurement
 from benchmarks.peers import LOOP
-
-MEGABYTE: Final = 1_000_000
 
 MORE_IS_BETTER: Final = frozenset({"items_per_second", "items_per_second_per_core"})
 """Of every other unit less is better."""
@@ -35,30 +39,22 @@ class Entry:
     case: str = ""
     machine: str = ""
 
-    def to_map(self) -> dict[str, object]:
-        return asdict(self)
-
 
 def figures_of(measurement: Measurement) -> dict[str, float]:
     """The figures of one run by unit."""
-    updated = measurement.updated
-    figures: dict[str, float] = {
-        "cpu_us_per_item": measurement.cpu_seconds / updated * 1e6,
-        "wall_us_per_item": measurement.wall_seconds / updated * 1e6,
-        "wall_seconds": measurement.wall_seconds,
-        "items_per_second": updated / measurement.wall_seconds,
-        "items_per_second_per_core": updated / measurement.cpu_seconds,
-        "peak_megabytes": measurement.peak_bytes / MEGABYTE,
+    updated, cpu, wall = measurement.updated, measurement.cpu_seconds, measurement.wall_seconds
+    figures = {
+        "cpu_us_per_item": cpu / updated * 1e6,
+        "wall_us_per_item": wall / updated * 1e6,
+        "wall_seconds": wall,
+        "items_per_second": updated / wall,
+        "items_per_second_per_core": updated / cpu,
+        "peak_megabytes": measurement.peak_bytes / 1e6,
+        "requests_per_item": measurement.requests / updated,
+        "write_units_per_item": measurement.write_units / updated,
+        "engine_busy_percent": 100 * measurement.engine_cpu_seconds / wall,
     }
-    if measurement.requests is not None:
-        figures["requests_per_item"] = measurement.requests / updated
-    if measurement.write_units:  # DynamoDB Local reports 0 for a batch
-        figures["write_units_per_item"] = measurement.write_units / updated
-    if measurement.read_units is not None:
-        figures["read_units"] = measurement.read_units
-    if measurement.engine_cpu_seconds is not None:
-        figures["engine_busy_percent"] = 100 * measurement.engine_cpu_seconds / measurement.wall_seconds
-    return figures
+    return figures if measurement.read_units is None else figures | {"read_units": measurement.read_units}
 
 
 def times_better(unit: str, value: float, loops: float | None) -> float | None:
@@ -69,33 +65,58 @@ def times_better(unit: str, value: float, loops: float | None) -> float | None:
     return better / worse if worse else None
 
 
-def entries(
-    comparison: str,
-    engine: str,
-    rounds: Mapping[str, Sequence[Measurement]],
-    *,
-    case: str = "",
-    units: Iterable[str] | None = None,
-) -> list[Entry]:
-    """The medians of what was measured, by name, and how they compare with the loop's.
-
-    Args:
-        comparison: what was compared; ``engine``: where.
-        rounds: the measurements of each name, one a round.
-        case: which point of a growth.
-        units: which figures are wanted; ``None`` is all.
-    """
-    medians = {name: _medians(measurements) for name, measurements in rounds.items()}
-    loops = medians.get(LOOP, {})
-    wanted = None if units is None else set(units)
+def entries(comparison: str, engine: str, machine: str, measured: Mapping[Case, Sequence[Measurement]]) -> list[Entry]:
+    """The medians of what was measured, and how they compare with the loop's."""
+    medians = {case: _medians(rounds) for case, rounds in measured.items()}
+    loops = medians.get((LOOP, ""), {})
     return [
-        Entry(comparison, engine, name, unit, value, times_better(unit, value, loops.get(unit)), case)
-        for name, figures in medians.items()
+        Entry(comparison, engine, name, unit, value, times_better(unit, value, loops.get(unit)), point, machine)
+        for (name, point), figures in medians.items()
         for unit, value in figures.items()
-        if wanted is None or unit in wanted
     ]
 
 
 def _medians(measurements: Sequence[Measurement]) -> dict[str, float]:
     rounds = [figures_of(measurement) for measurement in measurements]
     return {unit: median(figures[unit] for figures in rounds) for unit in rounds[0]}
+
+
+def this_machine() -> str:
+    """The processor, its cores, Python and botocore: what figures depend on."""
+    cores = os.cpu_count() or 1
+    return (
+        f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, "
+        f"Python {platform.python_version()}, botocore {version('botocore')}"
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return " ".join(value.split())
+    return platform.processor() or platform.machine()
+
+
+def write_results(path: Path, results: Iterable[Entry]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = ",\n".join(json.dumps(asdict(entry)) for entry in results)
+    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+
+
+def read_results(path: Path) -> list[Entry]:
+    """What an earlier run has written, nothing where there was none; ValueError where the file holds something else."""
+    if not path.exists():
+        return []
+    try:
+        return [Entry(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]
+    except TypeError as error:
+        raise ValueError(f"{path} holds something else than results: {error}") from error
+
+
+def renewed(before: Iterable[Entry], found: Sequence[Entry]) -> list[Entry]:
+    """Earlier entries, but for those whose comparison was made again on the same engine."""
+    made_again = {(entry.comparison, entry.engine) for entry in found}
+    return [*(entry for entry in before if (entry.comparison, entry.engine) not in made_again), *found]

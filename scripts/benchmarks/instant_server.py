@@ -8,83 +8,69 @@ input ends.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import sys
 import time
 import zlib
-from collections import Counter
-from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.jobs_store import JobsStore
-from benchmarks.shelves import DUE_AT, Shelf, number_of, rendering, sku_of
-
-HOST: Final = "127.0.0.1"
+from benchmarks.shelves import DUE_AT, Shelf, rendering
+from cli.engine import HOST
 
 _PAGE_BYTES: Final = 1_048_576
 _READ_UNIT: Final = 4096
 _WRITE_UNIT: Final = 1024
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *DynamoDB_20120810\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TABLE: Final = re.compile(rb'"TableName" ?: ?"([^"]+)"')
-_UPDATED_TABLE: Final = re.compile(rb'UPDATE \\"([^"\\]+)\\"')
+_TABLE: Final = re.compile(rb'"TableName" ?: ?"([^"]+)"|UPDATE \\"([^"\\]+)\\"')
+_EACH_UPDATE: Final = {
+    b"UpdateItem": b'"UpdateExpression"',
+    b"BatchExecuteStatement": b'"Statement"',
+    b"TransactWriteItems": b'"Update"',
+}
+"""What stands in a body once for each update."""
 
 
 class Answers:
-    """What is answered to which request, and how often each operation was asked for."""
+    """What is answered to which request, and how much was asked for."""
 
     def __init__(self) -> None:
-        self.jobs = JobsStore()
-        self.requests: Counter[str] = Counter()
-        self.write_units = 0.0
-        self._writes: dict[bytes, Callable[[bytes], bytes]] = {
-            b"UpdateItem": self._update_item,
-            b"BatchExecuteStatement": self._batch_execute_statement,
-            b"TransactWriteItems": self._transact_write_items,
-        }
+        self._jobs = JobsStore()
+        self._requests = 0
+        self._write_units = 0
 
     def answer(self, operation: bytes, body: bytes) -> bytes:
-        """The body of the answer to one request."""
-        self.requests[operation.decode()] += 1
-        write = self._writes.get(operation)
-        if write is not None and b'"jobs-' not in body:
-            return write(body)
+        """The body of the answer to one request; ValueError or KeyError where nobody can answer it."""
+        self._requests += 1
         if operation == b"Scan":
             return scan_answer(body)
-        return self.jobs.answer(operation.decode(), body)
+        if operation in _EACH_UPDATE and b'"jobs-' not in body:
+            return self._write(operation, body)
+        return _json(self._jobs.answer(operation.decode(), body))
 
     def counts(self) -> bytes:
         """What was asked for so far."""
-        return json.dumps({"requests": self.requests, "write_units": self.write_units}).encode()
+        return _json({"requests": self._requests, "write_units": self._write_units})
 
-    def _update_item(self, body: bytes) -> bytes:
-        table = _named_table(body)
-        units = write_units(table)
-        self.write_units += units
-        return _capacity_alone(table, units) if b'"ReturnConsumedCapacity"' in body else b"{}"
-
-    def _batch_execute_statement(self, body: bytes) -> bytes:
-        match = _UPDATED_TABLE.search(body)
+    def _write(self, operation: bytes, body: bytes) -> bytes:
+        match = _TABLE.search(body)
         if match is None:
-            raise ValueError("the first statement updates no table")
-        table, statements = match[1].decode(), body.count(b'"Statement"')
-        self.write_units += statements * write_units(table)
-        return _statement_answers(table, statements, b'"ReturnConsumedCapacity"' in body)
-
-    def _transact_write_items(self, body: bytes) -> bytes:
+            raise ValueError("the request names no table")
+        table, updates = (match[1] or match[2]).decode(), body.count(_EACH_UPDATE[operation])
         # A transaction takes twice the units.
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
-        self.write_units += body.count(b'"Update"') * 2 * write_units(_named_table(body))
-        return b"{}"
+        self._write_units += updates * write_units(table) * (2 if operation == b"TransactWriteItems" else 1)
+        return _write_answer(operation, table, updates, b'"ReturnConsumedCapacity"' in body)
 
 
 def write_units(table_name: str) -> int:
     """The table's units for one update of one of its items; those of the index come on top, whoever writes."""
-    _, _, size = rendering(True, Shelf.of_table(table_name).padding)
-    return -(-size // _WRITE_UNIT)
+    return -(-Shelf.of_table(table_name).item_bytes // _WRITE_UNIT)
 
 
 @lru_cache(maxsize=64)
@@ -93,14 +79,12 @@ def scan_answer(body: bytes) -> bytes:
     request = json.loads(body)
     shelf = Shelf.of_table(request["TableName"])
     is_index = "IndexName" in request
-    step = shelf.step if is_index else 1
-    count = shelf.due if is_index else shelf.stored
+    step, count = (shelf.step, shelf.due) if is_index else (1, shelf.stored)
     segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
     first, end = count * segment // segments, count * (segment + 1) // segments
     if "ExclusiveStartKey" in request:
-        first = number_of(request["ExclusiveStartKey"]["sku"]["S"]) // step + 1
-    _, _, size = rendering(True, shelf.padding)
-    last = min(end, first + min(request.get("Limit", count), max(1, _PAGE_BYTES // size)))
+        first = int(request["ExclusiveStartKey"]["sku"]["S"].removeprefix("SKU-")) // step + 1
+    last = min(end, first + min(request.get("Limit", count), max(1, _PAGE_BYTES // shelf.item_bytes)))
     items, read_bytes = [], 0
     for number in range(first * step, last * step, step):
         template, numbers, size = rendering(shelf.is_due(number), shelf.padding)
@@ -108,96 +92,30 @@ def scan_answer(body: bytes) -> bytes:
         read_bytes += size
     parts = [b'{"Count":%d,"ScannedCount":%d,"Items":[%s]' % (len(items), len(items), b",".join(items))]
     if last < end:
-        key = {"sku": {"S": sku_of((last - 1) * step)}, "location_id": {"S": "DC-01"}}
+        key = {"sku": {"S": f"SKU-{(last - 1) * step:08}"}, "location_id": {"S": "DC-01"}}
         if is_index:
             key["next_change_at"] = {"S": DUE_AT}
-        parts.append(b',"LastEvaluatedKey":' + json.dumps(key).encode())
+        parts.append(b',"LastEvaluatedKey":' + _json(key))
     if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
         units = -(-read_bytes // _READ_UNIT) * (1.0 if request.get("ConsistentRead") else 0.5)
-        parts.append(b',"ConsumedCapacity":' + json.dumps(_capacity(shelf.table_name, units)).encode())
+        parts.append(b',"ConsumedCapacity":' + _json({"TableName": shelf.table_name, "CapacityUnits": units}))
     return b"".join([*parts, b"}"])
 
 
 @lru_cache(maxsize=256)
-def _statement_answers(table: str, statements: int, has_capacity: bool) -> bytes:
-    answer: dict[str, object] = {"Responses": [{"TableName": table}] * statements}
-    if has_capacity:
-        answer["ConsumedCapacity"] = [_capacity(table, float(statements * write_units(table)))]
-    return _json(answer)
+def _write_answer(operation: bytes, table: str, updates: int, has_capacity: bool) -> bytes:
+    capacity = {"TableName": table, "CapacityUnits": float(updates * write_units(table))}
+    match operation:
+        case b"BatchExecuteStatement":
+            answer: dict[str, object] = {"Responses": [{"TableName": table}] * updates}
+            return _json(answer | {"ConsumedCapacity": [capacity]} if has_capacity else answer)
+        case b"UpdateItem" if has_capacity:
+            return _json({"ConsumedCapacity": capacity})
+    return b"{}"
 
 
-def _capacity(table: str, units: float) -> dict[str, object]:
-    return {"TableName": table, "CapacityUnits": units}
-
-
-def _capacity_alone(table: str, units: float) -> bytes:
-    return _json({"ConsumedCapacity": _capacity(table, float(units))})
-
-
-def _named_table(body: bytes) -> str:
-    match = _TABLE.search(body)
-    if match is None:
-        raise ValueError("the request names no table")
-    return match[1].decode()
-
-
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-class Connection(asyncio.Protocol):
-    """One connection of a client that keeps it open."""
-
-    def __init__(self, answers: Answers, seconds: float) -> None:
-        self._answers = answers
-        self._seconds = seconds
-        self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
-        self._wanted = 0
-        """How much must have come before it makes sense to look again."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        while self._received and len(self._received) >= self._wanted:
-            head_end = self._received.find(b"\r\n\r\n")
-            if head_end < 0:
-                return
-            head = bytes(self._received[: head_end + 2])
-            length = _LENGTH.search(head)
-            self._wanted = head_end + 4 + (int(length[1]) if length else 0)
-            if len(self._received) < self._wanted:
-                return
-            body = bytes(self._received[head_end + 4 : self._wanted])
-            del self._received[: self._wanted]
-            self._wanted = 0
-            self._answer(head, body)
-
-    def _answer(self, head: bytes, body: bytes) -> None:
-        assert self._transport is not None
-        target = _TARGET.search(head)
-        status = b"200 OK"
-        if target is None:
-            answer = self._answers.counts()
-        else:
-            try:
-                answer = self._answers.answer(target[1], body)
-            except (ValueError, KeyError) as error:
-                status = b"400 Bad Request"
-                answer = _json({"__type": "com.amazon.coral.validate#ValidationException", "message": repr(error)})
-        whole = (
-            b"HTTP/1.1 %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: application/x-amz-json-1.0\r\n"
-            b"Content-Length: %d\r\nConnection: keep-alive\r\n"
-            b"x-amzn-RequestId: %052d\r\nx-amz-crc32: %d\r\n\r\n%s"
-            % (status, _date(int(time.time())), len(answer), id(answer), zlib.crc32(answer), answer)
-        )
-        if self._seconds:
-            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, whole)
-        else:
-            self._transport.write(whole)
 
 
 @lru_cache(maxsize=2)
@@ -205,14 +123,41 @@ def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
+def _response(answers: Answers, head: bytes, body: bytes) -> bytes:
+    target, status = _TARGET.search(head), b"200 OK"
+    try:
+        answer = answers.answer(target[1], body) if target else answers.counts()
+    except (ValueError, KeyError) as error:
+        status = b"400 Bad Request"
+        answer = _json({"__type": "com.amazon.coral.validate#ValidationException", "message": repr(error)})
+    return (
+        b"HTTP/1.1 %s\r\nServer: Server\r\nDate: %s\r\nContent-Type: application/x-amz-json-1.0\r\n"
+        b"Content-Length: %d\r\nConnection: keep-alive\r\n"
+        b"x-amzn-RequestId: %052d\r\nx-amz-crc32: %d\r\n\r\n%s"
+        % (status, _date(int(time.time())), len(answer), id(answer), zlib.crc32(answer), answer)
+    )
+
+
 async def serve(milliseconds: int) -> None:
     """Serve until standard input ends, every answer after so many milliseconds."""
     answers = Answers()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(answers, milliseconds / 1000), HOST, 0)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer a client that keeps its connection open."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it has gone
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                response = _response(answers, head, await reader.readexactly(int(length[1]) if length else 0))
+                if milliseconds:
+                    await asyncio.sleep(milliseconds / 1000)
+                writer.write(response)
+        writer.close()
+
+    server = await asyncio.start_server(talk, HOST, 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
-        await loop.run_in_executor(None, sys.stdin.read)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

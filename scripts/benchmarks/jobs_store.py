@@ -19,54 +19,40 @@ class JobsStore:
     def __init__(self) -> None:
         self._tables: dict[str, dict[tuple[str, str], Record]] = {}
 
-    def answer(self, operation: str, body: bytes) -> bytes:
-        """The body of the answer to one request.
-
-        Raises:
-            ValueError: where no job asks for such an operation.
-        """
+    def answer(self, operation: str, body: bytes) -> dict[str, object]:
+        """The answer to one request; ValueError where no job asks for such an operation."""
         request = json.loads(body)
         records = self._tables.setdefault(request.get("TableName", ""), {})
         match operation:
             case "GetItem":
                 found = records.get(_key(request["Key"]))
-                answer: dict[str, object] = {} if found is None else {"Item": found}
+                return {} if found is None else {"Item": found}
             case "PutItem":
                 records[_key(request["Item"])] = request["Item"]
-                answer = {}
+                return {}
             case "UpdateItem":
-                self._update(records, request)
-                answer = {}
+                _update(records.setdefault(_key(request["Key"]), dict(request["Key"])), request)
+                return {}
             case "Query":
                 values = request["ExpressionAttributeValues"]
                 job_id, prefix = values[":job"]["S"], values[":prefix"]["S"]
-                items = [
-                    record
-                    for (job, name), record in sorted(records.items())
-                    if job == job_id and name.startswith(prefix)
-                ]
-                answer = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
-            case _:
-                raise ValueError(f"the instant server knows no {operation} of this table")
-        return json.dumps(answer).encode()
+                keys = sorted(key for key in records if key[0] == job_id and key[1].startswith(prefix))
+                return {"Items": [records[key] for key in keys], "Count": len(keys), "ScannedCount": len(keys)}
+        raise ValueError(f"the instant server knows no {operation} of this table")
 
-    @staticmethod
-    def _update(records: dict[tuple[str, str], Record], request: Record) -> None:
-        record = records.setdefault(_key(request["Key"]), dict(request["Key"]))
-        names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
-        expression = request["UpdateExpression"]
-        for name, value in _SET.findall(expression):
-            record[names.get(name, name)] = values[value]
-        for verb, name, value in _ADD_OR_DELETE.findall(expression):
-            before = set(record.get(name, {}).get("SS", []))
-            named = set(values[value]["SS"])
-            after = before | named if verb == "ADD" else before - named
-            record.pop(name, None)
-            if after:
-                record[name] = {"SS": sorted(after)}
-        if expression.startswith("REMOVE "):
-            for name in expression.removeprefix("REMOVE ").split(", "):
-                record.pop(names.get(name, name), None)
+
+def _update(record: Record, request: Record) -> None:
+    names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+    expression = request["UpdateExpression"]
+    for name, value in _SET.findall(expression):
+        record[names.get(name, name)] = values[value]
+    for verb, name, value in _ADD_OR_DELETE.findall(expression):
+        before, named = set(record.pop(name, {}).get("SS", [])), set(values[value]["SS"])
+        if after := before | named if verb == "ADD" else before - named:
+            record[name] = {"SS": sorted(after)}
+    if expression.startswith("REMOVE "):
+        for name in expression.removeprefix("REMOVE ").split(", "):
+            record.pop(names.get(name, name), None)
 
 
 def _key(attributes: Record) -> tuple[str, str]:

@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.one_run import Measurement, RunSpec
+from benchmarks.one_run import Measurement
+from benchmarks.peers import Order
 from cli.engine import CHECKOUT, Engine
 
 RUN_SECONDS: Final = 1800.0
+
+Case = tuple[str, str]
+"""A peer, and the point of a growth at which it runs: empty where nothing grows."""
 
 Progress = Callable[[str], None]
 
@@ -23,13 +27,7 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where runs take place.
-
-    Attributes:
-        engine: its name.
-        environment: the environment in which AWS is that engine.
-        pid: its process.
-    """
+    """Where runs take place: an engine's name, its process, and the environment in which AWS is that engine."""
 
     engine: str
     environment: Mapping[str, str]
@@ -38,105 +36,78 @@ class Place:
 
 @contextlib.contextmanager
 def instant_place(milliseconds: int = 0) -> Iterator[Place]:
-    """The instant server in a process of its own, which lets every answer wait; ended when the context is left."""
-    name = f"{milliseconds} ms away" if milliseconds else "instant"
-    with serving(sys.executable, "-m", "benchmarks.instant_server", str(milliseconds)) as (process, line):
-        yield Place(name, environment_of(int(line)), process.pid)
-
-
-@contextlib.contextmanager
-def serving(*command: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A process that serves as long as its standard input is open, and the line that it says when it is ready.
+    """The instant server in a process of its own, which lets every answer wait; ended when the context is left.
 
     Raises:
-        RunFailed: where it ends without a line.
+        RunFailed: where it does not start.
     """
-    process = subprocess.Popen(
-        command, env=with_modules(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline().strip()
-        if not line:
-            raise RunFailed(f"{' '.join(command[1:])} did not start")
-        yield process, line
-    finally:
-        end(process)
+    command = (sys.executable, "-m", "benchmarks.instant_server", str(milliseconds))
+    environment = _with_modules(os.environ)
+    # It also ends with its standard input: when this process does, however that happens.
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        if not port:
+            raise RunFailed("the instant server did not start")
+        engine = f"{milliseconds} ms away" if milliseconds else "instant"
+        try:
+            yield Place(engine, _with_modules(Engine(int(port), 0).environment()), server.pid)
+        finally:
+            server.kill()  # it has nothing to lose, and would wait for its clients
 
 
-def end(process: "subprocess.Popen[str]", seconds: float = 60.0) -> None:
-    """End a process that serves as long as its standard input is open."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def environment_of(port: int) -> dict[str, str]:
-    """The environment of a run in which AWS is the engine on that port of this machine."""
-    return with_modules(Engine(port, 0).environment()) | {"PYTHONHASHSEED": "0"}
-
-
-def with_modules(environment: Mapping[str, str]) -> dict[str, str]:
+def _with_modules(environment: Mapping[str, str]) -> dict[str, str]:
     """``environment`` with the modules of this checkout on Python's path."""
     path = os.pathsep.join(str(CHECKOUT / folder) for folder in ("src", "scripts", "."))
-    return {**environment, "PYTHONPATH": path}
+    return {**environment, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
 
 
-def run_once(place: Place, spec: RunSpec) -> Measurement:
+def run_once(place: Place, peer: str, order: Order) -> Measurement:
     """One run in a fresh process.
 
     Raises:
         RunFailed: where it ends with an error or takes too long.
     """
+    command = (sys.executable, "-m", "benchmarks.one_run", peer, order.inventory, order.scope, str(place.pid))
     try:
-        result = subprocess.run(
-            [sys.executable, "-m", "benchmarks.one_run", spec.to_json()],
-            env=dict(place.environment),
+        output = subprocess.run(
+            command,
+            env=place.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=RUN_SECONDS,
-            check=False,
-        )
+            check=True,
+        ).stdout
+        return Measurement(**json.loads(output.strip().rpartition("\n")[2]))
     except subprocess.TimeoutExpired:
-        raise RunFailed(f"{spec.peer} on {place.engine}: not done within {RUN_SECONDS:.0f} seconds") from None
-    if result.returncode != 0:
-        raise RunFailed(f"{spec.peer} on {place.engine}: {result.stderr.strip() or result.returncode}")
-    try:
-        return Measurement.from_json(result.stdout.strip().rpartition("\n")[2])
+        problem = f"not done within {RUN_SECONDS:.0f} seconds"
+    except subprocess.CalledProcessError as error:
+        problem = error.stderr.strip() or str(error.returncode)
     except (json.JSONDecodeError, TypeError):
-        raise RunFailed(f"{spec.peer} on {place.engine}: no measurement in {result.stdout[-200:]!r}") from None
+        problem = f"no measurement in {output[-200:]!r}"
+    raise RunFailed(f"{peer} on {place.engine}: {problem}")
 
 
 def interleaved(
-    place: Place,
-    specs: Mapping[str, RunSpec],
-    rounds: int,
-    progress: Progress,
-) -> dict[str, list[Measurement]]:
+    place: Place, orders: Mapping[Case, Order], rounds: int, progress: Progress
+) -> dict[Case, list[Measurement]]:
     """Every run once a round, one after the other, so that what slows this machine down slows all of them.
 
-    Args:
-        place: where.
-        specs: what is run, by the name under which it is told.
-        rounds: how often.
-        progress: is told what was measured.
+    ``progress`` is told what was measured.
     """
-    measured: dict[str, list[Measurement]] = {name: [] for name in specs}
-    names = list(specs)
+    measured: dict[Case, list[Measurement]] = {case: [] for case in orders}
+    cases = list(orders)
     for number in range(1, rounds + 1):
-        for name in names:
-            measurement = run_once(place, specs[name])
-            measured[name].append(measurement)
-            cpu, wall = measurement.cpu_seconds, measurement.wall_seconds
-            progress(
-                f"  {place.engine}, round {number} of {rounds}, {name}: {measurement.updated:,} items, "
-                f"{cpu / measurement.updated * 1e6:,.1f} us CPU and {wall / measurement.updated * 1e6:,.1f} us an item"
+        for peer, point in cases:
+            measurement = run_once(place, peer, orders[peer, point])
+            measured[peer, point].append(measurement)
+            cpu, wall = (
+                seconds / measurement.updated * 1e6 for seconds in (measurement.cpu_seconds, measurement.wall_seconds)
             )
-        names = [*names[1:], names[0]]  # nobody always comes after the same
+            progress(
+                f"  {place.engine}, round {number} of {rounds}, {point or peer}: {measurement.updated:,} items, "
+                f"{cpu:,.1f} us CPU and {wall:,.1f} us an item"
+            )
+        cases = [*cases[1:], cases[0]]  # nobody always comes after the same
     return measured

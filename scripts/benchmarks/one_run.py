@@ -1,87 +1,60 @@
-"""One measured run in a process of its own: `python -m benchmarks.one_run SPEC` prints its measurement as JSON.
+"""One measured run in a process of its own: `python -m benchmarks.one_run PEER TABLE SCOPE SERVER_PID`.
 
-The environment says where DynamoDB answers. The peer is made and warmed up first; the clocks cover only the run.
+It prints its measurement as JSON. The environment says where DynamoDB answers. The peer is made and warmed up first;
+the clocks cover only the run.
 """
 
-import dataclasses
 import http.client
 import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 from benchmarks.peers import Order, make_peer
-from benchmarks.processes import cpu_seconds_of_tree
+from benchmarks.shelves import Shelf
 
-
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """What one process is to measure.
-
-    Attributes:
-        peer: its name.
-        warm_up: what it does before; ``order``: what is measured.
-        server_pid: the server, whose share of the time is wanted too.
-    """
-
-    peer: str
-    warm_up: Order
-    order: Order
-    server_pid: int
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "RunSpec":
-        fields = json.loads(text)
-        return cls(**fields | {"warm_up": Order(**fields["warm_up"]), "order": Order(**fields["order"])})
+WARM_UP: Final = Shelf(stored=50, due=50)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one run took; what nobody measured is ``None``."""
+    """What one run took; read units only of a peer that asked for them."""
 
-    scanned: int
     updated: int
     cpu_seconds: float
     wall_seconds: float
     peak_bytes: int
-    read_units: float | None = None
-    write_units: float | None = None
-    requests: int | None = None
-    engine_cpu_seconds: float | None = None
-
-    @classmethod
-    def from_json(cls, text: str) -> "Measurement":
-        return cls(**json.loads(text))
+    read_units: float | None
+    write_units: float
+    requests: int
+    engine_cpu_seconds: float
 
 
-def measure(spec: RunSpec) -> Measurement:
+def measure(peer: str, order: Order, server_pid: int) -> Measurement:
     """Make the peer, warm it up and measure one run of it."""
-    run = make_peer(spec.peer, (spec.warm_up, spec.order))
-    run(spec.warm_up)
-    counts_before, server_before = _counts(), cpu_seconds_of_tree(spec.server_pid)
+    warm_up = Order(WARM_UP.table_name, order.scope)
+    run = make_peer(peer, (warm_up, order))
+    run(warm_up)
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    counts_before, server_before = counts(endpoint), cpu_seconds_of_tree(server_pid)
     wall, cpu = time.perf_counter(), time.process_time()
-    outcome = run(spec.order)
+    outcome = run(order)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    counts = _counts()
+    counts_after = counts(endpoint)
     return Measurement(
-        outcome.scanned,
         outcome.updated,
         cpu,
         wall,
         peak_bytes(),
         outcome.read_units,
-        counts["write_units"] - counts_before["write_units"],
-        sum(counts["requests"].values()) - sum(counts_before["requests"].values()),
-        cpu_seconds_of_tree(spec.server_pid) - server_before,
+        counts_after["write_units"] - counts_before["write_units"],
+        counts_after["requests"] - counts_before["requests"],
+        cpu_seconds_of_tree(server_pid) - server_before,
     )
 
 
@@ -98,15 +71,33 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _counts() -> Mapping[str, Any]:
-    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+def cpu_seconds_of_tree(pid: int) -> float:
+    """The processor time of a process and all that live under it, in seconds; 0 where there is no /proc."""
+    processes = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name of the program, in brackets, may hold anything.
+            fields = entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: fields 4 and 14 to 17, counted from 1
+        processes[int(entry.parent.name)] = (int(fields[1]), sum(map(int, fields[11:15])))
+    tree = {pid} & processes.keys()
+    while found := {child for child, (parent, _) in processes.items() if parent in tree} - tree:
+        tree |= found
+    return sum(processes[each][1] for each in tree) / os.sysconf("SC_CLK_TCK")
+
+
+def counts(endpoint: str) -> dict[str, int]:
+    """How many requests the instant server has answered, and their write units."""
+    address = urlsplit(endpoint)
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
-    try:
-        connection.request("GET", "/counts")
-        return cast("Mapping[str, Any]", json.loads(connection.getresponse().read()))
-    finally:
-        connection.close()
+    connection.request("GET", "/counts")
+    found: dict[str, int] = json.loads(connection.getresponse().read())
+    connection.close()
+    return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(dataclasses.asdict(measure(RunSpec.from_json(sys.argv[1])))))
+    name, table, scope, server = sys.argv[1:]
+    print(json.dumps(asdict(measure(name, Order(table, scope), int(server)))))

@@ -4,7 +4,7 @@ A peer is made once, with its clients, and then called with an order: it scans t
 decision for each item, and makes the same conditional update in its own way.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,15 +29,9 @@ _TRANSACTIONS_AT_ONCE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run is to do.
-
-    Attributes:
-        inventory: the table to work on; ``jobs``: the jobs table beside it.
-        scope: the product's scope; the peers know only the whole table.
-    """
+    """The table to work on, and the product's scope; the other peers know only the whole table."""
 
     inventory: str
-    jobs: str = "jobs-shelf"
     scope: str = "all"
 
 
@@ -45,7 +39,6 @@ class Order:
 class Outcome:
     """What a run did; read units only where the client asked for them."""
 
-    scanned: int
     updated: int
     read_units: float | None = None
 
@@ -81,18 +74,17 @@ def resource_loop(_orders: Sequence[Order]) -> Peer:
 
     def run(order: Order) -> Outcome:
         table = resource.Table(order.inventory)
-        scanned = updated = 0
+        updated = 0
         request: dict[str, Any] = {"ConsistentRead": True}
         while True:
             page = table.scan(**request)
             for item in page["Items"]:
-                scanned += 1
                 update = decide(item)
                 if update is not None:
                     table.update_item(**update_request(update))
                     updated += 1
             if "LastEvaluatedKey" not in page:
-                return Outcome(scanned, updated)
+                return Outcome(updated)
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     return run
@@ -101,33 +93,21 @@ def resource_loop(_orders: Sequence[Order]) -> Peer:
 def transactions(_orders: Sequence[Order]) -> Peer:
     """The client of boto3, as many updates in a transaction as AWS takes."""
     client: DynamoDBClient = boto3.client("dynamodb", config=Config(max_pool_connections=_TRANSACTIONS_AT_ONCE))
-    serialize = TypeSerializer().serialize
+    serialize, deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
     def run(order: Order) -> Outcome:
         def write(updates: tuple[Update, ...]) -> int:
-            client.transact_write_items(
-                TransactItems=[
-                    {"Update": {"TableName": order.inventory, **update_request(update, serialize)}}  # type: ignore[typeddict-item]  # the request is complete
-                    for update in updates
-                ]
-            )
+            requests: list[Any] = [{"TableName": order.inventory, **update_request(one, serialize)} for one in updates]
+            client.transact_write_items(TransactItems=[{"Update": request} for request in requests])
             return len(updates)
 
-        scanned = updated = 0
+        updated = 0
+        pages = client.get_paginator("scan").paginate(TableName=order.inventory, ConsistentRead=True)
         with ThreadPoolExecutor(_TRANSACTIONS_AT_ONCE) as executor:
-            for items in _pages(client, order.inventory):
-                scanned += len(items)
-                updated += sum(executor.map(write, batched(_decisions(items), TRANSACTION_ITEMS)))
-        return Outcome(scanned, updated)
+            for page in pages:
+                items = [{name: deserialize(value) for name, value in item.items()} for item in page["Items"]]
+                updates = [update for item in items if (update := decide(item)) is not None]
+                updated += sum(executor.map(write, batched(updates, TRANSACTION_ITEMS)))
+        return Outcome(updated)
 
     return run
-
-
-def _pages(client: "DynamoDBClient", table: str) -> Iterator[list[dict[str, object]]]:
-    deserialize = TypeDeserializer().deserialize
-    for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        yield [{name: deserialize(value) for name, value in item.items()} for item in page["Items"]]
-
-
-def _decisions(items: Iterable[Mapping[str, object]]) -> Iterator[Update]:
-    return (update for item in items if (update := decide(item)) is not None)

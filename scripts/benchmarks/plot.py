@@ -13,9 +13,9 @@ HEIGHT: Final = 320
 
 _OURS: Final = "#0b6e4f"
 _THEIRS: Final = "#9aa5b1"
-_GROWTH: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    ("growth_items", "instant"): ("all items due, instant server", "#0b6e4f"),
-    ("growth_due", "instant"): ("1,000 items due, instant server", "#c2571a"),
+_GROWTH: Final[Mapping[str, tuple[str, str]]] = {
+    "growth_items": ("all items due, instant server", "#0b6e4f"),
+    "growth_due": ("1,000 items due, instant server", "#c2571a"),
 }
 # Left, top, right and bottom of the two charts.
 _BARS: Final = (200, 40, 400, 280)
@@ -27,17 +27,17 @@ def picture(entries: Sequence[Entry]) -> str:
     costs = {
         entry.name: entry.value
         for entry in entries
-        if (entry.comparison, entry.engine, entry.unit) == ("end_to_end", "instant", "cpu_us_per_item")
+        if (entry.comparison, entry.unit) == ("end_to_end", "cpu_us_per_item")
     }
     growth = {
-        key: sorted(
+        name: sorted(
             (int(entry.case.split()[0].replace(",", "")), entry.value)
             for entry in entries
-            if (entry.comparison, entry.engine, entry.unit) == (*key, "wall_seconds")
+            if (entry.comparison, entry.unit) == (name, "wall_seconds")
         )
-        for key in _GROWTH
+        for name in _GROWTH
     }
-    parts = [*_bars(costs), *_lines({key: points for key, points in growth.items() if points})]
+    parts = [*_bars(costs), *_lines({name: points for name, points in growth.items() if points})]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         f'font-size="11">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
@@ -58,7 +58,7 @@ def _bars(costs: Mapping[str, float]) -> Iterator[str]:
         yield _text(left + width + 4, y + step * 0.45, f"{cost:,.0f}{ratio}")
 
 
-def _lines(growth: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> Iterator[str]:
+def _lines(growth: Mapping[str, Sequence[tuple[int, float]]]) -> Iterator[str]:
     left, top, right, bottom = _LINES
     yield _text((left + right) / 2, 20, "Seconds as the table grows (items stored)", "middle")
     yield f'<path d="M{left},{top} V{bottom} H{right}" fill="none" stroke="black"/>'
@@ -77,8 +77,8 @@ def _lines(growth: Mapping[tuple[str, str], Sequence[tuple[int, float]]]) -> Ite
         yield _text(place(10**power, 10 ** ys[0])[0], bottom + 16, f"{10**power:,}", "middle")
     for power in ys:
         yield _text(left - 6, place(10 ** xs[0], 10**power)[1] + 4, f"{10.0**power:g}", "end")
-    for number, (key, line) in enumerate(growth.items()):
-        label, colour = _GROWTH[key]
+    for number, (comparison, line) in enumerate(growth.items()):
+        label, colour = _GROWTH[comparison]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         yield _text(left + 8, top + 12 + 14 * number, label, colour=colour)

@@ -1,7 +1,7 @@
 """The product as a peer: a whole job, opened, updated segment by segment and closed."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -28,37 +28,35 @@ class _UnsentMetrics:
 
 def product(orders: Sequence[Order]) -> Peer:
     """The product, wired as its function is: once a process, before there is work."""
-    session = boto3.Session()
-    return _peer({order.inventory: _services(session, order) for order in orders})
+    return _peer(orders, lambda _session, services: services)
 
 
 def product_on_botocore(orders: Sequence[Order]) -> Peer:
     """The product with boto3's client for the inventory, whatever its function uses."""
-    session = boto3.Session()
 
-    def wired(order: Order) -> Services:
-        services = _services(session, order)
+    def on_botocore(session: boto3.Session, services: Services) -> Services:
         client = botocore_client(session, services.settings.write_concurrency)
-        return replace(services, inventory=InventoryTable(client, order.inventory))
+        return replace(services, inventory=InventoryTable(client, services.inventory.name))
 
-    return _peer({order.inventory: wired(order) for order in orders})
+    return _peer(orders, on_botocore)
 
 
-def _peer(services: Mapping[str, Services]) -> Peer:
+def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Services]) -> Peer:
+    session = boto3.Session()
+    reports = Reporter("bench", cast("Any", _UnsentMetrics()))
+
+    def services(order: Order) -> Services:
+        made = make_services(Settings("bench", order.inventory, "jobs-shelf"), session)
+        return wired(session, replace(made, reports=reports))
+
+    services_of = {order.inventory: services(order) for order in orders}
     spare_garbage_collector()
-    return lambda order: _run(services[order.inventory], order)
 
+    def run(order: Order) -> Outcome:
+        request = JobRequest.from_input(f"bench-{uuid.uuid4()}", AS_OF, {"scope": order.scope, "as_of": AS_OF})
+        job = run_job(services_of[order.inventory], request)
+        if job.status != "SUCCEEDED":
+            raise RuntimeError(f"the job ended {job.status}: {job.error}")
+        return Outcome(job.tally.items_updated, float(job.tally.read_units))
 
-def _services(session: boto3.Session, order: Order) -> Services:
-    settings = Settings("bench", order.inventory, order.jobs)
-    services = make_services(settings, session)
-    return replace(services, reports=Reporter("bench", cast("Any", _UnsentMetrics())))
-
-
-def _run(services: Services, order: Order) -> Outcome:
-    request = JobRequest.from_input(f"bench-{uuid.uuid4()}", AS_OF, {"scope": order.scope, "as_of": AS_OF})
-    run = run_job(services, request)
-    tally = run.tally
-    if run.status != "SUCCEEDED":
-        raise RuntimeError(f"the job ended {run.status}: {run.error}")
-    return Outcome(tally.items_scanned, tally.items_updated, float(tally.read_units))
+    return run

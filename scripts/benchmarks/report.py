@@ -5,9 +5,11 @@ from typing import Final
 
 from benchmarks.figures import Entry
 
-PEER_COLUMNS: Final[Mapping[str, str]] = {
+COLUMNS: Final[Mapping[str, str]] = {
     "cpu_us_per_item": "CPU us an item",
     "wall_us_per_item": "wall us an item",
+    "wall_seconds": "seconds",
+    "read_units": "read units",
     "items_per_second": "items a second",
     "items_per_second_per_core": "items a second and core",
     "requests_per_item": "requests an item",
@@ -15,14 +17,10 @@ PEER_COLUMNS: Final[Mapping[str, str]] = {
     "peak_megabytes": "peak MB",
     "engine_busy_percent": "engine busy %",
 }
-GROWTH_COLUMNS: Final[Mapping[str, str]] = {
-    "cpu_us_per_item": "CPU us an item",
-    "wall_us_per_item": "wall us an item",
-    "wall_seconds": "seconds",
-    "read_units": "read units",
-    "requests_per_item": "requests an item",
-    "peak_megabytes": "peak MB",
-}
+OF_GROWTH_ALONE: Final = frozenset({"wall_seconds", "read_units"})
+OF_PEERS_ALONE: Final = frozenset(
+    {"items_per_second", "items_per_second_per_core", "write_units_per_item", "engine_busy_percent"}
+)
 TITLES: Final[Mapping[str, str]] = {
     "end_to_end": "Scan, plan and conditional write of every item",
     "at_a_distance": "The same where every answer takes 10 ms",
@@ -30,6 +28,9 @@ TITLES: Final[Mapping[str, str]] = {
     "growth_due": "The same number of due changes in a table that grows, scope `due`",
     "growth_item_size": "Larger items",
 }
+
+_Rows = dict[str, dict[str, Entry]]  # what a line is called, its entries by unit
+_Column = tuple[str, str, Callable[[Entry], str]]  # a heading, a unit, what to say of an entry
 
 
 def told(entries: Iterable[Entry]) -> str:
@@ -44,49 +45,40 @@ def told(entries: Iterable[Entry]) -> str:
 
 def tables(entries: Iterable[Entry]) -> dict[str, str]:
     """A table for each comparison and engine, by `COMPARISON:ENGINE`."""
-    sections: dict[str, list[Entry]] = {}
+    sections: dict[str, _Rows] = {}
     for entry in entries:
-        sections.setdefault(f"{entry.comparison}:{entry.engine}", []).append(entry)
-    return {
-        section: growth_table(found) if any(entry.case for entry in found) else peer_table(found)
-        for section, found in sections.items()
-    }
+        rows = sections.setdefault(f"{entry.comparison}:{entry.engine}", {})
+        rows.setdefault(entry.case or entry.name, {})[entry.unit] = entry
+    return {section: _table(rows, _columns(rows)) for section, rows in sections.items()}
 
 
-def peer_table(entries: Sequence[Entry]) -> str:
-    """One row for each name: how many times better in processor and in wall time first, then every figure."""
-    rows = _rows(entries, lambda entry: entry.name)
-    ratios = [unit for unit in ("cpu_us_per_item", "wall_us_per_item") if any(unit in row for row in rows.values())]
-    columns = [unit for unit in PEER_COLUMNS if any(unit in row for row in rows.values())]
-    head = ["", *(f"x better, {PEER_COLUMNS[unit].split()[0]}" for unit in ratios), *(PEER_COLUMNS[u] for u in columns)]
-    body = [
-        [
-            name,
-            *(_number(row[unit].times_better if unit in row else None) for unit in ratios),
-            *(_number(row[unit].value if unit in row else None) for unit in columns),
-        ]
-        for name, row in rows.items()
-    ]
-    return _table(head, body)
-
-
-def growth_table(entries: Sequence[Entry]) -> str:
-    """One row for each case: how the figures relate to those of the first case in brackets."""
-    rows = _rows(entries, lambda entry: entry.case)
-    columns = [unit for unit in GROWTH_COLUMNS if any(unit in row for row in rows.values())]
+def _columns(rows: _Rows) -> list[_Column]:
+    """Of peers, how many times better they are, then every figure; of growth, the figures beside the first ones."""
     first = next(iter(rows.values()))
-    body = [
-        [case, *(_beside(row[unit].value, first[unit].value) if unit in row else "" for unit in columns)]
-        for case, row in rows.items()
+    is_growth = any(entry.case for entry in first.values())
+    measured = {unit for row in rows.values() for unit in row} - (OF_PEERS_ALONE if is_growth else OF_GROWTH_ALONE)
+    units = [unit for unit in COLUMNS if unit in measured]
+    if is_growth:
+        return [(COLUMNS[unit], unit, lambda entry: _beside(entry.value, first[entry.unit].value)) for unit in units]
+    ratios: list[_Column] = [
+        (f"x better, {COLUMNS[unit].split()[0]}", unit, lambda entry: _number(entry.times_better))
+        for unit in units
+        if unit in ("cpu_us_per_item", "wall_us_per_item")
     ]
-    return _table(["", *(GROWTH_COLUMNS[unit] for unit in columns)], body)
+    return ratios + [(COLUMNS[unit], unit, lambda entry: _number(entry.value)) for unit in units]
+
+
+def _table(rows: _Rows, columns: Sequence[_Column]) -> str:
+    lines = [["", *(heading for heading, _, _ in columns)], ["---", *("---:" for _ in columns)]]
+    for name, row in rows.items():
+        lines.append([name, *(text(row[unit]) if unit in row else "" for _, unit, text in columns)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def with_tables(document: str, replacements: Mapping[str, str]) -> str:
-    """``document`` with each text put between its two markers, `<!-- benchmark NAME -->` and `<!-- end -->`.
+    """``document`` with each text between its two markers, `<!-- benchmark NAME -->` and `<!-- end -->`.
 
-    Raises:
-        ValueError: naming the text that has no markers.
+    ValueError names a text that has no markers.
     """
     for name, text in replacements.items():
         begin, end = f"<!-- benchmark {name} -->\n", "<!-- end -->"
@@ -96,13 +88,6 @@ def with_tables(document: str, replacements: Mapping[str, str]) -> str:
             raise ValueError(f"the document has no place for {name}")
         document = f"{before}{begin}\n{text}\n\n{end}{after}"
     return document
-
-
-def _rows(entries: Iterable[Entry], key: Callable[[Entry], str]) -> dict[str, dict[str, Entry]]:
-    rows: dict[str, dict[str, Entry]] = {}
-    for entry in entries:
-        rows.setdefault(key(entry), {})[entry.unit] = entry
-    return rows
 
 
 def _beside(value: float, first: float) -> str:
@@ -118,8 +103,3 @@ def _number(value: float | None) -> str:
     if value == int(value):
         return f"{value:.0f}"
     return f"{value:.3g}"
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

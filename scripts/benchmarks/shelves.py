@@ -5,13 +5,13 @@ A shelf's table is named after what it holds, so that a server without a memory 
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
 from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.stock.scheduling import size_in_bytes
 
 AS_OF: Final = "2026-03-02T18:00:00.000000Z"
 """After every change of the stock."""
@@ -20,7 +20,6 @@ DUE_AT: Final = "2026-03-02T09:30:00.000000Z"
 
 _NUMBER: Final = "@" * 8
 _TABLE_NAME: Final = re.compile(r"inventory-shelf-(\d+)-(\d+)-(\d+)")
-_MAP_OVERHEAD: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,11 @@ class Shelf:
 
     @classmethod
     def of_table(cls, table_name: str) -> "Shelf":
-        """The shelf of a table's name.
-
-        Raises:
-            ValueError: where no shelf has such a name.
-        """
+        """The shelf of a table's name; ValueError where no shelf has such a name."""
         match = _TABLE_NAME.fullmatch(table_name)
         if match is None:
             raise ValueError(f"{table_name} is the name of no shelf")
-        return cls(int(match[1]), int(match[2]), int(match[3]))
+        return cls(*map(int, match.groups()))
 
     @property
     def step(self) -> int:
@@ -61,7 +56,7 @@ class Shelf:
     @property
     def item_bytes(self) -> int:
         """The size of an item that is due, as DynamoDB counts it."""
-        return item_size(stock_item("0" * 8, is_due=True, padding=self.padding))
+        return rendering(True, self.padding)[2]
 
     def is_due(self, number: int) -> bool:
         return number % self.step == 0 and number // self.step < self.due
@@ -71,15 +66,7 @@ class Shelf:
         return stock_item(f"{number:08}", is_due=self.is_due(number), padding=self.padding)
 
 
-def sku_of(number: int) -> str:
-    return f"SKU-{number:08}"
-
-
-def number_of(sku: str) -> int:
-    return int(sku.removeprefix("SKU-"))
-
-
-def stock_item(number: str, *, is_due: bool, padding: int = 0) -> dict[str, object]:
+def stock_item(number: str, *, is_due: bool, padding: int) -> dict[str, object]:
     """A stock item after it was loaded, and after a change of it was scheduled where ``is_due``."""
     item: dict[str, object] = {
         "sku": f"SKU-{number}",
@@ -98,35 +85,10 @@ def stock_item(number: str, *, is_due: bool, padding: int = 0) -> dict[str, obje
         "updated_at": "2026-03-01T08:00:00.000000Z",
     }
     if is_due:
-        change = {
-            "kind": "adjustment",
-            "value": Decimal(-3),
-            "effective_at": DUE_AT,
-            "reason": "sale",
-            "reference": f"order-{number}",
-        }
+        change = {"kind": "adjustment", "value": Decimal(-3), "effective_at": DUE_AT}
+        change |= {"reason": "sale", "reference": f"order-{number}"}
         item |= {"next_change_at": DUE_AT, "pending_changes": {f"change-{number}": change}}
     return item
-
-
-def item_size(attributes: Mapping[str, object]) -> int:
-    """The size of an item in bytes, as DynamoDB counts it.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-    """
-    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
-
-
-def _value_size(value: object) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, Decimal):
-        # A byte for two digits, and one; the sign takes another.
-        digits = len(value.normalize().as_tuple().digits)
-        return (digits + 1) // 2 + 1 + (value < 0)
-    if isinstance(value, dict):
-        return _MAP_OVERHEAD + sum(len(name.encode()) + 1 + _value_size(element) for name, element in value.items())
-    raise TypeError(f"no item of a shelf holds a {type(value).__name__}")
 
 
 @lru_cache(maxsize=64)
@@ -135,4 +97,6 @@ def rendering(is_due: bool, padding: int) -> tuple[bytes, int, int]:
     item = stock_item(_NUMBER, is_due=is_due, padding=padding)
     text = json.dumps(to_attribute_values(item), separators=(",", ":"))
     template = text.replace("%", "%%").replace(_NUMBER, "%08d").encode()
-    return template, text.count(_NUMBER), item_size(item)
+    # Unlike a map in it, an item has no overhead of its own.
+    size = sum(len(name) + size_in_bytes(value) for name, value in item.items())
+    return template, text.count(_NUMBER), size

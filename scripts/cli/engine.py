@@ -61,41 +61,32 @@ class Engine:
 
         Nothing of the user's own AWS configuration gets through: no profile, no session token, no file.
         """
-        environment = _without_aws(os.environ if base is None else base)
-        environment.update(
-            AWS_ENDPOINT_URL=self.endpoint_url,
-            AWS_DEFAULT_REGION=self.region,
-            AWS_REGION=self.region,
+        return _without_aws(os.environ if base is None else base) | {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
             # The engine takes any credentials; these belong to nobody.
-            AWS_ACCESS_KEY_ID="test",
-            AWS_SECRET_ACCESS_KEY="test",
-            AWS_CONFIG_FILE=os.devnull,
-            AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-            AWS_EC2_METADATA_DISABLED="true",
-            AWS_PAGER="",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_PAGER": "",
             # A proxy for the outside world knows nothing of this machine's ports.
-            NO_PROXY=HOST,
-            no_proxy=HOST,
-        )
-        return environment
+            "NO_PROXY": HOST,
+            "no_proxy": HOST,
+        }
 
 
 def running_engine(directory: Path = LOCAL_DIRECTORY) -> Engine:
-    """The engine that lives in `directory`.
-
-    Raises EngineNotRunning where there is none, or where the one that `engine.json` remembers is gone.
-    """
+    """The engine that lives in `directory`; EngineNotRunning where there is none, or the remembered one is gone."""
     engine = _remembered_engine(directory)
-    if engine is None:
-        raise EngineNotRunning(
-            "the embedded engine is not running: start it with `make run` or `scripts/local.py start`"
-        )
-    if not (_is_ministack(engine.pid) and _is_healthy(engine.port)):
-        raise EngineNotRunning(
-            f"the embedded engine on port {engine.port} is gone: "
-            "start it again with `make run` or `scripts/local.py start`"
-        )
-    return engine
+    if engine is not None and _is_ministack(engine.pid) and _is_healthy(engine.port):
+        return engine
+    found, what_to_do = (
+        ("is not running", "start it") if engine is None else (f"on port {engine.port} is gone", "start it again")
+    )
+    raise EngineNotRunning(f"the embedded engine {found}: {what_to_do} with `make run` or `scripts/local.py start`")
 
 
 def start_engine(directory: Path = LOCAL_DIRECTORY, overrides: Mapping[str, str] | None = None) -> Engine:
@@ -107,13 +98,13 @@ def start_engine(directory: Path = LOCAL_DIRECTORY, overrides: Mapping[str, str]
     with contextlib.suppress(EngineNotRunning):
         return running_engine(directory)
     (directory / "tmp").mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, _PORTS_TO_TRY + 1):
+    for tries_left in reversed(range(_PORTS_TO_TRY)):
         try:
             engine = _start_on_port(_free_port(), directory, overrides or {})
             break
         except EngineFailed:
             # Between looking for a free port and using it another process may have taken it.
-            if attempt == _PORTS_TO_TRY:
+            if not tries_left:
                 raise
     _memory(directory).write_text(json.dumps(asdict(engine)) + "\n", encoding="utf-8")
     return engine
@@ -131,11 +122,25 @@ def stop_engine(directory: Path = LOCAL_DIRECTORY) -> bool:
 
 def _start_on_port(port: int, directory: Path, overrides: Mapping[str, str]) -> Engine:
     log = directory / "engine.log"
+    # The Lambda workers inherit it, so nothing in it may lead them elsewhere.
+    environment = _without_aws(os.environ) | {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "TMPDIR": str(directory / "tmp"),
+        "S3_DATA_DIR": str(directory / "s3"),
+        "STATE_DIR": str(directory / "state"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment.pop("PYTHONPATH", None)  # or a function would import the checkout and not its own package
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
             cwd=directory,
-            env=_server_environment(port, directory) | dict(overrides),
+            env=environment | dict(overrides),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -150,25 +155,6 @@ def _start_on_port(port: int, directory: Path, overrides: Mapping[str, str]) -> 
             raise EngineFailed(f"the embedded engine was not healthy within {_START_SECONDS:.0f} seconds: see {log}")
         time.sleep(0.05)
     return Engine(port=port, pid=process.pid)
-
-
-def _server_environment(port: int, directory: Path) -> dict[str, str]:
-    """The server's environment; its Lambda workers inherit it, so nothing in it may lead them elsewhere."""
-    environment = _without_aws(os.environ)
-    environment.pop("PYTHONPATH", None)  # or a function would import the checkout and not its own package
-    environment.update(
-        BIND_HOST=HOST,
-        GATEWAY_PORT=str(port),
-        MINISTACK_REGION=REGION,
-        SFTP_ENABLED="0",
-        IOT_MTLS_ENABLED="0",
-        LAMBDA_EXECUTOR="local",
-        TMPDIR=str(directory / "tmp"),
-        S3_DATA_DIR=str(directory / "s3"),
-        STATE_DIR=str(directory / "state"),
-        PYTHONDONTWRITEBYTECODE="1",
-    )
-    return environment
 
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
@@ -210,15 +196,12 @@ def _is_ministack(pid: int) -> bool:
     """Whether the process still is the server: the system gives the number of an ended process to another one."""
     try:
         # Empty for a zombie.
-        command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+        return b"ministack" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         if Path("/proc/self").exists():
             return False
-        listing = subprocess.run(
-            ["ps", "-ww", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
-        )
-        command = listing.stdout
-    return "ministack" in command
+    listing = ["ps", "-ww", "-p", str(pid), "-o", "command="]
+    return b"ministack" in subprocess.run(listing, capture_output=True, check=False).stdout
 
 
 def _end(pid: int) -> None:

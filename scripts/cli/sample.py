@@ -10,7 +10,6 @@ pending and applies the rest.
 """
 
 import csv
-import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from inventory_updater.intake.csv_format import CHANGE_COLUMNS, STOCK_COLUMNS
-from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.numbers import plain
 
 # A fixed moment, so that the files do not depend on when they are made; it has passed, so that due changes are due.
@@ -47,8 +45,17 @@ class Category:
     nouns: tuple[str, ...]
     cheapest: int
     dearest: int
-    usual_stock: int
+    usually: int
     places: int = 0
+
+    @property
+    def unit(self) -> int:
+        """One piece, metre or kilogram in the smallest quantity that it is sold in, which all whole numbers count."""
+        return int(10**self.places)
+
+    @property
+    def usual_stock(self) -> int:
+        return self.usually * self.unit
 
 
 CATEGORIES: Final = (
@@ -63,30 +70,19 @@ CATEGORIES: Final = (
 
 # What a hundred changes are made of; a group stays together on one item. The groups that come first are one of every
 # special sort, so that even a small sample has them all.
-LATE_THEN_COUNT: Final = ("late", "count")
-FIRST_GROUPS: Final[tuple[tuple[str, ...], ...]] = (
-    ("oversold",),
-    ("future",),
-    LATE_THEN_COUNT,
-    ("price",),
-    ("reorder_point",),
-    ("safety_stock",),
+FIRST_GROUPS: Final = ("oversold", "future", "late count", "price", "reorder_point", "safety_stock")
+OTHER_GROUPS: Final = (
+    *("oversold", "future", "future", "late count", "late count", "late", "late", "late", "count", "count"),
+    *("price",) * 7,
+    *("reorder_point", "safety_stock"),
+    *("received",) * 18,
+    *("returned",) * 4,
+    *("damaged",) * 3,
+    *("sold",) * 47,
 )
-OTHER_GROUPS: Final[tuple[tuple[str, ...], ...]] = (
-    ("oversold",),
-    *(("future",),) * 2,
-    *(LATE_THEN_COUNT,) * 2,
-    *(("late",),) * 3,
-    *(("count",),) * 2,
-    *(("price",),) * 7,
-    ("reorder_point",),
-    ("safety_stock",),
-    *(("received",),) * 18,
-    *(("returned",),) * 4,
-    *(("damaged",),) * 3,
-    *(("sold",),) * 47,
-)
-GROUPS: Final = tuple(dict.fromkeys((*FIRST_GROUPS, *OTHER_GROUPS)))
+
+# What is sent only now, and may mean any of these.
+MEANT_BY: Final = {"late": ("sold", "sold", "returned"), "future": ("received", "price", "count")}
 
 REASONS: Final = {
     "sold": ("sale", "order"),
@@ -96,8 +92,7 @@ REASONS: Final = {
     "oversold": ("sale", "wholesale order"),
     "count": ("stock count", "count"),
     "price": ("new price", "price list"),
-    "reorder_point": ("yearly review", "review"),
-    "safety_stock": ("yearly review", "review"),
+    **dict.fromkeys(("reorder_point", "safety_stock"), ("yearly review", "review")),
 }
 
 
@@ -116,21 +111,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleItem:
-    """One item: its row in the stock file, and what its changes need to know. `unit` is one piece, metre or kilogram
-    in the smallest quantity that it is sold in, which all whole numbers count; `price` is in pence, 0 without one.
-    """
+    """One item: its row in the stock file, and what its changes need to know; `price` is in pence, 0 without one."""
 
     row: tuple[str, ...]
-    sku: str
-    location_id: str
+    category: Category
     on_hand: int
-    usual_stock: int
     price: int
-    places: int
-
-    @property
-    def unit(self) -> int:
-        return int(10**self.places)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -146,11 +132,8 @@ class SampleChange:
 def write_sample(directory: Path, items: int, changes: int, seed: int, around: datetime = AROUND) -> Sample:
     """Write `stock.csv` and `changes.csv` into the directory, which is made where it is missing.
 
-    `around` is the moment of the sample, with a zone: every change that is due is due by then.
-
-    Raises:
-        ValueError: when a number is negative, or there are more changes than so many items may hold.
-        OSError: when the files cannot be written.
+    `around` is the moment of the sample, with a zone: every change that is due is due by then. ValueError means that a
+    number is negative, or that there are more changes than so many items may hold.
     """
     if items < 0 or changes < 0 or seed < 0:
         raise ValueError("the numbers of items and changes and the seed may not be negative")
@@ -168,33 +151,28 @@ def write_sample(directory: Path, items: int, changes: int, seed: int, around: d
         for number, item in enumerate(_items(Chance(f"{seed} stock"), items)):
             writer.writerow(item.row)
             if sorts := sorts_of_item.get(number):
-                sent += _Timeline(demand, item, number, int(around.timestamp())).changes(sorts)
-    sent.sort()
+                sent += _Timeline(demand, item, number, int(around.timestamp()), item.on_hand).changes(sorts)
+    width = max(4, len(str(changes)))
     with changes_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CHANGE_COLUMNS)
-        width = max(4, len(str(changes)))
         # The seed is in the id, so that the changes of a second sample can be scheduled on the stock of a first.
-        writer.writerows((f"S{seed}-{number:0{width}d}", *change.cells) for number, change in enumerate(sent, start=1))
-    sorts = list(itertools.chain.from_iterable(sorts_of_item.values()))
-    rejected, future = sorts.count("oversold"), sorts.count("future")
+        writer.writerows((f"S{seed}-{n:0{width}d}", *change.cells) for n, change in enumerate(sorted(sent), start=1))
+    rejected, future = (sum(sorts.count(sort) for sorts in sorts_of_item.values()) for sort in ("oversold", "future"))
     return Sample(stock_file, changes_file, items, changes, changes - rejected - future, rejected, future)
 
 
-class Chance:
+class Chance(random.Random):
     """Choices that follow from a seed; made of `random()` alone, whose numbers Python promises never to change."""
 
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed).random
-
     def whole(self, least: int, most: int) -> int:
-        return least + int(self._random() * (most - least + 1))
+        return least + int(self.random() * (most - least + 1))
 
     def one_of(self, values: Sequence[T]) -> T:
         return values[self.whole(0, len(values) - 1)]
 
     def happens(self, percent: int) -> bool:
-        return self._random() * 100 < percent
+        return self.random() * 100 < percent
 
     def shuffled(self, values: Sequence[T]) -> list[T]:
         shuffled = list(values)
@@ -206,28 +184,26 @@ class Chance:
 
 def _items(chance: Chance, count: int) -> Iterator[SampleItem]:
     """Yield the items, product by product, each product at one to three locations."""
-    made = 0
-    for product in itertools.count(1):
-        if made == count:
-            return
+    product = 0
+    while count:
+        product += 1
         category = chance.one_of(CATEGORIES)
         name = f"{chance.one_of(LINES)} {chance.one_of(category.nouns)}, {chance.one_of(COLOURS)}"
         price = 0 if chance.happens(2) else chance.whole(category.cheapest, category.dearest)
-        for location_id in sorted(chance.shuffled(LOCATIONS)[: chance.whole(1, 3)])[: count - made]:
-            yield _item(chance, category, ItemKey(f"{category.prefix}-{product:06d}", location_id), name, price)
-            made += 1
+        locations = sorted(chance.shuffled(LOCATIONS)[: chance.whole(1, 3)])[:count]
+        count -= len(locations)
+        for location_id in locations:
+            yield _item(chance, category, f"{category.prefix}-{product:06d}", location_id, name, price)
 
 
-def _item(chance: Chance, category: Category, key: ItemKey, name: str, price: int) -> SampleItem:
-    unit = int(10**category.places)
-    usual_stock = category.usual_stock * unit
-    on_hand = 0 if chance.happens(3) else chance.whole(usual_stock // 10, usual_stock * 2)
+def _item(chance: Chance, category: Category, sku: str, location_id: str, name: str, price: int) -> SampleItem:
+    on_hand = 0 if chance.happens(3) else chance.whole(category.usual_stock // 10, category.usual_stock * 2)
     reserved = chance.whole(0, on_hand // 10)
-    safety_stock = chance.whole(0, category.usual_stock // 20) * unit
-    reorder_point = chance.whole(0, category.usual_stock // 4) * unit
+    safety_stock = chance.whole(0, category.usually // 20) * category.unit
+    reorder_point = chance.whole(0, category.usually // 4) * category.unit
     quantities = (_decimal(units, category.places) for units in (on_hand, reserved, safety_stock, reorder_point))
     money = (_decimal(price, 2), "GBP") if price else ("", "")
-    return SampleItem((*key, *quantities, *money, name), *key, on_hand, usual_stock, price, category.places)
+    return SampleItem((sku, location_id, *quantities, *money, name), category, on_hand, price)
 
 
 def _decimal(units: int, places: int) -> str:
@@ -235,29 +211,26 @@ def _decimal(units: int, places: int) -> str:
 
 
 def _sorts_of_items(chance: Chance, items: int, changes: int) -> dict[int, list[str]]:
-    """Return which sorts of changes each item gets, for those that get any.
-
-    Half of the changes go to every fifth item: some products sell, most lie.
-    """
+    """The sorts of changes of each item that gets any, half of them for every fifth: some products sell, most lie."""
     sorts: dict[int, list[str]] = {}
-    left = changes
-    while left:
+    while changes:
         for group in (*FIRST_GROUPS, *chance.shuffled(OTHER_GROUPS)):
             number = 5 * chance.whole(0, (items - 1) // 5) if chance.happens(50) else chance.whole(0, items - 1)
-            sorts.setdefault(number, []).extend(group[:left])
-            left = max(0, left - len(group))
+            added = group.split()[:changes]
+            sorts.setdefault(number, []).extend(added)
+            changes -= len(added)
     return sorts
 
 
+@dataclass(slots=True)
 class _Timeline:
     """The changes of one item, each made up in the knowledge of what is on hand at its moment."""
 
-    def __init__(self, chance: Chance, item: SampleItem, number: int, around: int) -> None:
-        self._chance = chance
-        self._item = item
-        self._number = number
-        self._around = around
-        self._on_hand = item.on_hand
+    chance: Chance
+    item: SampleItem
+    number: int
+    around: int
+    on_hand: int
 
     def changes(self, sorts: Sequence[str]) -> Iterator[SampleChange]:
         # In one instant the order of the changes would follow from their ids: no two of an item share one.
@@ -266,62 +239,58 @@ class _Timeline:
             while (moment := self._moment(sort)) in moments:
                 pass
             moments.add(moment)
-        late = [sort for sort in sorts if sort == "late"]
-        future = [sort for sort in sorts if sort == "future"]
-        others = self._chance.shuffled([sort for sort in sorts if sort not in ("late", "future")])
-        for moment, sort in zip(sorted(moments), (*late, *others, *future), strict=True):
+        others = self.chance.shuffled([sort for sort in sorts if sort not in ("late", "future")])
+        in_order = (*("late",) * sorts.count("late"), *others, *("future",) * sorts.count("future"))
+        for moment, sort in zip(sorted(moments), in_order, strict=True):
             yield self._change(moment, sort)
 
     def _moment(self, sort: str) -> int:
         """When a change of this sort takes effect: see the drawing at the top."""
         if sort == "late":
-            return self._around - self._chance.whole(20 * DAY, 40 * DAY)
+            return self.around - self.chance.whole(20 * DAY, 40 * DAY)
         if sort == "future":
-            return max(int(FUTURE.timestamp()), self._around + 365 * DAY) + self._chance.whole(0, 30 * DAY)
-        return self._around - self._chance.whole(0, 7 * DAY)
+            return max(int(FUTURE.timestamp()), self.around + 365 * DAY) + self.chance.whole(0, 30 * DAY)
+        return self.around - self.chance.whole(0, 7 * DAY)
 
     def _change(self, effective_at: int, sort: str) -> SampleChange:
-        is_sent_now = sort in ("late", "future")
-        sent_at = self._around - self._chance.whole(0, DAY) if is_sent_now else effective_at
-        if sort == "future":
-            meant = self._chance.one_of(("received", "price", "count"))
-        elif sort == "late":
-            meant = self._chance.one_of(("sold", "sold", "returned"))
-        else:
-            meant = sort
-        if meant in ("sold", "damaged") and not self._on_hand:
+        is_sent_now = sort in MEANT_BY
+        sent_at = self.around - self.chance.whole(0, DAY) if is_sent_now else effective_at
+        meant = self.chance.one_of(MEANT_BY[sort]) if is_sent_now else sort
+        if meant in ("sold", "damaged") and not self.on_hand:
             meant = "received"
-        kind, value = self._kind_and_value(meant)
+        kind, value, places = self._kind_and_value(meant)
         reason, document = REASONS[meant]
         cells = (
-            self._item.sku,
-            self._item.location_id,
+            *self.item.row[:2],
             kind,
-            value,
+            _decimal(value, places),
             f"{datetime.fromtimestamp(effective_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
             f"{reason}, booked late" if sort == "late" else reason,
-            f"{document} {self._chance.whole(10_000, 99_999)}",
+            f"{document} {self.chance.whole(10_000, 99_999)}",
         )
-        return SampleChange(sent_at, self._number, effective_at, cells)
+        return SampleChange(sent_at, self.number, effective_at, cells)
 
-    def _kind_and_value(self, meant: str) -> tuple[str, str]:
-        item, chance = self._item, self._chance
-        if meant == "price":
-            return "price", _decimal((item.price or 1_000) * chance.whole(80, 125) // 100, 2)
-        if meant in ("reorder_point", "safety_stock"):
-            return meant, _decimal(chance.whole(0, item.usual_stock // item.unit // 4) * item.unit, item.places)
-        if meant == "count":
-            self._on_hand = max(0, self._on_hand + chance.whole(-3, 3) * item.unit)
-            return "count", _decimal(self._on_hand, item.places)
-        if meant == "oversold":
-            return "adjustment", _decimal(-self._on_hand - chance.whole(1, item.usual_stock), item.places)
-        if meant == "sold":
-            quantity = -min(self._on_hand, chance.whole(1, item.usual_stock // 10))
-        elif meant == "damaged":
-            quantity = -min(self._on_hand, chance.whole(1, 3) * item.unit)
-        elif meant == "returned":
-            quantity = chance.whole(1, 3) * item.unit
-        else:
-            quantity = chance.whole(item.usual_stock // 4, item.usual_stock)
-        self._on_hand += quantity
-        return "adjustment", _decimal(quantity, item.places)
+    def _kind_and_value(self, meant: str) -> tuple[str, int, int]:
+        """The change's kind, and its value with so many decimals."""
+        category, chance = self.item.category, self.chance
+        unit, usual_stock, places = category.unit, category.usual_stock, category.places
+        match meant:
+            case "price":
+                return meant, (self.item.price or 1_000) * chance.whole(80, 125) // 100, 2
+            case "reorder_point" | "safety_stock":
+                return meant, chance.whole(0, category.usually // 4) * unit, places
+            case "count":
+                self.on_hand = max(0, self.on_hand + chance.whole(-3, 3) * unit)
+                return meant, self.on_hand, places
+            case "oversold":  # which changes nothing
+                return "adjustment", -self.on_hand - chance.whole(1, usual_stock), places
+            case "sold":
+                quantity = -min(self.on_hand, chance.whole(1, usual_stock // 10))
+            case "damaged":
+                quantity = -min(self.on_hand, chance.whole(1, 3) * unit)
+            case "returned":
+                quantity = chance.whole(1, 3) * unit
+            case _:
+                quantity = chance.whole(usual_stock // 4, usual_stock)
+        self.on_hand += quantity
+        return "adjustment", quantity, places

@@ -45,8 +45,7 @@ def regional_bucket(account: str, region: str) -> str:
 def regions_of(configuration: Any, wanted: str) -> list[str]:
     """The regions of .taskcat.yml, or those of them that are wanted: names with commas between them, or ALL.
 
-    Raises:
-        ValueError: where one is wanted that is not in the file.
+    ValueError names one that is wanted and not in the file.
     """
     return _chosen({region for test in configuration.config.tests.values() for region in test.regions}, wanted)
 
@@ -67,10 +66,7 @@ def _chosen(known: set[str], wanted: str) -> list[str]:
 def remove_buckets(configuration: Any, names: Collection[str]) -> list[str]:
     """Remove this project's files from the regional buckets, and the buckets where nothing else is in them.
 
-    taskcat itself leaves them, since another run may be using them.
-
-    Returns:
-        What became of the bucket of each region, as sentences.
+    taskcat itself leaves them, since another run may be using them. Returns what became of each, as sentences.
     """
     regions = {name: region for test in configuration.get_regions().values() for name, region in test.items()}
     return [

@@ -36,10 +36,7 @@ from inventory_updater.tables.records import JobStatus, Run
 from taskcat_runs.project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
 
 if TYPE_CHECKING:
-    from types_boto3_cloudformation.client import CloudFormationClient
     from types_boto3_dynamodb.client import DynamoDBClient
-    from types_boto3_s3.client import S3Client
-    from types_boto3_stepfunctions.client import SFNClient
 
 ITEMS: Final = 100
 COUNTED: Final = 40
@@ -63,9 +60,9 @@ class Deployed:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
 
-    def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client in the stack's region; annotate the variable that takes it."""
-        return boto3.Session(region_name=self.region).client(service, **settings)  # type: ignore[call-overload]  # any service
+    @property
+    def session(self) -> boto3.Session:
+        return boto3.Session(region_name=self.region)
 
 
 class Progress:
@@ -103,12 +100,8 @@ def trade(now: datetime) -> list[tuple[ItemKey, Change]]:
 
 def expected_item(number: int, *, may_be_negative: bool) -> dict[str, object]:
     """The figures of item `number` after the job."""
-    if number % 10 == 0:
-        on_hand = COUNTED
-    elif number < 5 and not may_be_negative:
-        on_hand = number
-    else:
-        on_hand = number - 5
+    is_refused = number < 5 and not may_be_negative
+    on_hand = COUNTED if number % 10 == 0 else number if is_refused else number - 5
     if on_hand <= 0:
         status = StockStatus.OUT_OF_STOCK
     else:
@@ -120,21 +113,15 @@ def expected_item(number: int, *, may_be_negative: bool) -> dict[str, object]:
         "stock_value": on_hand * PRICE,
         "unit_price": PRICE,
         "pending": [f"price-{number}"] if number % 4 == 0 else [],
-        "rejected": [f"sale-{number}"] if number < 5 and not may_be_negative else [],
+        "rejected": [f"sale-{number}"] if is_refused else [],
     }
 
 
 def figures_of(item: StockItem) -> dict[str, object]:
     """What `expected_item` is compared with."""
-    return {
-        "on_hand": item.on_hand,
-        "available": item.available,
-        "stock_status": item.stock_status,
-        "stock_value": item.stock_value,
-        "unit_price": item.unit_price,
-        "pending": sorted(item.changes.pending),
-        "rejected": sorted(item.changes.rejected),
-    }
+    names = ("on_hand", "available", "stock_status", "stock_value", "unit_price")
+    changes = {"pending": sorted(item.changes.pending), "rejected": sorted(item.changes.rejected)}
+    return {name: getattr(item, name) for name in names} | changes
 
 
 # ---- one stack -------------------------------------------------------------------------------------------------------
@@ -143,14 +130,10 @@ def figures_of(item: StockItem) -> dict[str, object]:
 def check_stack(deployed: Deployed) -> int:
     """Load stock, schedule changes, run the job twice and compare what is in the table with what should be.
 
-    Returns:
-        How many items the job has updated.
-
-    Raises:
-        AssertionError: where a figure is another one; it names both.
+    Returns how many items the job has updated. AssertionError, where a figure is another one, names both.
     """
     expect("parameters", {name: deployed.parameters[name] for name in deployed.given}, dict(deployed.given))
-    table = dynamodb_client(boto3.Session(region_name=deployed.region), write_concurrency=4)
+    table = dynamodb_client(deployed.session, write_concurrency=4)
     inventory = InventoryTable(table, deployed.outputs["InventoryTableName"])
     figures = {n: Figures(Decimal(n), reorder_point=REORDER_POINT, unit_price=PRICE) for n in range(ITEMS)}
     load_stock(inventory, [(item_key(n), figures[n], {"currency": "EUR"}) for n in figures], _now)
@@ -200,7 +183,7 @@ def stored_items(table: "DynamoDBClient", name: str) -> dict[ItemKey, dict[str, 
 
 def run_job(deployed: Deployed) -> Run:
     """Run the state machine that the stack's outputs name, to its end, and return the record of its job."""
-    client: SFNClient = deployed.client("stepfunctions")
+    client = deployed.session.client("stepfunctions")
     job_id = f"taskcat-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     execution = client.start_execution(
         stateMachineArn=deployed.outputs["StateMachineArn"], name=job_id, input=json.dumps({"scope": "due"})
@@ -210,12 +193,8 @@ def run_job(deployed: Deployed) -> Run:
         if time.monotonic() > deadline:
             raise AssertionError(f"job {job_id} does not end")
         time.sleep(0.1)
-    jobs = JobTable(
-        deployed.client("dynamodb"),
-        deployed.outputs["JobsTableName"],
-        retention_days=1,
-        clock=lambda: datetime.now(UTC),
-    )
+    table = deployed.session.client("dynamodb")
+    jobs = JobTable(table, deployed.outputs["JobsTableName"], retention_days=1, clock=lambda: datetime.now(UTC))
     run = jobs.run(job_id)
     if run is None or described["status"] != "SUCCEEDED":
         raise AssertionError(f"job {job_id}: {described['status']} {described.get('cause', '')}")
@@ -232,9 +211,7 @@ def _now() -> str:
 def check_all(project: Path, wanted_regions: str, wanted_tests: str) -> bool:
     """Deploy through taskcat, check each stack, delete all; whether everything was as it should be.
 
-    Raises:
-        ValueError: where a region or a parameter set is wanted that .taskcat.yml has not.
-        AssertionError: where something is left of a stack that was checked.
+    ValueError means that .taskcat.yml has no such region or parameter set, AssertionError that something is left.
     """
     # Here, since taskcat looks for its user's configuration below HOME when it is imported.
     from taskcat.exceptions import TaskCatException
@@ -251,22 +228,17 @@ def check_all(project: Path, wanted_regions: str, wanted_tests: str) -> bool:
     right: list[bool] = []
     try:
         with test as stacks:
-            sets = test.config.config.tests
-            made = [
-                _deployed(stack, sets[stack.test_name].parameters)
-                for stack in stacks
-                if stack.status == "CREATE_COMPLETE"
-            ]
             for stack in stacks:
-                if stack.status != "CREATE_COMPLETE":
+                if stack.status == "CREATE_COMPLETE":
+                    made.append(_deployed(stack, test.config.config.tests[stack.test_name].parameters))
+                else:
                     print(_why_not(stack))
             right = [_is_right(deployed) for deployed in sorted(made, key=lambda one: (one.region, one.test))]
     except TaskCatException as problem:
         print(f"taskcat: {problem}")
         right = []
     finally:
-        for sentence in remove_buckets(test.config, regions):
-            print(sentence)
+        print(*remove_buckets(test.config, regions), sep="\n")
     for deployed in made:
         expect_gone(deployed)
     wanted = len(regions) * len(tests)
@@ -278,9 +250,9 @@ def check_all(project: Path, wanted_regions: str, wanted_tests: str) -> bool:
 # taskcat has no types: `stack` is one of its stacks.
 def _deployed(stack: Any, given: Mapping[str, object]) -> Deployed:
     return Deployed(
-        stack_id=stack.id,
-        region=stack.region_name,
-        test=stack.test_name,
+        stack.id,
+        stack.region_name,
+        stack.test_name,
         given={name: str(value) for name, value in given.items() if not str(value).startswith("$[")},
         parameters={parameter.key: parameter.value for parameter in stack.parameters},
         outputs={output.key: output.value for output in stack.outputs},
@@ -289,8 +261,7 @@ def _deployed(stack: Any, given: Mapping[str, object]) -> Deployed:
 
 def _why_not(stack: Any) -> str:
     reasons = [f"{event.logical_id}: {event.status_reason}" for event in stack.error_events(refresh=True)]
-    heading = f"{stack.region_name} {stack.test_name}: {stack.status} {stack.status_reason}"
-    return "\n  ".join([heading, *reasons])
+    return "\n  ".join([f"{stack.region_name} {stack.test_name}: {stack.status} {stack.status_reason}", *reasons])
 
 
 def _is_right(deployed: Deployed) -> bool:
@@ -305,20 +276,19 @@ def _is_right(deployed: Deployed) -> bool:
 
 def expect_gone(deployed: Deployed) -> None:
     """Raise AssertionError where a stack, or a table of it, is still there."""
-    client: CloudFormationClient = deployed.client("cloudformation")
-    status = client.describe_stacks(StackName=deployed.stack_id)["Stacks"][0]["StackStatus"]
-    expect(f"{deployed.region} {deployed.test}", status, "DELETE_COMPLETE")
-    table: DynamoDBClient = deployed.client("dynamodb")
-    tables = {name for page in table.get_paginator("list_tables").paginate() for name in page["TableNames"]}
+    stacks = deployed.session.client("cloudformation").describe_stacks(StackName=deployed.stack_id)["Stacks"]
+    expect(f"{deployed.region} {deployed.test}", stacks[0]["StackStatus"], "DELETE_COMPLETE")
+    pages = deployed.session.client("dynamodb").get_paginator("list_tables").paginate()
+    tables = {name for page in pages for name in page["TableNames"]}
     left = tables & {deployed.outputs["InventoryTableName"], deployed.outputs["JobsTableName"]}
     expect(f"tables left in {deployed.region}", left, set())
 
 
 def use_engine(engine: Engine, home: Path) -> None:
     """Make this whole process talk to `engine` only, with nothing of the user's own configuration."""
-    os.environ.update(engine.environment() | {"HOME": str(home)})
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
-        os.environ.pop(name, None)
+    environment = engine.environment()
+    os.environ.clear()
+    os.environ.update(environment, HOME=str(home))
 
 
 def provide_template(project: Path) -> None:
@@ -327,7 +297,7 @@ def provide_template(project: Path) -> None:
     taskcat names it as https://BUCKET.s3.REGION.amazonaws.com/inventory-updater/template.yaml. The engine takes the
     first part of the path for the bucket: so there is one of that name.
     """
-    client: S3Client = boto3.client("s3")
+    client = boto3.client("s3")
     client.create_bucket(Bucket=PROJECT, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.upload_file(str(project / TEMPLATE), PROJECT, TEMPLATE.as_posix())
 

@@ -1,12 +1,18 @@
 """What must be true after a run: the tables and the records are held against the model."""
 
-from collections.abc import Iterator
+from typing import Final
 
 from inventory_updater.tables.records import JobStatus, Run
 from tests.faults.findings import Finding, Spoilt
-from tests.faults.model import Difference, Key, derived_of
+from tests.faults.model import Key, derived_of
 from tests.faults.small_shop import CANCELLED, SCHEDULED, SmallShop
 from tests.faults.state_machine import Job, StateMachine
+
+KINDS: Final = {
+    "lost": Finding.LOST,
+    "applied_twice": Finding.APPLIED_TWICE,
+    "foreign_writes_lost": Finding.FOREIGN_WRITES_LOST,
+}
 
 
 class Audit:
@@ -28,10 +34,10 @@ class Audit:
         for key in sorted({*self.gate.model.items, *stored}):
             difference = self.gate.model.difference(key, stored.get(key))
             if difference is not None:
-                self.shop.findings.lost += difference.lost
-                self.shop.findings.applied_twice += difference.applied_twice
-                self.shop.findings.foreign_writes_lost += difference.foreign_writes_lost
-                self.gate.find(difference.words, *_kinds_of(difference))
+                kinds = [kind for name, kind in KINDS.items() if getattr(difference, name)]
+                for name in KINDS:
+                    setattr(self.shop.findings, name, getattr(self.shop.findings, name) + getattr(difference, name))
+                self.gate.find(difference.words, *(kinds or [Finding.WRONG_FIGURES]))
         for job in jobs:
             self._check_run(job)
         if self.gate.problems or not self.shop.findings.is_clean:
@@ -147,14 +153,3 @@ class Audit:
 def _tally_of(run: Run) -> dict[str, int]:
     names = ("items_updated", "changes_applied", "changes_rejected", "changes_superseded")
     return {name: getattr(run.tally, name) for name in names}
-
-
-def _kinds_of(difference: Difference) -> Iterator[Finding]:
-    if difference.lost:
-        yield Finding.LOST
-    if difference.applied_twice:
-        yield Finding.APPLIED_TWICE
-    if difference.foreign_writes_lost:
-        yield Finding.FOREIGN_WRITES_LOST
-    if not (difference.lost or difference.applied_twice or difference.foreign_writes_lost):
-        yield Finding.WRONG_FIGURES

@@ -171,13 +171,7 @@ def always_exact() -> Patches:
 
 def forget_settled() -> Patches:
     """Schedule a change again although it was settled."""
-    return [
-        mock.patch.object(
-            scheduling,
-            "_is_known",
-            lambda change, known: change.change_id in known.pending,
-        )
-    ]
+    return [mock.patch.object(scheduling, "_is_known", lambda change, known: change.change_id in known.pending)]
 
 
 def drop_rejected() -> Patches:
@@ -193,22 +187,18 @@ class Breakage:
     finding: Finding
 
 
-BREAKAGES: Final[Mapping[str, Breakage]] = {
-    "no-guard": Breakage(no_guard, Finding.FOREIGN_WRITES_LOST),
-    "no-version": Breakage(no_version, Finding.LOST),
-    "only-version": Breakage(only_version, Finding.FOREIGN_WRITES_LOST),
-    "resend": Breakage(resend, Finding.FOREIGN_WRITES_LOST),
-    "count-twice": Breakage(count_twice, Finding.WRONG_TALLY),
-    "forget-landed": Breakage(forget_landed, Finding.WRONG_TALLY),
-    "no-renewal": Breakage(no_renewal, Finding.LEASE),
-    "no-lease": Breakage(no_lease, Finding.LEASE),
-    "cursor-first": Breakage(cursor_first, Finding.LOST),
-    "endless-retry": Breakage(endless_retry, Finding.ENDLESS_RETRY),
-    "success-by-status": Breakage(success_by_status, Finding.LOST),
-    "keep-pending": Breakage(keep_pending, Finding.APPLIED_TWICE),
-    "always-exact": Breakage(always_exact, Finding.WRONG_TALLY),
-    "forget-settled": Breakage(forget_settled, Finding.APPLIED_TWICE),
-    "drop-rejected": Breakage(drop_rejected, Finding.LOST),
+_LEADS_TO: Final[Mapping[Finding, list[Callable[[], Patches]]]] = {
+    Finding.LOST: [no_version, cursor_first, success_by_status, drop_rejected],
+    Finding.APPLIED_TWICE: [keep_pending, forget_settled],
+    Finding.FOREIGN_WRITES_LOST: [no_guard, only_version, resend],
+    Finding.WRONG_TALLY: [count_twice, forget_landed, always_exact],
+    Finding.LEASE: [no_renewal, no_lease],
+    Finding.ENDLESS_RETRY: [endless_retry],
+}
+BREAKAGES: Final = {
+    patches.__name__.replace("_", "-"): Breakage(patches, finding)
+    for finding, all_patches in _LEADS_TO.items()
+    for patches in all_patches
 }
 
 

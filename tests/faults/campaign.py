@@ -29,15 +29,8 @@ from tests.faults.wire import Engine, hurried
 
 BUILD: Final = CHECKOUT / "build"
 ENGINES: Final = ("ministack", "dynamodb-local")
-FAULTS: Final = (
-    *REQUEST_FAULTS,
-    JOBS_THROTTLED,
-    UNPROCESSED,
-    *STATEMENT_FAULTS,
-    *FAULTS_OF_WORKERS,
-    *FAULTS_BESIDE,
-    *FAULTS_OF_PUBLISHING,
-)
+_OF_REQUESTS: Final = (*REQUEST_FAULTS, JOBS_THROTTLED, UNPROCESSED, *STATEMENT_FAULTS)
+FAULTS: Final = (*_OF_REQUESTS, *FAULTS_OF_WORKERS, *FAULTS_BESIDE, *FAULTS_OF_PUBLISHING)
 _ROUNDS_AT_ONCE: Final = 16
 
 
@@ -66,17 +59,10 @@ class Campaign:
             "seed": self.seed,
             "engines": self.engines,
             "seconds": round(self.seconds, 1),
-            "rounds": total.rounds,
-            "runs": total.runs,
-            "changes": total.changes,
+            **total.counts,
             "hits": self.hits,
             "by_fault": {fault: total.hits[fault] for fault in sorted(total.injected)},
             "injected_by_fault": dict(sorted(total.injected.items())),
-            "lost": total.lost,
-            "applied_twice": total.applied_twice,
-            "foreign_writes_lost": total.foreign_writes_lost,
-            "wrong_tallies": total.wrong_tallies,
-            "inexact_tallies": total.inexact_tallies,
             "outcomes": dict(sorted(total.outcomes.items())),
             "kinds": sorted(total.kinds),
             "problems": total.problems,
@@ -86,12 +72,7 @@ class Campaign:
         """The figures for people. A fault's line adds up the rounds in which it was injected."""
         head = ("fault", "injected", "hit", "runs", "changes", "lost", "twice", "foreign lost", "wrong tallies")
         rows = [
-            (
-                fault,
-                self.total.injected[fault],
-                self.total.hits[fault],
-                *_figures(self.by_fault[fault]),
-            )
+            (fault, self.total.injected[fault], self.total.hits[fault], *_figures(self.by_fault[fault]))
             for fault in FAULTS
             if self.total.injected[fault]
         ]
@@ -99,10 +80,8 @@ class Campaign:
         lines = [f"{head[0]:<52}" + "".join(f"{name:>15}" for name in head[1:])]
         lines += [f"{row[0]:<52}" + "".join(f"{number:>15,}" for number in row[1:]) for row in rows]
         missing = [fault for fault in FAULTS if not self.total.hits[fault]]
-        lines += [
-            "",
-            f"{self.total.rounds:,} rounds on {', '.join(self.engines)} in {self.seconds:,.0f} s, seed {self.seed}",
-        ]
+        engines, total = ", ".join(self.engines), self.total
+        lines += ["", f"{total.rounds:,} rounds on {engines} in {self.seconds:,.0f} s, seed {self.seed}"]
         if missing:
             lines.append(f"Faults that never hit: {', '.join(missing)}")
         if self.total.kinds:
@@ -112,14 +91,8 @@ class Campaign:
 
 
 def _figures(found: Findings) -> tuple[int, ...]:
-    return (
-        found.runs,
-        found.changes,
-        found.lost,
-        found.applied_twice,
-        found.foreign_writes_lost,
-        found.wrong_tallies,
-    )
+    names = ("runs", "changes", "lost", "applied_twice", "foreign_writes_lost", "wrong_tallies")
+    return tuple(found.counts[name] for name in names)
 
 
 @contextlib.contextmanager

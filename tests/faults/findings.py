@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 
 class Finding(StrEnum):
@@ -19,18 +18,6 @@ class Finding(StrEnum):
     ENDLESS_RETRY = "retry without end"
     NOT_TOLD = "people not told"
     BROKEN_OFF = "failed without a fault"
-
-
-_COUNTS: Final = (
-    "rounds",
-    "runs",
-    "changes",
-    "lost",
-    "applied_twice",
-    "foreign_writes_lost",
-    "wrong_tallies",
-    "inexact_tallies",
-)
 
 
 @dataclass
@@ -52,13 +39,17 @@ class Findings:
     kinds: set[Finding] = field(default_factory=set)
 
     def add(self, other: "Findings") -> None:
-        for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, count in other.counts.items():
+            setattr(self, name, getattr(self, name) + count)
         self.injected += other.injected
         self.hits += other.hits
         self.outcomes += other.outcomes
         self.problems += other.problems
         self.kinds |= other.kinds
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
     @property
     def is_clean(self) -> bool:

@@ -44,38 +44,19 @@ THROTTLED: Final = "request throttled"
 JOBS_THROTTLED: Final = "jobs table throttled"
 UNPROCESSED: Final = "part of a batch unprocessed"
 
-REQUEST_FAULTS: Final = (
-    LOST_ANSWER,
-    CUT_OFF,
-    DAMAGED,
-    LATE_LANDING,
-    NO_ANSWER,
-    RESET,
-    REFUSED,
-    SLOW,
-    HTTP_500,
-    HTTP_503,
-    HTTP_500_LANDED,
-    THROTTLED,
-)
+_OF_ANSWERS: Final = (LOST_ANSWER, CUT_OFF, DAMAGED, LATE_LANDING, NO_ANSWER)
+_OF_CONNECTIONS: Final = (RESET, REFUSED, SLOW)
+_OF_THE_SERVICE: Final = (HTTP_500, HTTP_503, HTTP_500_LANDED, THROTTLED)
+REQUEST_FAULTS: Final = (*_OF_ANSWERS, *_OF_CONNECTIONS, *_OF_THE_SERVICE)
 
-PASSING_CODES: Final = (
-    "ThrottlingError",
-    "ProvisionedThroughputExceeded",
-    "RequestLimitExceeded",
-    "InternalServerError",
-    "TransactionConflict",
-    "ConditionalCheckFailed",
-)
-LASTING_CODES: Final = (
-    "ItemCollectionSizeLimitExceeded",
-    "ValidationError",
-    "ResourceNotFound",
-    "AccessDenied",
-    "DuplicateItem",
-)
+_TOO_FAST: Final = ("ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded")
+_PASSING: Final = ("InternalServerError", "TransactionConflict", "ConditionalCheckFailed")
+_LASTING: Final = ("ValidationError", "ResourceNotFound", "AccessDenied", "DuplicateItem")
+_TOO_LARGE: Final = "ItemCollectionSizeLimitExceeded"
 LANDED_ALL_THE_SAME: Final = "InternalServerError after it landed"
-STATEMENT_FAULTS: Final = tuple(f"statement: {code}" for code in (*PASSING_CODES, *LASTING_CODES, LANDED_ALL_THE_SAME))
+STATEMENT_FAULTS: Final = tuple(
+    f"statement: {code}" for code in (*_TOO_FAST, *_PASSING, _TOO_LARGE, *_LASTING, LANDED_ALL_THE_SAME)
+)
 
 _THROTTLING: Final = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 _BURST: Final = 4
@@ -144,7 +125,7 @@ class Gate:
         """Runs of which a worker died, was overtaken or was stopped: only their tally may be less than exact."""
         self.current_item: Callable[[Key], dict[str, Any] | None] = lambda _key: None
         """An item as the engine holds it now."""
-        self._late: list[Callable[[], None]] = []
+        self._late: list[Callable[[], Reply]] = []
         self._lock = threading.RLock()
         # Writes to the inventory pass one at a time; it is taken before the other lock, never after it.
         self._turn = threading.Lock()
@@ -165,13 +146,11 @@ class Gate:
             self.history.append(event)
             self.model.follow(event)
 
-    def inject(self, fault: str, worker: str, *, hit: bool = True, **details: object) -> None:
-        """Count a fault, and write it into the history where it hit."""
+    def inject(self, fault: str, worker: str, **details: object) -> None:
+        """Inject a fault that hits at once."""
         with self._lock:
             self.injected[fault] += 1
-            if hit:
-                self.hits[fault] += 1
-                self.note({"event": "fault", "fault": fault, "worker": worker, **details})
+            self.hit(fault, worker, **details)
 
     def hit(self, fault: str, worker: str, **details: object) -> None:
         """A fault that was injected before has hit."""
@@ -200,9 +179,7 @@ class Gate:
         if worker.is_dead:
             raise WorkerGone
         request = json.loads(content)
-        with self._lock:
-            worker.asked[operation] += 1
-            nth = worker.asked[operation]
+        nth = self._nth(worker.asked, operation)
         if worker.dies_at == (operation, nth, False):
             self._die(worker)
         if operation == BATCH:
@@ -226,13 +203,13 @@ class Gate:
                     worker.kill()
         raise WorkerGone
 
-    def _nth(self, worker: Worker, name: str) -> int:
+    def _nth(self, counter: Counter[str], name: str) -> int:
         with self._lock:
-            worker.seen[name] += 1
-            return worker.seen[name]
+            counter[name] += 1
+            return counter[name]
 
     def _fault(self, worker: Worker, subject: str, among: Sequence[str], rate: float) -> str | None:
-        nth = self._nth(worker, subject)
+        nth = self._nth(worker.seen, subject)
         among = [fault for fault in among if not worker.only or fault in worker.only]
         if not rate or not among:
             return None
@@ -284,8 +261,7 @@ class Gate:
     def _batch(self, worker: Worker, request: dict[str, Any], send: Send) -> Reply:
         """A batch of writes to the inventory."""
         keys = [_key_of(statement) for statement in request["Statements"]]
-        with self._lock:
-            number = worker.seen["batches"] = worker.seen["batches"] + 1
+        number = self._nth(worker.seen, "batches")
         if worker.on_batch is not None:
             worker.on_batch(worker, number)
         if worker.beside is not None:
@@ -296,12 +272,9 @@ class Gate:
             return self._forward(worker, request, keys, send, disturb=True)
         self.inject(fault, worker.name, operation=BATCH, items=[list(key) for key in keys])
         if fault == LATE_LANDING:
-            self._late.append(lambda: self._land_late(worker, request, keys, send))
-        return self._disturbed(fault, str(keys[0]), lambda: self._forward(worker, request, keys, send, disturb=False))
-
-    def _land_late(self, worker: Worker, request: dict[str, Any], keys: Sequence[Key], send: Send) -> None:
-        # Also where the worker has died meanwhile: the request is on its way.
-        self._forward(worker, request, keys, send, disturb=False, is_late=True)
+            # It lands also where the worker has died meanwhile: the request is on its way.
+            self._late.append(lambda: self._forward(worker, request, keys, send, is_late=True))
+        return self._disturbed(fault, str(keys[0]), lambda: self._forward(worker, request, keys, send))
 
     def _forward(
         self,
@@ -310,13 +283,13 @@ class Gate:
         keys: Sequence[Key],
         send: Send,
         *,
-        disturb: bool,
+        disturb: bool = False,
         is_late: bool = False,
     ) -> Reply:
         """Send a batch on, single statements withheld, and witness what landed."""
         faults: dict[Key, str] = {}
         for key in keys:
-            if worker.throttles_for_good and self._nth(worker, f"sent {key}") > SENDS_A_CALL:
+            if worker.throttles_for_good and self._nth(worker.seen, f"sent {key}") > SENDS_A_CALL:
                 self.find(f"{worker.name} sends {key} again and again", Finding.ENDLESS_RETRY)
                 worker.is_dead = True
                 raise WorkerGone
@@ -361,21 +334,12 @@ class Gate:
                 item = self.current_item(key)
                 error |= {"Item": item} if item else {}
             answers[key] = {"TableName": "inventory", "Error": error}
-        body = {"Responses": [answers[key] for key in keys], "ConsumedCapacity": capacity}
-        return Reply(200, json.dumps(body).encode())
+        return _reply({"Responses": [answers[key] for key in keys], "ConsumedCapacity": capacity})
 
     def _landed(self, worker: Worker, key: Key) -> None:
         if worker.run is not None:
-            self.note(
-                {
-                    "event": "written",
-                    "item": list(key),
-                    "run": worker.run,
-                    "worker": worker.name,
-                    "as_of": worker.as_of,
-                    "allow_negative": self._allow_negative,
-                }
-            )
+            written = {"event": "written", "item": list(key), "run": worker.run, "worker": worker.name}
+            self.note(written | {"as_of": worker.as_of, "allow_negative": self._allow_negative})
         elif worker.intent is not None:
             self.note(worker.intent(key))
 
@@ -397,9 +361,12 @@ def _key_of(statement: Mapping[str, Any]) -> Key:
     return sku["S"], location_id["S"]
 
 
+def _reply(answer: Mapping[str, Any], status: int = 200) -> Reply:
+    return Reply(status, json.dumps(answer).encode())
+
+
 def _error(status: int, code: str) -> Reply:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"}
-    return Reply(status, json.dumps(body).encode())
+    return _reply({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"}, status)
 
 
 def _cut_off(reply: Reply) -> Reply:
@@ -411,9 +378,7 @@ def _damaged(reply: Reply) -> Reply:
     answer = json.loads(reply.content)
     for name in ("Item", "LastEvaluatedKey", "UnprocessedItems", "UnprocessedKeys"):
         answer.pop(name, None)
-    for name, nothing in (("Items", []), ("Count", 0), ("ScannedCount", 0)):
-        if name in answer:
-            answer[name] = nothing
+    answer |= {name: nothing for name, nothing in (("Items", []), ("Count", 0), ("ScannedCount", 0)) if name in answer}
     responses = answer.get("Responses")
     if isinstance(responses, list):
         answer["Responses"] = [{} for _ in responses]
@@ -426,18 +391,14 @@ def _damaged(reply: Reply) -> Reply:
 def _partly(operation: str, request: Mapping[str, Any], send: Send) -> Reply:
     """Do the first half of a batch and hand back the rest as unprocessed."""
     ((table, wanted),) = request["RequestItems"].items()
-    if operation == "BatchWriteItem":
-        half = len(wanted) // 2
-        done, rest = wanted[:half], wanted[half:]
-        if not done:
-            return Reply(200, json.dumps({"UnprocessedItems": {table: rest}}).encode())
-        answer = json.loads(send(json.dumps({**request, "RequestItems": {table: done}}).encode()).content)
-        return Reply(200, json.dumps({**answer, "UnprocessedItems": {table: rest}}).encode())
-    keys = wanted["Keys"]
-    half = len(keys) // 2
-    if not half:
-        unprocessed = {"Responses": {table: []}, "UnprocessedKeys": {table: wanted}}
-        return Reply(200, json.dumps(unprocessed).encode())
-    part = {**request, "RequestItems": {table: {**wanted, "Keys": keys[:half]}}}
-    answer = json.loads(send(json.dumps(part).encode()).content)
-    return Reply(200, json.dumps({**answer, "UnprocessedKeys": {table: {**wanted, "Keys": keys[half:]}}}).encode())
+    is_write = operation == "BatchWriteItem"
+    entries = wanted if is_write else wanted["Keys"]
+    half = len(entries) // 2
+
+    def some(part: list[Any]) -> dict[str, Any]:
+        return {table: part if is_write else {**wanted, "Keys": part}}
+
+    answer: dict[str, Any] = {} if is_write else {"Responses": {table: []}}
+    if half:
+        answer = json.loads(send(json.dumps({**request, "RequestItems": some(entries[:half])}).encode()).content)
+    return _reply({**answer, "UnprocessedItems" if is_write else "UnprocessedKeys": some(entries[half:])})

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 
 from inventory_updater.jobs.settings import Settings
 from tests.faults.gate import Gate, Reply, Worker, WorkerGone
-from tests.faults.wire import Engine, headers_of, operation_of
+from tests.faults.wire import JSON, Engine, headers_of, operation_of
 
 HOST: Final = "127.0.0.1"
 _WORKER: Final = "X-Worker"
@@ -72,15 +72,11 @@ class Nursery:
 
             def _pass_on(self, process: Process, content: bytes) -> None:
                 headers = {name: value for name, value in self.headers.items() if name not in ("Host", _WORKER)}
-                request = AWSPreparedRequest(
-                    "POST", process.engine.endpoint_url + "/", headers_of(headers), content, False
-                )
+                url, operation = process.engine.endpoint_url + "/", operation_of(self.headers)
+                request = AWSPreparedRequest("POST", url, headers_of(headers), content, False)
                 try:
                     reply = process.gate.exchange(
-                        process.worker,
-                        operation_of(self.headers),
-                        content,
-                        lambda changed: process.engine.send(request, changed),
+                        process.worker, operation, content, lambda changed: process.engine.send(request, changed)
                     )
                 except (BotoCoreError, WorkerGone):
                     self.close_connection = True
@@ -89,7 +85,7 @@ class Nursery:
 
             def _reply(self, reply: Reply) -> None:
                 self.send_response(reply.status)
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Type", JSON)
                 self.send_header("Content-Length", str(len(reply.content)))
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
@@ -126,14 +122,8 @@ class Nursery:
         """
         process = Process(gate, worker, engine)
         name = f"{id(gate)}/{worker.name}"
-        order = {
-            "name": name,
-            "endpoint_url": self.endpoint_url,
-            "settings": asdict(settings),
-            "job_id": worker.run,
-            "segment": segment,
-            "ahead_seconds": ahead_seconds,
-        }
+        order: dict[str, object] = {"name": name, "endpoint_url": self.endpoint_url, "settings": asdict(settings)}
+        order |= {"job_id": worker.run, "segment": segment, "ahead_seconds": ahead_seconds}
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         with self._lock:

@@ -7,47 +7,27 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
 from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
 from tests.faults.gate import CUT_OFF, DAMAGED, HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker
+from tests.faults.model import Key
 from tests.faults.proxy import Nursery
 from tests.faults.small_shop import MINUTES, SmallShop, as_json, minute
-from tests.faults.state_machine import (
-    CLOCK_OFF,
-    KILLED,
-    LEASE_EXPIRED,
-    TIMED_OUT,
-    TWO_JOBS,
-    Job,
-    StateMachine,
-)
+from tests.faults.state_machine import CLOCK_OFF, KILLED, LEASE_EXPIRED, TIMED_OUT, TWO_JOBS, Job, StateMachine
 from tests.faults.wire import Engine
 
 ONLY_LOST: Final = (LOST_ANSWER, CUT_OFF, DAMAGED, HTTP_500_LANDED, f"statement: {LANDED_ALL_THE_SAME}")
 
 BOTOCORE_SENDS: Final = 4
 
-SCENARIOS: Final = (
-    "storm",
-    "killed",
-    "beside",
-    "doubled",
-    "timed out",
-    "two jobs",
-    "lease expired",
-    "long lease",
-    "lost answers",
-    "publishing",
-    "throttled for good",
-    "clock off",
-    "short calls",
-    "aborted",
-    "mixed",
-)
+_STORMS: Final = ("storm", "killed", "timed out", "beside", "doubled", "mixed")
+_FEW_FAULTS: Final = ("lost answers", "publishing", "clock off", "short calls")
+_STAGED: Final = ("two jobs", "lease expired", "long lease", "throttled for good", "aborted")
+SCENARIOS: Final = (*_STORMS, *_STAGED, *_FEW_FAULTS)
 
 
 class Round:
@@ -83,16 +63,18 @@ class Round:
             self.gate.note({"event": "closing", "item": list(key), "attributes": as_json(item)})
         self.shop.findings.injected += self.gate.injected
         self.shop.findings.hits += self.gate.hits
-        self.shop.findings.problems += [
-            f"round {self.shop.number} ({self.scenario}): {each}" for each in self.gate.problems
-        ]
+        where = f"round {self.shop.number} ({self.scenario})"
+        self.shop.findings.problems += [f"{where}: {each}" for each in self.gate.problems]
         self.shop.findings.kinds |= self.gate.found
         return self.shop.findings
+
+    def _present(self) -> list[Key]:
+        return [key for key in self.shop.keys if key in self.gate.model.items]
 
     def _trade(self, run: int) -> None:
         """What happens between two runs."""
         rate = self.random.choice([0.0, 0.1, 0.25])
-        present = [key for key in self.shop.keys if key in self.gate.model.items]
+        present = self._present()
         changes = [
             (ItemKey(*key), self.shop.new_change(self.random, 2 * MINUTES))
             for key in present
@@ -113,56 +95,46 @@ class Round:
         """One run, or two that meet."""
         as_of = minute(self.random.randrange(MINUTES // 2, 2 * MINUTES))
         scope = self.random.choice(["due", "due", "all"])
-        storm = {
-            "rate": 0.08,
-            "statement_rate": self.random.choice([0.25, 0.4]),
-            "beside": 0.08,
-            "publishing": 0.1,
-        }
+        storm = {"rate": 0.08, "statement_rate": self.random.choice([0.25, 0.4]), "beside": 0.08, "publishing": 0.1}
+        plans: dict[str, Any] = dict(storm)
         match self.scenario:
             case "storm":
-                self._drive_and_check(
-                    self.machine.new_job(scope, as_of, **storm | {"rate": 0.2, "statement_rate": 0.5})
-                )
+                plans |= {"rate": 0.2, "statement_rate": 0.5}
             case "killed":
-                job = self.machine.new_job(scope, as_of, **storm | {"rate": 0.02}, deaths=self.random.randint(1, 2))
-                job.death = KILLED if self.machine.nursery else TIMED_OUT
-                self._drive_and_check(job)
+                death = KILLED if self.machine.nursery else TIMED_OUT
+                plans |= {"rate": 0.02, "deaths": self.random.randint(1, 2), "death": death}
             case "timed out":
-                deaths = self.random.randint(1, 3)
-                self._drive_and_check(self.machine.new_job(scope, as_of, **storm, deaths=deaths, death=TIMED_OUT))
+                plans |= {"deaths": self.random.randint(1, 3), "death": TIMED_OUT}
             case "beside":
-                self._drive_and_check(self.machine.new_job(scope, as_of, statement_rate=0.2, beside=0.4))
+                plans = {"statement_rate": 0.2, "beside": 0.4}
             case "doubled":
-                self._drive_and_check(self.machine.new_job(scope, as_of, **storm, doubles=True))
-            case "two jobs":
-                self._two_jobs(scope, as_of, storm)
-            case "lease expired":
-                self._lease_expires(scope, as_of, storm)
-            case "long lease":
-                self._long_lease(scope, as_of)
+                plans["doubles"] = True
             case "lost answers":
                 # Nothing else goes wrong: then every tally has to be exact.
-                job = self.machine.new_job(scope, as_of, rate=0.3, statement_rate=0.4, only=ONLY_LOST)
-                self._drive_and_check(job)
+                plans = {"rate": 0.3, "statement_rate": 0.4, "only": ONLY_LOST}
             case "publishing":
-                self._drive_and_check(self.machine.new_job(scope, as_of, statement_rate=0.4, publishing=0.7))
-            case "throttled for good":
-                self._throttled_for_good(scope, as_of)
+                plans = {"statement_rate": 0.4, "publishing": 0.7}
             case "clock off":
-                job = self.machine.new_job(scope, as_of, **storm)
-                job.ahead_seconds = self.random.choice([-3600.0, -200.0, 100.0, 3600.0])
-                self.gate.inject(CLOCK_OFF, job.name)
-                self._drive_and_check(job)
+                plans["ahead_seconds"] = self.random.choice([-3600.0, -200.0, 100.0, 3600.0])
             case "short calls":
-                seconds = self.random.choice([0.1, 0.2, 0.4])
-                self._drive_and_check(self.machine.new_job(scope, as_of, **storm, call_seconds=seconds))
-            case "aborted":
-                self._aborted(scope, as_of, storm)
+                plans["call_seconds"] = self.random.choice([0.1, 0.2, 0.4])
+            case "mixed":
+                plans |= {"doubles": self.random.random() < 0.3, "deaths": self.random.randint(0, 1)}
+                plans["death"] = TIMED_OUT
+            case "two jobs":
+                return self._two_jobs(scope, as_of, storm)
+            case "lease expired":
+                return self._lease_expires(scope, as_of, storm)
+            case "long lease":
+                return self._long_lease(scope, as_of)
+            case "throttled for good":
+                return self._throttled_for_good(scope, as_of)
             case _:
-                job = self.machine.new_job(scope, as_of, **storm, doubles=self.random.random() < 0.3)
-                job.deaths, job.death = self.random.randint(0, 1), TIMED_OUT
-                self._drive_and_check(job)
+                return self._aborted(scope, as_of, storm)
+        job = self.machine.new_job(scope, as_of, **plans)
+        if job.ahead_seconds:
+            self.gate.inject(CLOCK_OFF, job.name)
+        return self._drive_and_check(job)
 
     def _drive_and_check(self, *jobs: Job) -> None:
         if len(jobs) == 1:
@@ -173,7 +145,7 @@ class Round:
         self.audit.check(*jobs)
 
     def _two_jobs(self, scope: str, as_of: str, storm: Mapping[str, float]) -> None:
-        first, second = self.machine.new_job(scope, as_of, **storm), self.machine.new_job(scope, as_of, **storm)
+        first, second = (self.machine.new_job(scope, as_of, **storm) for _ in range(2))
         self.gate.inject(TWO_JOBS, second.name)
         self._drive_and_check(first, second)
         if {first.outcome, second.outcome} == {"OPENED"}:
@@ -204,12 +176,10 @@ class Round:
         self.machine.open(first)
         if first.outcome == "OPENED":
             self.machine.update(first)
+        self.machine.finish(first)
         if not second.outcome:
-            self.machine.finish(first)
             self.audit.check(first)
             return
-        self.gate.in_doubt.add(first.name)
-        self.machine.finish(first)
         if second.outcome == "OPENED":
             self.machine.update(second)
         self.machine.finish(second)
@@ -236,26 +206,23 @@ class Round:
 
     def _throttled_for_good(self, scope: str, as_of: str) -> None:
         """The table takes nothing for one item as long as the job runs."""
-        present = [key for key in self.shop.keys if key in self.gate.model.items]
-        job = self.machine.new_job(scope, as_of, call_seconds=1.0)
-        job.throttles_for_good = frozenset(self.random.sample(present, min(2, len(present))))
-        self._drive_and_check(job)
+        present = self._present()
+        throttled = frozenset(self.random.sample(present, min(2, len(present))))
+        self._drive_and_check(self.machine.new_job(scope, as_of, call_seconds=1.0, throttles_for_good=throttled))
 
     def _aborted(self, scope: str, as_of: str, storm: Mapping[str, float]) -> None:
         """A job that nobody closes is settled by the next one."""
         dead = self.machine.new_job(scope, as_of, **storm, is_aborted=True)
         self.machine.drive(dead)
         self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
-        following = self.machine.new_job(scope, as_of, **storm)
-        self._drive_and_check(following)
+        self._drive_and_check(self.machine.new_job(scope, as_of, **storm))
         self.audit.check(dead)
 
     def check_everything_is_settled(self) -> None:
         """A last run that nothing disturbs settles whatever is left."""
         self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
         as_of = minute(3 * MINUTES)
-        job = self.machine.new_job("all", as_of)
-        self._drive_and_check(job)
+        self._drive_and_check(self.machine.new_job("all", as_of))
         left = list(self.gate.model.due(as_of, self.gate.model.moment))
         if left:
             self.shop.findings.lost += len(left)

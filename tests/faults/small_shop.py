@@ -1,17 +1,12 @@
 """A small shop of its own for each round: its tables, its items, and everybody beside the jobs who writes to them."""
 
-import json
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
-from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.intake.operations import RefusedError, UnfinishedError, cancel_changes, schedule_changes
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.changes import Change
@@ -19,15 +14,13 @@ from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
-from tests.engines import Tables, delete_tables, table_definition
+from tests.engines import create_tables, delete_tables
 from tests.fakes.clock import Clock
 from tests.faults.findings import Finding, Findings
 from tests.faults.gate import Gate, Worker
 from tests.faults.model import Event, Key, derived_of
 from tests.faults.wire import Engine
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
+from tests.shop import Items, put_items, stored_items
 
 SALE: Final = "sale beside the write"
 RESERVATION: Final = "reservation beside the write"
@@ -57,7 +50,7 @@ class SmallShop:
         self.findings = Findings(rounds=1)
         self.clock = Clock.running()
         self.client = engine.calm
-        self.tables = _create_tables(self.client, f"{number}-{uuid.uuid4().hex[:12]}")
+        self.tables = create_tables(self.client, f"faults-{number}-{uuid.uuid4().hex[:12]}")
         self.settings = Settings(
             "faults",
             self.tables.inventory,
@@ -105,35 +98,19 @@ class SmallShop:
             attributes |= {"sku": sku, "location_id": location_id, "version": Decimal(self.random.randint(1, 9))}
             items.append(attributes)
             self.keys.append((sku, location_id))
-            event: Event = {
-                "event": "opening",
-                "item": [sku, location_id],
-                "attributes": as_json(attributes),
-            }
-            self.gate.note(event)
-        for batch in batched(items, 25):
-            requests: list[Any] = [{"PutRequest": {"Item": to_attribute_values(each)}} for each in batch]
-            self.client.batch_write_item(RequestItems={self.tables.inventory: requests})
+            self.gate.note({"event": "opening", "item": [sku, location_id], "attributes": as_json(attributes)})
+        put_items(self.client, self.tables.inventory, items)
 
     def _quantity(self, limit: int) -> Decimal | None:
         return None if self.random.random() < 0.25 else Decimal(self.random.randint(0, limit * 4)) / 4
 
     def _stored(self, key: Key) -> dict[str, Any] | None:
-        answer = self.client.get_item(
-            TableName=self.tables.inventory,
-            Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}},
-            ConsistentRead=True,
-        )
+        answer = self.client.get_item(TableName=self.tables.inventory, Key=_attributes_of(key), ConsistentRead=True)
         return cast("dict[str, Any] | None", answer.get("Item"))
 
-    def stored_items(self) -> dict[Key, Mapping[str, Any]]:
+    def stored_items(self) -> Items:
         """Every item as the engine holds it."""
-        found: dict[Key, Mapping[str, Any]] = {}
-        for page in self.client.get_paginator("scan").paginate(TableName=self.tables.inventory, ConsistentRead=True):
-            for item in page["Items"]:
-                attributes = from_attribute_values(item)
-                found[str(attributes["sku"]), str(attributes["location_id"])] = attributes
-        return found
+        return stored_items(self.client, self.tables.inventory)
 
     # Other writers
 
@@ -151,7 +128,7 @@ class SmallShop:
                 return False
             self.client.update_item(
                 TableName=self.tables.inventory,
-                Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}},
+                Key=_attributes_of(key),
                 UpdateExpression=f"ADD {name} :delta",
                 ExpressionAttributeValues={":delta": {"N": str(delta)}},
             )
@@ -163,9 +140,7 @@ class SmallShop:
         """Another writer takes an item off the range."""
 
         def send() -> bool:
-            self.client.delete_item(
-                TableName=self.tables.inventory, Key={"sku": {"S": key[0]}, "location_id": {"S": key[1]}}
-            )
+            self.client.delete_item(TableName=self.tables.inventory, Key=_attributes_of(key))
             return True
 
         self.gate.foreign(send, {"event": "deleted", "item": list(key)})
@@ -192,31 +167,23 @@ class SmallShop:
         wanted: dict[Key, dict[str, Any]] = {}
         for key, change in changes:
             value = None if change.value is None else str(change.value)
-            wanted.setdefault((key.sku, key.location_id), {})[change.change_id] = {
-                "kind": change.kind,
-                "value": value,
-                "effective_at": change.effective_at,
-            }
-
-        def intent(key: Key) -> Event:
-            return {"event": "schedule", "item": list(key), "changes": wanted[key]}
+            event = {"kind": change.kind, "value": value, "effective_at": change.effective_at}
+            wanted.setdefault((key.sku, key.location_id), {})[change.change_id] = event
 
         def send(inventory: InventoryTable) -> None:
             present = [(key, change) for key, change in changes if (key.sku, key.location_id) in self.gate.model.items]
             schedule_changes(inventory, present, self._now, allow_old=True)
 
-        self._operate(name, intent, send, rate)
+        self._operate(name, lambda key: {"event": "schedule", "item": list(key), "changes": wanted[key]}, send, rate)
         self.findings.changes += sum(len(each) for each in wanted.values())
 
     def cancel(self, name: str, key: Key, ids: list[str], rate: float) -> None:
         """Take changes back."""
 
-        def intent(item: Key) -> Event:
-            return {"event": "cancel", "item": list(item), "ids": ids}
+        def send(inventory: InventoryTable) -> None:
+            cancel_changes(inventory, ids, self._now, key=ItemKey(*key))
 
-        self._operate(
-            name, intent, lambda inventory: cancel_changes(inventory, ids, self._now, key=ItemKey(*key)), rate
-        )
+        self._operate(name, lambda item: {"event": "cancel", "item": list(item), "ids": ids}, send, rate)
 
     def _operate(
         self, name: str, intent: Callable[[Key], Event], send: Callable[[InventoryTable], object], rate: float
@@ -246,49 +213,31 @@ class SmallShop:
         def interfere(worker: Worker, key: Key) -> None:
             generator = self.gate.random(worker.name, "beside", key, worker.asked[f"beside {key}"])
             worker.asked[f"beside {key}"] += 1
-            if generator.random() >= rate:
+            item, name = self.gate.model.items.get(key), f"{worker.name}/beside/{key}"
+            if item is None or generator.random() >= rate:
                 return
             fault = generator.choice([SALE, SALE, RESERVATION, SCHEDULED, SCHEDULED, CANCELLED, CANCELLED, DELETED])
             if fault == DELETED and generator.random() < 0.7:
                 fault = SALE
-            name = f"{worker.name}/beside/{key}"
-            item = self.gate.model.items.get(key)
-            if item is None:
-                return
             if fault == CANCELLED and not item.pending:
                 fault = SCHEDULED
             self.gate.inject(fault, worker.name, items=[list(key)])
-            match fault:
-                case "sale beside the write":
-                    self.sell(key, generator)
-                case "reservation beside the write":
-                    self.reserve(key, generator)
-                case "item deleted while planned":
-                    self.delete(key)
-                case "change cancelled while its item is written":
-                    pending = sorted(item.pending)
-                    if pending:
-                        self.cancel(name, key, [generator.choice(pending)], 0.0)
-                case _:
-                    self.schedule(name, [(ItemKey(*key), self.new_change(generator, 2 * MINUTES))], 0.0)
+            if fault == SALE:
+                self.sell(key, generator)
+            elif fault == RESERVATION:
+                self.reserve(key, generator)
+            elif fault == DELETED:
+                self.delete(key)
+            elif fault == SCHEDULED:
+                self.schedule(name, [(ItemKey(*key), self.new_change(generator, 2 * MINUTES))], 0.0)
+            elif pending := sorted(item.pending):
+                self.cancel(name, key, [generator.choice(pending)], 0.0)
 
         return interfere
 
 
-@cache
-def _definitions() -> str:
-    """What CreateTable takes for both tables, as JSON; reading the template takes a second."""
-    return json.dumps([table_definition(name, "faults-SUFFIX") for name in ("InventoryTable", "JobsTable")])
-
-
-def _create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
-    inventory, jobs = json.loads(_definitions().replace("SUFFIX", suffix))
-    for definition in (inventory, jobs):
-        client.create_table(**definition)
-    for definition in (inventory, jobs):
-        while client.describe_table(TableName=definition["TableName"])["Table"]["TableStatus"] != "ACTIVE":
-            time.sleep(0.05)
-    return Tables(inventory["TableName"], jobs["TableName"])
+def _attributes_of(key: Key) -> dict[str, Any]:
+    return {"sku": {"S": key[0]}, "location_id": {"S": key[1]}}
 
 
 def as_json(value: Any) -> Any:

@@ -94,11 +94,9 @@ class Publishing:
         self._job.alerts += 1
 
     def _may_fail(self, fault: str) -> None:
-        if self._worker.rate or self._job.publishing:
-            chance = self._shop.gate.random(self._worker.name, fault).random()
-            if chance < self._job.publishing:
-                self._shop.gate.inject(fault, self._worker.name)
-                raise ConnectionError("nobody listens")
+        if self._shop.gate.random(self._worker.name, fault).random() < self._job.publishing:
+            self._shop.gate.inject(fault, self._worker.name)
+            raise ConnectionError("nobody listens")
 
 
 class StateMachine:
@@ -111,13 +109,9 @@ class StateMachine:
 
     def new_job(self, scope: str, as_of: str, **plans: Any) -> Job:
         """A job of the round, not yet started."""
-        number = len(self.jobs) + 1
-        request = JobRequest.from_input(
-            f"run-{self.shop.number}-{number}", format_time(self.shop.clock()), {"scope": scope, "as_of": as_of}
-        )
-        job = Job(request, **plans)
-        self.jobs.append(job)
-        return job
+        name, wanted = f"run-{self.shop.number}-{len(self.jobs) + 1}", {"scope": scope, "as_of": as_of}
+        self.jobs.append(Job(JobRequest.from_input(name, format_time(self.shop.clock()), wanted), **plans))
+        return self.jobs[-1]
 
     def _worker(self, job: Job, step: str, attempt: int, *, is_calm: bool) -> Worker:
         worker = Worker(f"{job.name}/{step}/{attempt}", run=job.name, as_of=job.request.as_of)
@@ -130,7 +124,10 @@ class StateMachine:
 
     def _services(self, job: Job, worker: Worker, client: "DynamoDBClient", ahead_seconds: float = 0.0) -> Services:
         publishing: Any = Publishing(self.shop, job, worker)
-        clock = self._clock(ahead_seconds)
+
+        def clock() -> datetime:
+            return self.shop.clock() + timedelta(seconds=ahead_seconds)
+
         return Services(
             InventoryTable(client, self.shop.tables.inventory),
             JobTable(client, self.shop.tables.jobs, retention_days=30, clock=clock, sleep=lambda _seconds: None),
@@ -138,9 +135,6 @@ class StateMachine:
             self.shop.settings,
             clock=clock,
         )
-
-    def _clock(self, ahead_seconds: float) -> Callable[[], datetime]:
-        return lambda: self.shop.clock() + timedelta(seconds=ahead_seconds)
 
     def drive(self, job: Job) -> None:
         """Take a job through the state machine."""
@@ -190,8 +184,7 @@ class StateMachine:
     def _update(self, job: Job, segment: int) -> None:
         failures = 0
         for call in range(200):
-            step = f"segment-{segment}"
-            worker = self._worker(job, step, call, is_calm=False)
+            worker = self._worker(job, f"segment-{segment}", call, is_calm=False)
             if job.is_aborted and call == 1:
                 return
             try:
@@ -201,13 +194,11 @@ class StateMachine:
                     if call < job.deaths:
                         self._condemn(worker, job.death)
                     is_done = self._call(job, worker, segment)
-            except WorkerGone:
+            except (Exception, WorkerGone) as error:  # noqa: BLE001  # the state machine tries again, whatever it was
                 self.shop.gate.in_doubt.add(job.name)
                 failures += 1
-            except Exception as error:  # noqa: BLE001  # the state machine tries again, whatever it was
-                self.shop.gate.in_doubt.add(job.name)
-                failures += 1
-                self.shop.findings.outcomes[type(error).__name__] += 1
+                if not isinstance(error, WorkerGone):
+                    self.shop.findings.outcomes[type(error).__name__] += 1
             else:
                 if is_done:
                     return

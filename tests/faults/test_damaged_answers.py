@@ -8,7 +8,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import HTTPClientError
 
-from tests.faults.wire import Engine, hurried
+from tests.faults.gate import Reply
+from tests.faults.wire import Engine, hurried, raw_answer
 
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "scan": {"TableName": "a"},
@@ -25,16 +26,6 @@ WHOLE: Final = b'{"Items": [], "Count": 0, "ScannedCount": 0}'
 OF_ANOTHER: Final = {"x-amz-crc32": str(zlib.crc32(b"another answer"))}
 
 
-class Answer:
-    """What botocore needs of a raw answer."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self) -> list[bytes]:
-        return [self._content]
-
-
 def client_that_is_answered(*answers: tuple[bytes, Mapping[str, str]]) -> Any:
     """The product's client, of which each request gets the next answer, and the last one for ever."""
     client = Engine("none", "http://127.0.0.1:9").calm
@@ -42,7 +33,7 @@ def client_that_is_answered(*answers: tuple[bytes, Mapping[str, str]]) -> Any:
 
     def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         content, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        return AWSResponse(request.url, 200, cast("Any", dict(headers)), cast("Any", Answer(content)))
+        return raw_answer(request, Reply(200, content, headers))
 
     client.meta.events.register("before-send.dynamodb", cast("Any", before_send))
     return client

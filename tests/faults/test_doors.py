@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,10 +20,11 @@ from inventory_updater.intake.csv_format import CsvError, read_change_file, read
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import BadRequestError
-from inventory_updater.jobs.settings import Settings, SettingsError
+from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.tables.records import JobStatus
 from tests.builders import ENVIRONMENT, change, item_attributes, moment, with_a_sale
+from tests.refusals import refusal
 from tests.shop import Shop
 from tests.strategies import dynamodb_values, texts
 
@@ -85,7 +86,7 @@ def bad_events() -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(event=bad_events())
 def test_a_bad_event_is_refused_by_name_before_anything_is_touched(monkeypatch: pytest.MonkeyPatch, event: Any) -> None:
     monkeypatch.setattr(handler, "services", Untouched)
@@ -112,13 +113,12 @@ def test_a_foreign_cursor_in_the_record_fails_the_job_by_name_and_writes_nothing
     request = shop.request()
     open_job(shop.services, request)
     segment = shop.services.jobs.begin_call(request.job_id, 0)
-    foreign = to_attribute_values({"order": "4711"})
     shop.client.update_item(
         TableName=shop.services.jobs.name,
         Key={"job_id": {"S": request.job_id}, "record": {"S": "SEGMENT#000"}},
         UpdateExpression="SET #cursor = :cursor",
         ExpressionAttributeNames={"#cursor": "cursor"},
-        ExpressionAttributeValues={":cursor": {"M": foreign}},
+        ExpressionAttributeValues={":cursor": {"M": {"order": {"S": "4711"}}}},
     )
     before = shop.items()
 
@@ -127,29 +127,28 @@ def test_a_foreign_cursor_in_the_record_fails_the_job_by_name_and_writes_nothing
     assert shop.items() == before
     assert close_job(shop.services, request) is JobStatus.FAILED
     run = shop.services.jobs.run(request.job_id)
-    assert run is not None
-    assert re.match(r"segment 0: .* start(ing)? key", run.error or "", re.IGNORECASE)
+    assert re.match(r"segment 0: .* start(ing)? key", (run and run.error) or "", re.IGNORECASE)
 
 
 # Settings
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     variable=st.sampled_from(sorted(ENVIRONMENT)),
     text=st.text(max_size=12) | st.integers().map(str) | st.just("9" * 5_000) | st.just("٣"),
 )
 def test_a_setting_is_taken_or_refused_by_name(variable: str, text: str) -> None:
-    problem = ""
-    try:
-        found = getattr(Settings.from_environment({**ENVIRONMENT, variable: text}), variable.lower())
-    except SettingsError as error:
-        problem = str(error)
+    environment = {**ENVIRONMENT, variable: text}
 
-    if problem:
+    problem = refusal(Settings.from_environment, environment)
+
+    if problem is not None:
         assert problem.startswith(variable)
         assert len(problem) < 300
-    elif isinstance(found, int):
+        return
+    found = getattr(Settings.from_environment(environment), variable.lower())
+    if isinstance(found, int):
         assert found == {"true": True, "false": False}.get(text) or found == int(text)
     else:
         assert found == text
@@ -162,7 +161,7 @@ HEADER: Final = b"change_id,sku,location_id,kind,value,effective_at,reason,refer
 ROW: Final = b"c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,sale,order 7\n"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=300), place=st.integers(0, len(HEADER + ROW)), has_header=st.booleans())
 def test_whatever_is_in_a_file_it_is_read_or_refused_in_one_line(
     tmp_path: Path, content: bytes, place: int, has_header: bool
@@ -186,9 +185,7 @@ def test_whatever_is_in_a_file_it_is_read_or_refused_in_one_line(
 def test_a_hundred_megabytes_that_are_no_csv_file_are_refused_without_being_read(tmp_path: Path, start: bytes) -> None:
     path = tmp_path / "changes.csv"
     with path.open("wb") as file:
-        file.write(start)
-        for _ in range(100):
-            file.write(b"x" * 1_000_000)
+        file.writelines([start, *[b"x" * 1_000_000] * 100])
 
     with pytest.raises(CsvError):
         read_change_file(path)
@@ -202,18 +199,15 @@ odd_numbers: Final = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.lists(st.tuples(st.sampled_from(NAMES), dynamodb_values | odd_numbers | texts), min_size=1, max_size=8))
 def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
     shop: Shop, caplog: pytest.LogCaptureFixture, data: list[tuple[str, Any]]
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="inventory_updater")
+    sale = change("sale", "adjustment", -3, reason=SECRET)
     for number, (name, value) in enumerate(data):
-        item = with_a_sale() | {"description": SECRET}
+        item = with_a_sale(pending=[sale]) | {"description": SECRET}
         if name not in ("sku", "location_id", "next_change_at"):
             item[name] = value
         with contextlib.suppress(ClientError):  # an engine refuses, for one, a map with an empty name in it
@@ -231,11 +225,9 @@ def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
             assert len(failure.message) < 300
         else:
             assert after[key].get("pending_changes", {}) == {} or "sale" not in str(stored["pending_changes"])
-            assert {name: after[key][name] for name in ("sku", "location_id", "description")} == {
-                name: stored[name] for name in ("sku", "location_id", "description")
-            }
+            assert after[key]["description"] == stored["description"]
     assert run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
-    assert SECRET not in caplog.text
+    assert SECRET not in caplog.text + "".join(json.dumps(vars(record), default=str) for record in caplog.records)
     for key in after:
         shop.client.delete_item(
             TableName=shop.services.inventory.name, Key=to_attribute_values({"sku": key[0], "location_id": key[1]})
@@ -244,8 +236,7 @@ def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
 
 def test_an_item_that_another_writer_gave_2500_changes_is_worked_off(shop: Shop) -> None:
     pending = [change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500)]
-    item = item_attributes(10, pending=pending[:1])
-    shop.put(item)
+    shop.put(item_attributes(10, pending=pending[:1]))
     # More than one write, since a request holds 16 MB but an engine's expression 4 KB of text and 2 MB of values.
     shop.update("SET pending_changes = :changes", changes={each.change_id: each.to_map() for each in pending})
 
@@ -254,9 +245,7 @@ def test_an_item_that_another_writer_gave_2500_changes_is_worked_off(shop: Shop)
     assert shop.item()["on_hand"] == 2_510
     assert shop.item()["pending_changes"] == {}
     assert (first.tally.changes_applied, second.tally.changes_applied) == (2_500, 0)
-    settled = shop.item()["settled_changes"]
-    assert isinstance(settled, dict)
-    assert len(settled) == 500
+    assert len(cast("dict[str, object]", shop.item()["settled_changes"])) == 500
 
 
 def test_an_item_of_400_kilobytes_is_written_or_fails_alone(shop: Shop) -> None:
@@ -272,25 +261,10 @@ def test_an_item_of_400_kilobytes_is_written_or_fails_alone(shop: Shop) -> None:
     assert run.tally.items_failed == len(failed)
 
 
-def test_a_failure_says_what_and_where_but_not_the_item(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="inventory_updater")
-    spoilt = item_attributes(10, pending=[change("sale", "adjustment", -3, reason=SECRET)])
-    shop.put(spoilt | {"on_hand": SECRET, "description": SECRET})
-
-    shop.run("job-1")
-
-    (failure,) = shop.services.jobs.failures("job-1")
-    assert (failure.code, failure.message) == ("WRONG_TYPE", "on_hand is not a number")
-    said = caplog.text + "".join(json.dumps(vars(record), default=str) for record in caplog.records)
-    assert SECRET not in said
-
-
 def test_a_record_of_the_jobs_table_that_makes_no_sense_stops_its_job_alone(shop: Shop) -> None:
     shop.put(with_a_sale())
-    shop.client.put_item(
-        TableName=shop.services.jobs.name,
-        Item=to_attribute_values({"job_id": "job-1", "record": "RUN", "status": "DANCING"}),
-    )
+    senseless = to_attribute_values({"job_id": "job-1", "record": "RUN", "status": "DANCING"})
+    shop.client.put_item(TableName=shop.services.jobs.name, Item=senseless)
 
     with pytest.raises(Exception, match="DANCING"):
         shop.run("job-1")

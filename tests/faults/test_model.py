@@ -8,14 +8,8 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import run_state_machine_as_test as play
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
@@ -151,16 +145,8 @@ def quickly() -> Iterator[None]:
 
 
 def explore(engine: Engine, examples: int, steps: int) -> None:
-    machine = type("ShopOnAnEngine", (Shop,), {"engine": engine})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    wanted = settings(max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck))
+    play(type("ShopOnAnEngine", (Shop,), {"engine": engine}), settings=wanted)
 
 
 def test_no_order_of_a_few_events_loses_or_doubles_anything(engine: Engine) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 REGION: Final = "eu-west-1"
+JSON: Final = "application/x-amz-json-1.0"
 HURRY: Final = 100.0
 """How many times faster than in reality pauses between retries pass in a campaign."""
 
@@ -38,14 +39,6 @@ def hurried() -> Iterator[None]:
         yield
 
 
-class _Stream:
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._content
-
-
 class Engine:
     """An engine, and the connections to it that the gates share."""
 
@@ -55,9 +48,7 @@ class Engine:
         self.http = URLLib3Session(max_pool_connections=32)
         self._lock = threading.Lock()
         self._free: list[_Wire] = []
-        self._session = boto3.Session(
-            aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
-        )
+        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         self.calm = self.client(32)
         """A client that nothing disturbs, for every round."""
 
@@ -105,13 +96,13 @@ class _Wire:
             cast("bytes", request.body),
             lambda content: self._engine.send(request, content),
         )
-        stream = cast("Any", _Stream(reply.content))  # all of a raw answer that botocore uses
-        return AWSResponse(
-            request.url,
-            reply.status,
-            headers_of({"Content-Type": "application/x-amz-json-1.0", **reply.headers}),
-            stream,
-        )
+        return raw_answer(request, Reply(reply.status, reply.content, {"Content-Type": JSON, **reply.headers}))
+
+
+def raw_answer(request: AWSPreparedRequest, reply: Reply) -> AWSResponse:
+    """What botocore takes for the answer to a request."""
+    raw: Any = SimpleNamespace(stream=lambda: iter([reply.content]))  # all of it that botocore uses
+    return AWSResponse(request.url, reply.status, headers_of(reply.headers), raw)
 
 
 def headers_of(names: Mapping[str, str]) -> Any:

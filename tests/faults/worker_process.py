@@ -8,10 +8,9 @@ import json
 import os
 import sys
 import urllib.request
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, cast
 
-import boto3
 from botocore.awsrequest import AWSPreparedRequest
 
 from inventory_updater.dynamodb.client import dynamodb_client
@@ -20,27 +19,22 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
+from tests.fakes.clock import Clock
 from tests.faults.breakages import broken
-from tests.faults.wire import REGION, hurried
+from tests.faults.wire import hurried
+from tests.shop import session
 
 
 def call(order: dict[str, Any]) -> bool | str:
     """One update call as the order says: its answer, or why it failed."""
     settings = Settings(**order["settings"])
-    session = boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", aws_session_token=None, region_name=REGION
-    )
-    client = dynamodb_client(session, settings.write_concurrency, order["endpoint_url"])
+    client = dynamodb_client(session(), settings.write_concurrency, order["endpoint_url"])
 
     def name_the_worker(request: AWSPreparedRequest, **_: Any) -> None:
         request.headers["X-Worker"] = order["name"]
 
     client.meta.events.register("before-send.dynamodb", name_the_worker)
-    ahead = timedelta(seconds=order["ahead_seconds"])
-
-    def clock() -> datetime:
-        return datetime.now(UTC) + ahead
-
+    clock = Clock(lambda: datetime.now(UTC), seconds=order["ahead_seconds"])
     services = Services(
         InventoryTable(client, settings.inventory_table),
         JobTable(client, settings.jobs_table, retention_days=30, clock=clock, sleep=lambda _seconds: None),

@@ -16,9 +16,10 @@ from boto3.dynamodb.types import Binary
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes
+from tests.builders import change, item_attributes, mugs, with_a_sale
 from tests.engines import Tables, create_tables, delete_tables
 from tests.fakes.clock import Clock
+from tests.faults.wire import operation_of
 from tests.shop import ClientKind, Shop, open_shop
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Recorder:
         self._has_sold = False
 
     def __call__(self, request: Any, **_event: object) -> None:
-        target = request.headers["X-Amz-Target"]
-        operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
+        operation = operation_of(request.headers)
         with self._lock:
             self.sent.append((operation, self._comparable(request.body)))
             sells = operation == "BatchExecuteStatement" and not self._has_sold
@@ -56,11 +56,6 @@ class Recorder:
         for name, common in self._names.items():
             text = text.replace(name, common)
         return re.sub(r'"[0-9a-f]{32}"', '"TOKEN"', text)
-
-    @property
-    def in_any_order(self) -> list[tuple[str, str]]:
-        # Pages are read ahead of what is written.
-        return sorted(self.sent)
 
 
 @contextmanager
@@ -85,17 +80,14 @@ def recorded(client: "DynamoDBClient", client_kind: ClientKind) -> Iterator[tupl
 
 def stock() -> list[Attributes]:
     """Items of every kind that a job meets: due, rejected, superseded, spoilt, and stale to a nightly job."""
-    mugs = [
-        item_attributes(10, sku=f"mug-{number:03}", pending=[change("sale", "adjustment", -3)]) for number in range(25)
-    ]
     odd = {"description": 'mug \U0001f6d2 "é"\n', "photo": Binary(b"\x00\xff"), "tags": {"red", "blue"}}
     last_set = {"count": ("09:00", "c0")}
     return [
-        *mugs,
+        *mugs(25),
         item_attributes(10, sku="odd é", pending=[change("price", "price", 4)]) | odd,
         item_attributes(10, sku="sold out", pending=[change("out", "adjustment", -11)]),
         item_attributes(10, sku="late", pending=[change("late", "count", 3, "08:00")], last_set=last_set),
-        item_attributes(10, sku="spoilt", pending=[change("sale", "adjustment", -3)]) | {"on_hand": "many"},
+        with_a_sale("spoilt") | {"on_hand": "many"},
         item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK"),
     ]
 
@@ -107,18 +99,15 @@ def test_both_clients_send_the_same_requests_for_a_whole_job(
     # The memory of the process grows with every test.
     usage = SimpleNamespace(getrusage=lambda _who: SimpleNamespace(ru_maxrss=1024), RUSAGE_SELF=0)
     monkeypatch.setattr("inventory_updater.jobs.worker.resource", usage)
-    sent: dict[str, list[tuple[str, str]]] = {}
-    runs: list[Run] = []
-    items: list[object] = []
+    found: list[tuple[list[tuple[str, str]], Run, object]] = []
     for client_kind in BOTH:
         with recorded(dynamodb_client, client_kind) as (shop, recorder):
-            runs.append(shop.run("job-1", scope=scope))
-            sent[client_kind] = recorder.in_any_order
-            items.append(replace(shop, client=dynamodb_client).items())
+            run = shop.run("job-1", scope=scope)
+            # In any order: pages are read ahead of what is written.
+            found.append((sorted(recorder.sent), run, replace(shop, client=dynamodb_client).items()))
 
-    assert sent["JSON"] == sent["botocore"]
-    assert items[0] == items[1]
-    assert runs[0] == runs[1]
-    assert (runs[0].status, runs[0].tally.conflicts) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
-    operations = {operation for operation, _ in sent["JSON"]}
+    ours, botocores = found
+    assert ours == botocores
+    assert (run.status, run.tally.conflicts) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
+    operations = {operation for operation, _ in ours[0]}
     assert {"Scan", "BatchExecuteStatement", "PutItem", "UpdateItem", "GetItem", "BatchWriteItem"} <= operations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.engine import CHECKOUT, EngineNotRunning, running_engine, start_engine, stop_engine
+from cli.engine import EngineNotRunning, running_engine, start_engine, stop_engine
 from tests.engines import make_client, private_ministack
 
 if TYPE_CHECKING:
@@ -60,11 +60,3 @@ def test_the_environment_of_an_engine_leads_nowhere_else(tmp_path: Path) -> None
     assert (environment["PATH"], environment["AWS_CA_BUNDLE"]) == ("/bin", "/ca.pem")
     assert environment["AWS_ENDPOINT_URL"] == engine.endpoint_url
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(environment)
-
-
-def test_the_script_explains_itself() -> None:
-    script = str(CHECKOUT / "scripts" / "local.py")
-    result = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=False)
-
-    assert (result.returncode, result.stderr) == (0, "")
-    assert all(verb in result.stdout for verb in ("start", "stop", "status"))

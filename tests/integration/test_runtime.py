@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cli.engine import CHECKOUT, Engine
-from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.times import format_time
+from tests.builders import ENVIRONMENT
 from tests.engines import Tables, create_tables, make_client
 from tests.fakes.runtime_api import RuntimeApi, runtime_api
 
@@ -40,28 +39,19 @@ def tables(ministack: Engine) -> Tables:
 
 def environment(engine: Engine, tables: Tables, log_level: str) -> dict[str, str]:
     """The environment that Lambda would give the function: its variables, its keys, its runtime's settings."""
-    settings = Settings(
-        "test", tables.inventory, tables.jobs, segments=1, stack_name="shop", alert_topic_arn="arn:aws:sns:x:1:alerts"
-    )
-    variables: dict[str, str] = {
-        name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in ((field, getattr(settings, field)) for field in Settings.__dataclass_fields__)
+    tables_and_segments = {"INVENTORY_TABLE": tables.inventory, "JOBS_TABLE": tables.jobs, "SEGMENTS": "1"}
+    lambdas = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SESSION_TOKEN": TOKEN,
+        "AWS_LAMBDA_FUNCTION_NAME": "inventory-updater-test",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": log_level,
+        "PYTHONPATH": str(CHECKOUT / "src"),
     }
-    return (
-        engine.environment()
-        | variables
-        | {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_SESSION_TOKEN": TOKEN,
-            "AWS_LAMBDA_FUNCTION_NAME": "inventory-updater-test",
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-            "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "AWS_LAMBDA_LOG_LEVEL": log_level,
-            "PYTHONPATH": str(CHECKOUT / "src"),
-        }
-    )
+    return engine.environment() | ENVIRONMENT | tables_and_segments | lambdas
 
 
 @contextmanager
@@ -76,10 +66,8 @@ def runtime(engine: Engine, tables: Tables, log: Path, log_level: str = "DEBUG")
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        started = time.monotonic()
         try:
             assert api.asked.wait(START_SECONDS)
-            print(f"A cold start takes {time.monotonic() - started:.2f} s here.")  # noqa: T201  # shown by -rP
             yield api
         finally:
             process.terminate()
@@ -87,13 +75,9 @@ def runtime(engine: Engine, tables: Tables, log: Path, log_level: str = "DEBUG")
 
 
 def run_empty_job(api: RuntimeApi, job_id: str) -> Any:
-    step: dict[str, object] = {
-        "job_id": job_id,
-        "started_at": format_time(datetime.now(UTC)),
-        "input": {"scope": "due"},
-    }
-    opened = api.invoke({"action": "open"} | step)
-    assert opened == {"outcome": "OPENED", "segments": [0]}
+    started_at = format_time(datetime.now(UTC))
+    step: dict[str, object] = {"job_id": job_id, "started_at": started_at, "input": {"scope": "due"}}
+    assert api.invoke({"action": "open"} | step) == {"outcome": "OPENED", "segments": [0]}
     assert api.invoke({"action": "update", "job_id": job_id, "segment": 0}) == {"done": True}
     return api.invoke({"action": "close"} | step)
 
@@ -114,8 +98,7 @@ def test_at_debug_an_empty_job_logs_fields_at_the_top_level_and_no_key_of_its_ro
     ]
     assert TOKEN not in text
     assert SECRET not in text
-    talkative = [line["logger"] for line in lines if line["logger"].startswith(("boto", "urllib3"))]
-    assert talkative == []
+    assert [line["logger"] for line in lines if line["logger"].startswith(("boto", "urllib3"))] == []
 
 
 def test_a_handler_that_fails_says_so_to_the_runtime(ministack: Engine, tables: Tables, tmp_path: Path) -> None:

@@ -21,12 +21,8 @@ def test_the_index_of_due_items_holds_only_items_with_pending_changes(
 
 
 def test_only_records_of_runs_are_in_the_index_of_jobs(dynamodb_client: "DynamoDBClient", tables: Tables) -> None:
-    run = {
-        "job_id": {"S": "job-1"},
-        "record": {"S": "RUN"},
-        "record_type": {"S": "RUN"},
-        "started_at": {"S": "2026-01-01T00:00:00.000000Z"},
-    }
+    run = {"job_id": {"S": "job-1"}, "record": {"S": "RUN"}, "record_type": {"S": "RUN"}}
+    run |= {"started_at": {"S": "2026-01-01T00:00:00.000000Z"}}
     for record in (run, {"job_id": {"S": "job-1"}, "record": {"S": "SEGMENT#000"}}):
         dynamodb_client.put_item(TableName=tables.jobs, Item=record)
 

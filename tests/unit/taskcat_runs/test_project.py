@@ -1,20 +1,22 @@
 """What .taskcat.yml says, held against the template, and what is uploaded and removed for it."""
 
 import re
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import boto3
 import pytest
 import yaml
-from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from cli.packaging import build_package
 from cli.parameters import check_parameters
 from taskcat_runs.project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
 from tests.cloudformation import load_template, parameter_values, violated_rules
 
+ACCOUNT: Final = "123456789012"
 SAME_AS_DEFAULT: Final = {
     "DueScheduleState": "it is on",
     "AllScheduleState": "it is on",
@@ -23,38 +25,35 @@ SAME_AS_DEFAULT: Final = {
 }
 
 
-def configuration() -> Any:
-    return yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+PARAMETERS: Final[dict[str, Any]] = load_template()["Parameters"]
+CONFIGURED: Final[dict[str, Any]] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
 
 
 def given_parameters(test: str) -> dict[str, Any]:
-    found = configuration()
-    return {**found["project"]["parameters"], **found["tests"][test].get("parameters", {})}
+    return {**CONFIGURED["project"]["parameters"], **CONFIGURED["tests"][test].get("parameters", {})}
 
 
 def test_the_project_has_four_regions_and_buckets_in_each() -> None:
-    project = configuration()["project"]
+    project = CONFIGURED["project"]
     assert (project["name"], project["template"]) == (PROJECT, "template.yaml")
     assert (len(set(project["regions"])), project["s3_regional_buckets"], project["package_lambda"]) == (4, True, False)
 
 
 def test_minimal_gives_only_what_has_no_default_and_a_suffix() -> None:
-    without_default = {name for name, one in load_template()["Parameters"].items() if "Default" not in one}
+    without_default = {name for name, one in PARAMETERS.items() if "Default" not in one}
     assert set(given_parameters("minimal")) == without_default | {"EnvironmentSuffix"}
 
 
 def test_everything_gives_every_parameter_another_value_than_its_default() -> None:
     given = given_parameters("everything")
-    parameters = load_template()["Parameters"]
-    assert set(given) == set(parameters)
-    same = {name for name, value in given.items() if str(value) == str(parameters[name].get("Default"))}
+    assert given.keys() == PARAMETERS.keys()
+    same = {name for name, value in given.items() if str(value) == str(PARAMETERS[name].get("Default"))}
     assert same == set(SAME_AS_DEFAULT)
 
 
 def test_every_default_is_text() -> None:
     """taskcat does not see a parameter with another default, and leaves out what .taskcat.yml gives for it."""
-    defaults = {name: one["Default"] for name, one in load_template()["Parameters"].items() if "Default" in one}
-    assert {name: default for name, default in defaults.items() if not isinstance(default, str)} == {}
+    assert {name: one for name, one in PARAMETERS.items() if not isinstance(one.get("Default", ""), str)} == {}
 
 
 @pytest.mark.parametrize("test", ["minimal", "everything"])
@@ -64,14 +63,12 @@ def test_the_parameters_can_work_together(test: str) -> None:
     assert [value for value in given.values() if isinstance(value, bool)] == []
     complete = parameter_values(**{name: str(value) for name, value in given.items()})
     assert violated_rules(complete) == []
-    check_parameters(complete, load_template()["Parameters"])  # raises where they cannot
+    check_parameters(complete, PARAMETERS)  # raises where they cannot
 
 
-@pytest.mark.parametrize("test", ["minimal", "everything"])
-def test_the_suffix_is_taskcats_random_text_which_just_fits(test: str) -> None:
-    assert given_parameters(test)["EnvironmentSuffix"] == "$[taskcat_random-string]"
-    suffix = load_template()["Parameters"]["EnvironmentSuffix"]
-    twenty_letters = "abcdefghijklmnopqrst"
+def test_the_suffix_is_taskcats_random_text_which_just_fits() -> None:
+    suffix, twenty_letters = PARAMETERS["EnvironmentSuffix"], "abcdefghijklmnopqrst"
+    assert {given_parameters(test)["EnvironmentSuffix"] for test in CONFIGURED["tests"]} == {"$[taskcat_random-string]"}
     assert len(twenty_letters) <= suffix["MaxLength"]
     assert re.fullmatch(suffix["AllowedPattern"], twenty_letters)
 
@@ -80,55 +77,39 @@ def test_only_the_template_and_the_package_are_uploaded(tmp_path: Path) -> None:
     package = build_package()
     copy_project(tmp_path)
     files = {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-    template = CONFIGURATION.with_name("template.yaml")
-    assert files == {
-        "template.yaml": template.read_bytes(),
-        "build/inventory-updater.zip": package.path.read_bytes(),
-    }
+    template = CONFIGURATION.with_name("template.yaml").read_bytes()
+    assert files == {"template.yaml": template, "build/inventory-updater.zip": package.path.read_bytes()}
     assert given_parameters("minimal")["CodeKey"] == "$[taskcat_project_name]/build/inventory-updater.zip"
 
 
-class Buckets:
-    """Stands for S3 in one region: keys by bucket."""
-
-    def __init__(self, **keys: list[str]) -> None:
-        self.keys: dict[str, list[str]] = keys
-
-    def get_paginator(self, _operation: str) -> "Buckets":
-        return self
-
-    def paginate(self, **request: str) -> list[Mapping[str, Any]]:
-        if request["Bucket"] not in self.keys:
-            raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "ListObjectsV2")
-        return [{"Contents": [{"Key": k} for k in self.keys[request["Bucket"]] if k.startswith(request["Prefix"])]}]
-
-    def delete_object(self, **request: str) -> None:
-        self.keys[request["Bucket"]].remove(request["Key"])
-
-    def delete_bucket(self, **request: str) -> None:
-        if self.keys[request["Bucket"]]:
-            raise ClientError({"Error": {"Code": "BucketNotEmpty"}}, "DeleteBucket")
-        del self.keys[request["Bucket"]]
-
-
-def configured(**clients: object) -> Any:
-    regions = {
-        name: SimpleNamespace(account_id="123456789012", client=lambda _service, client=client: client)
-        for name, client in clients.items()
+def configured(*regions: str) -> Any:
+    by_name = {
+        name: SimpleNamespace(account_id=ACCOUNT, client=partial(boto3.client, region_name=name)) for name in regions
     }
-    tests = {"minimal": SimpleNamespace(regions=list(regions))}
-    return SimpleNamespace(config=SimpleNamespace(tests=tests), get_regions=lambda: {"minimal": regions})
+    tests = {"minimal": SimpleNamespace(regions=regions)}
+    return SimpleNamespace(config=SimpleNamespace(tests=tests), get_regions=lambda: {"minimal": by_name})
 
 
-def test_a_bucket_that_another_project_uses_loses_only_our_files() -> None:
-    ours, shared = regional_bucket("123456789012", "ours"), regional_bucket("123456789012", "shared")
-    mine = [f"{PROJECT}/template.yaml", f"{PROJECT}/build/inventory-updater.zip"]
-    alone = Buckets(**{ours: list(mine)})
-    together = Buckets(**{shared: [*mine, f"{PROJECT}-two/template.yaml"]})
+@mock_aws
+def test_only_our_files_go_and_only_the_buckets_of_the_wanted_regions_with_nothing_else_in_them() -> None:
+    ours, another = (
+        [f"{PROJECT}/build/inventory-updater.zip", f"{PROJECT}/template.yaml"],
+        f"{PROJECT}-two/template.yaml",
+    )
+    held = {"eu-west-1": ours, "us-east-1": [*ours, another], "us-west-2": ours}
+    client = boto3.client("s3", region_name="us-east-1")
+    for region, keys in held.items():
+        client.create_bucket(Bucket=regional_bucket(ACCOUNT, region))
+        for key in keys:
+            client.put_object(Bucket=regional_bucket(ACCOUNT, region), Key=key)
 
-    said = remove_buckets(configured(ours=alone, shared=together, none=Buckets()), ["none", "ours", "shared"])
+    said = remove_buckets(configured(*held, "ap-east-1"), ["ap-east-1", "eu-west-1", "us-east-1"])
 
-    assert (alone.keys, together.keys) == ({}, {shared: [f"{PROJECT}-two/template.yaml"]})
+    left = {
+        bucket["Name"]: [found["Key"] for found in client.list_objects_v2(Bucket=bucket["Name"])["Contents"]]
+        for bucket in client.list_buckets()["Buckets"]
+    }
+    assert left == {regional_bucket(ACCOUNT, "us-east-1"): [another], regional_bucket(ACCOUNT, "us-west-2"): ours}
     assert [sentence.split(": ", 1)[1] for sentence in said] == [
         "was not there",
         "removed, with 2 files",
@@ -136,15 +117,8 @@ def test_a_bucket_that_another_project_uses_loses_only_our_files() -> None:
     ]
 
 
-def test_only_the_buckets_of_the_wanted_regions_are_touched() -> None:
-    here, there = regional_bucket("123456789012", "here"), regional_bucket("123456789012", "there")
-    first, second = Buckets(**{here: []}), Buckets(**{there: []})
-    remove_buckets(configured(here=first, there=second), ["here"])
-    assert (first.keys, second.keys) == ({}, {there: []})
-
-
 def test_a_region_that_is_not_in_the_file_is_refused() -> None:
-    known = configured(**{"eu-west-1": None, "us-east-1": None})
+    known = configured("eu-west-1", "us-east-1")
     assert regions_of(known, "ALL") == ["eu-west-1", "us-east-1"]
     assert regions_of(known, "us-east-1") == ["us-east-1"]
     with pytest.raises(ValueError, match=r"has no mars-west-1: it has eu-west-1, us-east-1"):
