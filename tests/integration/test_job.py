@@ -14,6 +14,7 @@ from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.tables.records import Failure, JobStatus, Lease, Tally
 from tests.builders import change, item_attributes, moment, mugs, with_a_sale
+from tests.engines import table_definition
 from tests.fakes.dynamodb import WRITE
 from tests.shop import Interposed, Shop, just_before
 
@@ -237,6 +238,18 @@ def test_a_statement_that_the_table_refuses_for_good_is_a_failure_of_its_item_un
 
 
 # A dry run
+
+
+def test_a_table_that_is_gone_is_named_in_the_error_of_the_job_with_its_way_back(shop: Shop) -> None:
+    table = shop.services.inventory.name
+    shop.client.delete_table(TableName=table)
+    try:
+        run = shop.run("job-1")
+    finally:
+        shop.client.create_table(**table_definition("InventoryTable", table.removeprefix("inventory-")))
+
+    assert run.status is JobStatus.FAILED
+    assert f"table {table} is gone, see docs/operations.md#gone-the-table-was-deleted: " in (run.error or "")
 
 
 def test_a_dry_run_counts_like_a_real_one_and_writes_nothing(shop: Shop) -> None:

@@ -93,4 +93,5 @@ def _name_missing_table(parsed: dict[str, Any], context: Mapping[str, Any], **_o
     """DynamoDB says only that a resource was not found: say which table, and where its way back is written."""
     error = parsed.get("Error", {})
     if error.get("Code") == "ResourceNotFoundException" and context.get("table"):
-        error["Message"] = f"table {context['table']} is gone, see docs/operations.md#{TABLE_IS_GONE}: {error['Message']}"
+        where = f"docs/operations.md#{TABLE_IS_GONE}"
+        error["Message"] = f"table {context['table']} is gone, see {where}: {error['Message']}"
