@@ -135,8 +135,9 @@ class InMemoryInventory:
 
         self.before = before
 
-    def lose_next_answer(self) -> None:
-        losses = iter([lost_answer()])
+    def lose_next_answer(self, loss: BaseException | None = None) -> None:
+        """Let the next batch be written, and its answer be lost or this be raised."""
+        losses = iter([loss or lost_answer()])
 
         def after(operation: str, _request: Request) -> None:
             if operation == WRITE and (loss := next(losses, None)):

@@ -77,6 +77,10 @@ class Warehouse:
     def update(self, segment: int = 0, seconds: float = 900.0) -> bool:
         return update_segment(self.services, "job-1", segment, self.clock.countdown(seconds))
 
+    def work_off(self, segment: int = 0, *, seconds: float = 900.0) -> int:
+        """Update the segment until it is done, and say how many calls that took."""
+        return next(calls for calls in itertools.count(1) if self.update(segment, seconds))
+
     def close(self, error: str = "") -> Run:
         close_job(self.services, self.request(), error)
         return self.run()
@@ -89,8 +93,9 @@ class Warehouse:
     def segment(self, number: int = 0) -> Segment:
         return self.jobs.segment("job-1", number)
 
-    def on_hand(self, key: ItemKey = MUG) -> object:
-        return self.inventory.items[key]["on_hand"]
+    def on_hand(self) -> set[object]:
+        """Which numbers the items have on hand."""
+        return {item["on_hand"] for item in self.inventory.items.values()}
 
     def every_write_takes(self, *seconds: float) -> None:
         """Let the first batches take these seconds and the rest the last of them."""
