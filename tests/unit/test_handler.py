@@ -70,7 +70,10 @@ def test_close_is_told_what_the_state_machine_caught(steps: Mock) -> None:
         ({"error": {"Error": "States.Timeout"}}, "States.Timeout: "),
         ({"error": {"Error": "E", "Cause": "x" * 5000}}, "E: " + "x" * 997),
         ({"error": {"Error": "E", "Cause": "half \ud800"}}, "E: half ?"),
-        *(({"error": {}}, ""), ({"error": None}, ""), ({"error": "broken"}, ""), ({}, "")),
+        ({"error": {}}, ""),
+        ({"error": None}, ""),
+        ({"error": "broken"}, ""),
+        ({}, ""),
     ]
     for error, _ in caught:
         handler.handle({"action": "close", **BEGIN, **error}, CONTEXT)

@@ -21,10 +21,8 @@ def silence_after(warehouse: Warehouse, passes: timedelta) -> dict[str, timedelt
 def test_a_scope_that_never_finished_is_silent_since_the_first_watch(warehouse: Warehouse) -> None:
     assert silence_after(warehouse, timedelta(days=3)) == {"due": NEVER, "all": NEVER}
 
-    assert silence_after(warehouse, timedelta(minutes=5)) == {
-        "due": timedelta(minutes=5),
-        "all": timedelta(minutes=5),
-    }
+    five_minutes = timedelta(minutes=5)
+    assert silence_after(warehouse, five_minutes) == {"due": five_minutes, "all": five_minutes}
 
 
 def test_a_job_that_finishes_ends_the_silence_of_its_own_scope(warehouse: Warehouse) -> None:
@@ -32,10 +30,8 @@ def test_a_job_that_finishes_ends_the_silence_of_its_own_scope(warehouse: Wareho
     silence_after(warehouse, timedelta(days=30))
     run_job(warehouse.services, warehouse.request("nightly", "all"))
 
-    assert silence_after(warehouse, timedelta(hours=1)) == {
-        "due": timedelta(days=30, hours=1),
-        "all": timedelta(hours=1),
-    }
+    hour = timedelta(hours=1)
+    assert silence_after(warehouse, hour) == {"due": timedelta(days=30) + hour, "all": hour}
 
 
 def test_a_job_that_completes_with_failures_has_finished(warehouse: Warehouse) -> None:
@@ -68,7 +64,6 @@ def test_a_job_that_is_closed_again_later_finished_when_it_did(warehouse: Wareho
 
 def test_the_silence_is_published_in_the_units_of_the_windows(warehouse: Warehouse) -> None:
     watch(warehouse.services)
-
     silence_after(warehouse, timedelta(hours=36))
 
     assert warehouse.metrics.published[-1] == {"SilenceMinutes": 36 * 60, "SilenceHours": 36}
