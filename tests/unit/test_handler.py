@@ -40,9 +40,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Mock:
     return steps
 
 
-# Dispatch
-
-
 def test_open_answers_with_the_segments_or_that_the_job_waits_or_is_skipped(steps: Mock) -> None:
     for opened in ({"outcome": "OPENED", "segments": [0, 1]}, {"outcome": "WAIT"}, {"outcome": "SKIPPED"}):
         steps.open_job.return_value = opened
@@ -94,9 +91,6 @@ def test_a_failure_goes_up_as_it_is(steps: Mock) -> None:
         handler.handle(UPDATE, CONTEXT)
 
 
-# Bad events
-
-
 def test_a_bad_event_is_refused_with_the_field_that_is_bad(steps: Mock) -> None:
     no_action, no_segment = 'action must be "open", "update", "close" or "watch"', "segment must be a whole number"
     bad: list[tuple[object, str]] = [
@@ -115,9 +109,6 @@ def test_a_bad_event_is_refused_with_the_field_that_is_bad(steps: Mock) -> None:
 
     assert [refusal(handler.handle, event, CONTEXT) for event, _ in bad] == [message for _, message in bad]
     assert steps.mock_calls == []
-
-
-# Wiring
 
 
 def test_the_services_are_those_that_the_settings_name() -> None:

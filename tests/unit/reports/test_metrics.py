@@ -13,35 +13,13 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 FINISHED_AT = moment("18:30")
-
-RUN = Run(
-    "job-1",
-    JobStatus.COMPLETED_WITH_FAILURES,
-    "due",
-    "schedule",
-    dry_run=False,
-    as_of=moment("18:00"),
-    started_at=moment("18:29"),
-    segments=4,
-    finished_at=FINISHED_AT,
-    duration_seconds=60.0,
-    failure_rate=12.5,
-    tally=Tally(
-        items_scanned=1000,
-        items_updated=70,
-        items_failed=4,
-        items_troubled=10,
-        changes_applied=150,
-        changes_rejected=6,
-        changes_superseded=3,
-        conflicts=2,
-        throttles=5,
-        read_units=33.5,
-        write_units=140.0,
-        memory_used=97.25,
-        oldest_overdue=moment("17:30"),
-    ),
+TALLY = (
+    Tally(items_scanned=1000, items_updated=70, items_failed=4, items_troubled=10, conflicts=2, throttles=5)
+    + Tally(changes_applied=150, changes_rejected=6, changes_superseded=3)
+    + Tally(read_units=33.5, write_units=140.0, memory_used=97.25, oldest_overdue=moment("17:30"))
 )
+STARTED = Run("job-1", JobStatus.COMPLETED_WITH_FAILURES, "due", "schedule", False, moment("18:00"), moment("18:29"), 4)
+RUN = replace(STARTED, finished_at=FINISHED_AT, duration_seconds=60.0, failure_rate=12.5, tally=TALLY)
 
 FIGURES = {
     "ItemsScanned": (1000.0, "Count"),
@@ -115,7 +93,7 @@ def test_only_a_real_job_that_has_ended_has_metrics() -> None:
 
 
 def test_a_share_of_few_items_is_no_alarm_but_a_job_that_failed_is_one() -> None:
-    few = replace(RUN, tally=replace(RUN.tally, items_troubled=4))
+    few = replace(RUN, tally=replace(TALLY, items_troubled=4))
 
     runs = few, RUN, replace(few, status=JobStatus.FAILED)
 
