@@ -52,14 +52,11 @@ def http(
     return f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode() + body
 
 
-def answer(content: object, status: int = 200, request_id: str = "REQUEST-1", **headers: str) -> Act:
+def answer(content: object, status: int = 200, **headers: str) -> Act:
     """An answer as DynamoDB gives it, with its checksum; text and bytes stand for themselves."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    usual = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "x-amzn-RequestId": request_id,
-        "x-amz-crc32": str(zlib.crc32(body)),
-    }
+    checksum = str(zlib.crc32(body))
+    usual = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "R-1", "x-amz-crc32": checksum}
     return Act(http(body, status, usual | {name.replace("_", "-"): value for name, value in headers.items()}))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
@@ -73,6 +74,12 @@ class Warehouse:
 
     def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
         assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
+
+    def run_job(
+        self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False, call_seconds: float | None = None
+    ) -> Run:
+        """A whole job in one process."""
+        return run_job(self.services, self.request(job_id, scope, dry_run=dry_run), call_seconds=call_seconds)
 
     def update(self, segment: int = 0, seconds: float = 900.0) -> bool:
         return update_segment(self.services, "job-1", segment, self.clock.countdown(seconds))

@@ -80,7 +80,6 @@ def test_close_is_told_what_the_state_machine_caught(steps: Mock) -> None:
 
 def test_watch_answers_with_the_silence_of_each_scope_in_seconds(steps: Mock) -> None:
     steps.watch.return_value = {"due": timedelta(minutes=5), "all": timedelta(hours=1)}
-
     assert handler.handle({"action": "watch"}, CONTEXT) == {"due": 300.0, "all": 3600.0}
 
 

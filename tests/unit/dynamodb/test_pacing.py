@@ -88,7 +88,6 @@ def test_a_request_that_failed_has_a_code_whatever_broke_it() -> None:
 
 def test_an_answer_says_whether_its_request_was_sent_before() -> None:
     answers = [{"ResponseMetadata": {"RetryAttempts": 1}}, {"ResponseMetadata": {"RetryAttempts": 0}}, {}]
-
     assert [was_sent_before(each) for each in answers] == [True, False, False]
 
 
@@ -99,9 +98,6 @@ def test_bounds_of_time_alone_count_down_from_now() -> None:
 
     assert bounds.seconds_left() == 15.0
     assert (bounds.may_retry_after(14.9), bounds.may_retry_after(15.0)) == (True, False)
-
-
-# The pace of writes
 
 
 def pace_of(items_a_second: float) -> tuple[WritePace, Clock]:

@@ -70,24 +70,15 @@ def test_a_creation_inserts_the_key_and_every_attribute_with_a_whole_map_as_one_
     assert set(statement(TABLE, write)) == {"Statement", "Parameters"}
 
 
-# No data in the text
-
-
 HOSTILE = ('"', "'", "?", "--", "; DROP", '" OR "1"=\'1', "''", "\\", "\n", "{", "${x}", "\u0000")
 
 hostile_texts = st.one_of(texts, st.sampled_from(HOSTILE), st.text(alphabet="\"'?;-\\{}[] \n", min_size=1, max_size=64))
 names = st.sampled_from(("count", "adjustment", "price", "reorder_point", "safety_stock"))
+effective_times = st.sampled_from([moment("08:00"), moment("09:00"), moment("20:00")])
+remarks = st.none() | hostile_texts
 changes = st.builds(
-    Change,
-    hostile_texts,
-    names | hostile_texts,
-    numbers | hostile_texts,
-    st.sampled_from([moment("08:00"), moment("09:00"), moment("20:00")]),
-    st.none() | hostile_texts,
-    st.none() | hostile_texts,
+    Change, hostile_texts, names | hostile_texts, numbers | hostile_texts, effective_times, remarks, remarks
 )
-
-
 KNOWN = (
     *("sku", "location_id", *GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set"),
     *("updated_at", "last_write_id", "currency", "description"),
@@ -167,7 +158,6 @@ def test_whatever_an_item_holds_its_plan_is_a_statement_and_nothing_of_it_gets_i
 
 def test_the_longest_text_is_far_below_the_limit() -> None:
     everything = dict.fromkeys(KNOWN, "x")
-
     assert len(text_of(update(everything, removes=GUARDED, guard=everything))) < 8_192 / 4
 
 

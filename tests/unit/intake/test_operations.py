@@ -140,7 +140,6 @@ def test_a_change_whose_answer_was_lost_is_there_once_and_counted_once() -> None
 
 def test_a_file_of_nothing_changes_nothing() -> None:
     inventory = stock(item_attributes())
-
     assert (scheduled(inventory), inventory.calls) == (ScheduleReport(0, 0, 0), {})
 
 
@@ -314,7 +313,6 @@ def test_where_only_some_failures_were_recorded_or_a_worker_died_before_it_the_t
 
 def test_what_the_items_no_longer_remember_is_counted() -> None:
     recorded = (MUG, "c1"), (MUG, "forgotten"), (CUP, "deleted")
-
     assert retried(stock(rejected("c1")), *recorded, rejections=3) == RetryReport(1, 1, no_longer_remembered=2)
 
 
@@ -328,7 +326,6 @@ def test_a_retry_repeated_puts_nothing_back_twice() -> None:
 
 def test_items_that_cannot_be_read_do_not_stop_the_search() -> None:
     inventory = stock(rejected("c1"), item_attributes(sku="cup") | {"rejected_changes": "none"})
-
     assert retried(inventory, rejections=1).retried == 1
 
 

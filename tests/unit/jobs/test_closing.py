@@ -6,7 +6,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inventory_updater.jobs.closing import close_job
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, moment, unreadable
@@ -38,7 +37,7 @@ def test_the_failure_rate_is_the_share_of_items_of_which_anything_failed(warehou
         warehouse.inventory.items.clear()
         warehouse.put(*items)
 
-        run = run_job(warehouse.services, warehouse.request(f"job-{rate}"))
+        run = warehouse.run_job(f"job-{rate}")
 
         assert (run.status, run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, rate)
 
@@ -47,7 +46,7 @@ def test_an_item_that_stays_broken_counts_in_the_failure_rate_the_first_time_onl
     warehouse.put(unreadable("cup", change("c1")))
     for number, rate in enumerate((100.0, 0.0, 0.0)):
         warehouse.put(*items_with_work(number))
-        run = run_job(warehouse.services, warehouse.request(f"job-{number}"))
+        run = warehouse.run_job(f"job-{number}")
         warehouse.clock.goes_on(300)
 
         assert (run.failure_rate, run.tally.items_failed, run.status) == (rate, 1, JobStatus.COMPLETED_WITH_FAILURES)
@@ -57,19 +56,19 @@ def test_an_item_that_fails_for_another_reason_or_again_after_two_good_days_is_a
     warehouse: Warehouse,
 ) -> None:
     warehouse.put(unreadable("cup", change("c1")))
-    run_job(warehouse.services, warehouse.request("first"))
+    warehouse.run_job("first")
     del warehouse.inventory.items[ItemKey("cup", "DC1")]["on_hand"]
 
-    assert run_job(warehouse.services, warehouse.request("other reason")).failure_rate == 100.0
+    assert warehouse.run_job("other reason").failure_rate == 100.0
     warehouse.clock.goes_on(2 * 24 * 3600)
-    assert run_job(warehouse.services, warehouse.request("two days later")).failure_rate == 100.0
+    assert warehouse.run_job("two days later").failure_rate == 100.0
 
 
 def test_a_rehearsal_takes_no_failure_away_from_the_job_that_comes_after_it(warehouse: Warehouse) -> None:
     warehouse.put(unreadable("cup", change("c1")))
-    run_job(warehouse.services, warehouse.request("rehearsal", dry_run=True))
+    warehouse.run_job("rehearsal", dry_run=True)
 
-    assert run_job(warehouse.services, warehouse.request("real")).failure_rate == 100.0
+    assert warehouse.run_job("real").failure_rate == 100.0
 
 
 def test_a_segment_that_no_call_ever_reached_failed(warehouse: Warehouse) -> None:
@@ -132,7 +131,7 @@ def test_metrics_that_cannot_be_published_are_visible_and_published_by_the_next_
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     warehouse.metrics.error = ConnectionError("no route")
-    run = run_job(warehouse.services, warehouse.request())
+    run = warehouse.run_job()
 
     assert (run.status, run.metrics_published_at) == (JobStatus.SUCCEEDED, None)
     assert run.metrics_error == "ConnectionError: no route"
@@ -147,7 +146,7 @@ def test_metrics_that_cannot_be_published_are_visible_and_published_by_the_next_
 def test_a_time_that_another_writer_spoilt_does_not_keep_a_job_from_closing(warehouse: Warehouse) -> None:
     spoilt = ("2026", "", "0000-00-00T00:00:00.000000Z", "2026-03-02 09:00")
     warehouse.put(*(unreadable(f"cup-{n}", change("c1")) | {"next_change_at": at} for n, at in enumerate(spoilt)))
-    closed = run_job(warehouse.services, warehouse.request(scope="all"))
+    closed = warehouse.run_job(scope="all")
     warehouse.open("job-2")
     assert close_job(warehouse.services, warehouse.request("job-2"), "never updated") is JobStatus.FAILED
 
@@ -176,6 +175,6 @@ def test_an_index_that_cannot_be_read_does_not_keep_a_failed_job_from_closing(
 def test_the_oldest_change_of_an_item_that_failed_is_overdue(warehouse: Warehouse) -> None:
     warehouse.put(unreadable("cup", change("c1", at="11:00")), unreadable("pot", change("c2", at="10:30")))
 
-    run_job(warehouse.services, warehouse.request())
+    warehouse.run_job()
 
     assert warehouse.metrics.published[0]["OldestOverdueSeconds"] == 90 * 60

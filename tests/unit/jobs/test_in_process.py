@@ -3,7 +3,6 @@
 from decimal import Decimal
 from unittest.mock import Mock
 
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change, moment, unreadable
 from tests.fakes.dynamodb import WRITE, failed_request
@@ -15,17 +14,11 @@ def test_a_job_in_one_process_ends_like_one_in_many_calls(warehouse: Warehouse) 
     warehouse.put(*items_with_work(30))
     warehouse.every_write_takes(2)
 
-    run = run_job(warehouse.services, warehouse.request(), call_seconds=5)
+    run = warehouse.run_job(call_seconds=5)
 
     assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
     assert (run.tally.calls > 4, run.tally.changes_applied) == (True, 30)
     assert warehouse.jobs.lease().holder is None
-
-
-def test_a_job_in_one_process_that_is_skipped_says_so(warehouse: Warehouse) -> None:
-    warehouse.open("job-0")
-
-    assert run_job(warehouse.services, warehouse.request()).status is JobStatus.SKIPPED
 
 
 def test_a_segment_that_fails_does_not_stop_the_others(warehouse: Warehouse) -> None:
@@ -33,7 +26,7 @@ def test_a_segment_that_fails_does_not_stop_the_others(warehouse: Warehouse) -> 
     warehouse.put(*items_with_work(20))
     warehouse.before_write(Mock(side_effect=failed_request("AccessDeniedException")))
 
-    run = run_job(warehouse.services, warehouse.request())
+    run = warehouse.run_job()
 
     assert run.status is JobStatus.COMPLETED_WITH_FAILURES
     assert str(run.error).startswith("segment 0: ClientError: An error occurred (AccessDeniedException)")
@@ -46,7 +39,7 @@ def test_a_dry_run_counts_and_shows_what_it_would_do_and_writes_nothing(warehous
     warehouse.put(mug(change("c1", "adjustment", 5), change("c2", "adjustment", -99, "10:00")), unreadable("cup"))
     before = {key: dict(item) for key, item in warehouse.inventory.items.items()}
 
-    run = run_job(warehouse.services, warehouse.request(scope="all", dry_run=True))
+    run = warehouse.run_job(scope="all", dry_run=True)
 
     assert warehouse.inventory.items == before
     assert warehouse.inventory.calls[WRITE] == 0
@@ -71,6 +64,6 @@ def test_a_dry_run_keeps_twenty_samples_whatever_the_pages_and_segments(warehous
     warehouse.configure(segments=2, page_size=7)
     warehouse.put(*items_with_work(60))
 
-    run = run_job(warehouse.services, warehouse.request(dry_run=True))
+    run = warehouse.run_job(dry_run=True)
 
     assert (len(run.samples), run.tally.items_updated) == (20, 60)

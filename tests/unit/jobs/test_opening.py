@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from inventory_updater.jobs.closing import close_job
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import moment
@@ -25,7 +24,7 @@ def test_opening_takes_the_lease_records_the_run_and_names_the_segments_again_th
 
 
 def test_a_job_that_has_ended_is_not_opened_again(warehouse: Warehouse) -> None:
-    run_job(warehouse.services, warehouse.request())
+    warehouse.run_job()
 
     # Without segments the state machine goes on to close, which says how the job ended.
     assert open_job(warehouse.services, warehouse.request()) == {"outcome": "OPENED", "segments": []}

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.pacing import OutOfTimeError
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
@@ -71,10 +70,10 @@ def test_an_unknown_job_or_segment_is_refused_and_leaves_no_record(warehouse: Wa
 
 def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
     warehouse.put(*items_with_work(5), item_attributes(4, sku="other", available=77))
-    run_job(warehouse.services, warehouse.request(scope="all"))
+    warehouse.run_job(scope="all")
     warehouse.inventory.writes.clear()
 
-    run = run_job(warehouse.services, warehouse.request("job-2", scope="all"))
+    run = warehouse.run_job("job-2", scope="all")
 
     assert warehouse.inventory.writes == {}
     assert (run.status, run.tally.items_scanned, run.tally.items_with_work) == (JobStatus.SUCCEEDED, 6, 0)
@@ -93,14 +92,11 @@ def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
 
 def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
     warehouse.open_with(page_size=1000, max_write_rate=2, segments=2, function_timeout_seconds=40)
-    limits: list[int] = []
-    warehouse.inventory.before = lambda operation, request: (
-        limits.append(request["Limit"]) if operation == "scan" else None
-    )
+    asked = warehouse.inventory.before = Mock()
 
     warehouse.update()
 
-    assert limits == [10]
+    assert [(call.args[0], call.args[1]["Limit"]) for call in asked.call_args_list] == [("scan", 10)]
 
 
 def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehouse) -> None:
@@ -316,7 +312,7 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
     assert run.error == "stopped after 4 calls; the next job takes up what is left"
     assert run.tally.oldest_overdue == moment("09:00")
     assert warehouse.metrics.figures()["OldestOverdueSeconds"] == 3 * 3600 + 40
-    assert run_job(warehouse.services, warehouse.request("job-2")).tally.changes_applied == 36
+    assert warehouse.run_job("job-2").tally.changes_applied == 36
 
 
 # Workers that die, double or lose the lease

@@ -135,10 +135,6 @@ def test_pages_and_segments_add_up_to_the_sum_of_the_job() -> None:
 # Telling people
 
 
-def run(warehouse: Warehouse, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> Run:
-    return run_job(warehouse.services, warehouse.request(job_id, scope, dry_run=dry_run))
-
-
 def poison(warehouse: Warehouse, *skus: str) -> None:
     """These items, and no others, cannot be read by any job."""
     warehouse.inventory.items.clear()
@@ -153,7 +149,7 @@ def told(warehouse: Warehouse) -> list[str]:
 def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(warehouse: Warehouse) -> None:
     warehouse.put(mug(change("c1", "adjustment", -99)), unreadable("cup", change("c2")))
 
-    ended = run(warehouse)
+    ended = warehouse.run_job()
 
     (sent,) = warehouse.topic.sent
     assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 item failed, 1 change rejected"
@@ -166,7 +162,7 @@ def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(wa
 def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None:
     poison(warehouse, *(f"sku-{n:02}" for n in range(FAILURES_AN_ALERT + 5)))
 
-    run(warehouse)
+    warehouse.run_job()
 
     (sent,) = warehouse.topic.sent
     assert ("15 items failed" in sent.subject, sent.message.count(" at DC1: ")) == (True, FAILURES_AN_ALERT)
@@ -174,11 +170,11 @@ def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None
 
 def test_a_clean_a_rehearsed_and_a_skipped_run_tell_nobody_and_are_not_remembered(warehouse: Warehouse) -> None:
     warehouse.put(*items_with_work(3))
-    clean = run(warehouse)
+    clean = warehouse.run_job()
     poison(warehouse, "cup")
-    rehearsed = run(warehouse, "rehearsal", dry_run=True)
+    rehearsed = warehouse.run_job("rehearsal", dry_run=True)
     warehouse.open("job-0")
-    skipped = run(warehouse, "job-2")
+    skipped = warehouse.run_job("job-2")
 
     assert [each.status for each in (clean, rehearsed, skipped)] == [JobStatus.SUCCEEDED, UNCLEAN, JobStatus.SKIPPED]
     assert (warehouse.topic.sent, warehouse.jobs.last_alert("due")) == ([], LastAlert())
@@ -195,9 +191,9 @@ def test_without_anybody_to_tell_a_job_closes_all_the_same(warehouse: Warehouse)
 
 def test_the_same_failures_are_not_told_of_twice_in_whatever_order_they_are_found(warehouse: Warehouse) -> None:
     poison(warehouse, "cup", "mug", "pot")
-    ended = [run(warehouse, "job-1"), run(warehouse, "job-2")]
+    ended = [warehouse.run_job("job-1"), warehouse.run_job("job-2")]
     warehouse.configure(segments=3, page_size=1)
-    ended.append(run(warehouse, "job-3"))
+    ended.append(warehouse.run_job("job-3"))
 
     assert told(warehouse) == ["job-1"]
     assert {(each.status, each.alerted_at) for each in ended} == {(UNCLEAN, moment("12:00"))}
@@ -206,22 +202,22 @@ def test_the_same_failures_are_not_told_of_twice_in_whatever_order_they_are_foun
 def test_other_failures_are_news(warehouse: Warehouse) -> None:
     for number, poisoned in enumerate([("cup",), ("cup", "pot"), ("pot",)], 1):
         poison(warehouse, *poisoned)
-        run(warehouse, f"job-{number}")
+        warehouse.run_job(f"job-{number}")
     warehouse.put(mug(change("c1", "adjustment", -99), sku="pot"))  # the same item with another code
-    run(warehouse, "job-4")
+    warehouse.run_job("job-4")
 
     assert told(warehouse) == ["job-1", "job-2", "job-3", "job-4"]
 
 
 def test_after_a_clean_run_but_not_after_a_rehearsal_the_same_failures_are_news_again(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
-    run(warehouse, "job-1")
-    run(warehouse, "rehearsal", "all", dry_run=True)
-    run(warehouse, "job-2")
+    warehouse.run_job("job-1")
+    warehouse.run_job("rehearsal", "all", dry_run=True)
+    warehouse.run_job("job-2")
     poison(warehouse)
-    run(warehouse, "job-3")
+    warehouse.run_job("job-3")
     poison(warehouse, "cup")
-    run(warehouse, "job-4")
+    warehouse.run_job("job-4")
 
     assert told(warehouse) == ["job-1", "job-4"]
 
@@ -229,7 +225,7 @@ def test_after_a_clean_run_but_not_after_a_rehearsal_the_same_failures_are_news_
 def test_each_scope_has_its_own_news(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
     for job_id, scope in {"job-1": "due", "job-2": "all", "job-3": "due", "job-4": "all"}.items():
-        run(warehouse, job_id, scope)
+        warehouse.run_job(job_id, scope)
 
     assert told(warehouse) == ["job-1", "job-2"]
 
@@ -239,7 +235,7 @@ def test_the_same_failures_are_told_of_again_after_some_hours_and_then_once(ware
     poison(warehouse, "cup")
     for job_id, passes in {"job-1": 0, "job-2": 2 * 3600, "job-3": 1, "job-4": 0}.items():
         warehouse.clock.goes_on(passes)
-        run(warehouse, job_id)
+        warehouse.run_job(job_id)
 
     assert told(warehouse) == ["job-1", "job-3"]
 
@@ -296,17 +292,17 @@ def test_what_could_not_be_sent_stays_news_for_the_next_job(warehouse: Warehouse
     poison(warehouse, "cup")
     warehouse.topic.error = NO_ROUTE
     with pytest.raises(AlertError):
-        run(warehouse, "job-1")
+        warehouse.run_job("job-1")
     warehouse.topic.error = None
 
-    run(warehouse, "job-2")
+    warehouse.run_job("job-2")
 
     assert told(warehouse) == ["job-2"]
 
 
 def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) -> None:
     warehouse.topic.error = NO_ROUTE
-    ended = run(warehouse)
+    ended = warehouse.run_job()
 
     assert (ended.status, ended.alert_error) == (JobStatus.SUCCEEDED, None)
 
@@ -316,9 +312,9 @@ def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: W
     warehouse.clock.goes_on(841)
     warehouse.topic.error = NO_ROUTE
 
-    assert run(warehouse, "job-2").status is JobStatus.SUCCEEDED
+    assert warehouse.run_job("job-2").status is JobStatus.SUCCEEDED
     assert warehouse.jobs.lease().displaced == {"job-1"}
     warehouse.topic.error = None
-    run(warehouse, "job-3")
+    warehouse.run_job("job-3")
 
     assert (told(warehouse), warehouse.jobs.lease().displaced) == (["job-1"], frozenset())
