@@ -283,8 +283,6 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=16)
 NUMBERS = st.decimals(min_value=-(10**9), max_value=10**9, places=3).map(lambda number: number + 0)
 TIMES = st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='microseconds')}Z")
-
-
 CHANGES = st.builds(Change, TEXT, st.just("adjustment"), NUMBERS, TIMES, st.none() | TEXT, st.none() | TEXT)
 CHANGE_ROWS = st.lists(
     st.builds(ChangeRow, st.just(0), st.builds(ItemKey, TEXT, TEXT), CHANGES),

@@ -9,7 +9,7 @@ from tests.builders import moment
 from tests.fakes.warehouse import Warehouse, items_with_work
 
 
-def test_opening_takes_the_lease_records_the_run_and_names_the_segments_again_the_same(warehouse: Warehouse) -> None:
+def test_opening_takes_the_lease_records_the_run_and_names_the_same_segments_each_time(warehouse: Warehouse) -> None:
     opened = {"outcome": "OPENED", "segments": [0, 1, 2]}
     now = moment("12:00")
     warehouse.configure(segments=3)
@@ -84,7 +84,7 @@ def test_a_job_found_without_a_live_lease_is_abandoned_with_what_it_had_done(war
     assert [metrics["JobsFailed"] for metrics in warehouse.metrics.published] == [1.0]
 
 
-def test_an_abandoned_job_says_what_its_worker_left_undone_a_call_and_a_record_of_its_failures(
+def test_an_abandoned_job_says_that_a_call_was_broken_off_and_failures_could_not_be_recorded(
     warehouse: Warehouse,
 ) -> None:
     warehouse.open()

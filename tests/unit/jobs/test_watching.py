@@ -9,8 +9,6 @@ from inventory_updater.tables.records import JobStatus
 from tests.builders import change
 from tests.fakes.warehouse import Warehouse, mug
 
-NEVER = timedelta(0)
-
 
 def silence_after(warehouse: Warehouse, passes: timedelta) -> dict[str, timedelta]:
     warehouse.clock.goes_on(passes.total_seconds())
@@ -18,10 +16,10 @@ def silence_after(warehouse: Warehouse, passes: timedelta) -> dict[str, timedelt
 
 
 def test_a_scope_that_never_finished_is_silent_since_the_first_watch(warehouse: Warehouse) -> None:
-    assert silence_after(warehouse, timedelta(days=3)) == {"due": NEVER, "all": NEVER}
+    assert silence_after(warehouse, timedelta(days=3)) == dict.fromkeys(("due", "all"), timedelta(0))
 
-    five_minutes = timedelta(minutes=5)
-    assert silence_after(warehouse, five_minutes) == {"due": five_minutes, "all": five_minutes}
+    minutes = timedelta(minutes=5)
+    assert silence_after(warehouse, minutes) == {"due": minutes, "all": minutes}
 
 
 def test_a_job_that_finishes_ends_the_silence_of_its_own_scope(warehouse: Warehouse) -> None:

@@ -45,7 +45,9 @@ def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers
     subject = alert_of(many, [failed("Tasse für zwei")], "x" * 20, "shop").subject
 
     # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-    assert (len(subject) <= 100, subject.isascii(), subject.isprintable()) == (True, True, True)
+    assert len(subject) <= 100
+    assert subject.isascii()
+    assert subject.isprintable()
 
 
 def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further() -> None:
@@ -165,7 +167,8 @@ def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None
     warehouse.run_job()
 
     (sent,) = warehouse.topic.sent
-    assert ("15 items failed" in sent.subject, sent.message.count(" at DC1: ")) == (True, FAILURES_AN_ALERT)
+    assert "15 items failed" in sent.subject
+    assert sent.message.count(" at DC1: ") == FAILURES_AN_ALERT
 
 
 def test_a_clean_a_rehearsed_and_a_skipped_run_tell_nobody_and_are_not_remembered(warehouse: Warehouse) -> None:
