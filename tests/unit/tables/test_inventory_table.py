@@ -1,6 +1,6 @@
 """The inventory table against a client that answers from a script: pages, items, and batches of conditional writes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -43,9 +43,9 @@ def sets_on_hand(key: ItemKey, value: int, expected: int = 10) -> Decided:
 
 
 LEAVE = Decided(None)
-ONE = [(MUG, sets_on_hand(MUG, 7))]
-BOTH = [*ONE, (CUP, sets_on_hand(CUP, 8))]
-ALL = [*BOTH, (PLATE, sets_on_hand(PLATE, 9))]
+ONE = {MUG: sets_on_hand(MUG, 7)}
+BOTH = ONE | {CUP: sets_on_hand(CUP, 8)}
+ALL = BOTH | {PLATE: sets_on_hand(PLATE, 9)}
 
 
 def limits(clock: Clock | None = None, seconds: float = 1_000.0, **bounds: Any) -> Limits:
@@ -105,12 +105,12 @@ def table_on(client: ScriptedClient | InMemoryInventory) -> InventoryTable:
 
 def write(
     client: ScriptedClient,
-    batch: Iterable[tuple[ItemKey, Decided]],
+    batch: Mapping[ItemKey, Decided],
     decide: Callable[[ItemKey, Attributes | None], Decided] = never_again,
     within: Limits | None = None,
     **rest: Any,
 ) -> BatchReport[Decided]:
-    report = table_on(client).write_batch(dict(batch), decide, within or limits(), **rest)
+    report = table_on(client).write_batch(batch, decide, within or limits(), **rest)
     assert client.is_exhausted
     return report
 
@@ -146,12 +146,9 @@ def test_a_batch_is_one_request_and_every_answer_is_read() -> None:
 def test_a_decision_without_a_write_is_reported_and_not_sent() -> None:
     client = answering(DONE)
 
-    assert outcome(write(client, [(MUG, LEAVE), (CUP, sets_on_hand(CUP, 8))])) == {
-        "mug": "left alone",
-        "cup": "written",
-    }
+    assert outcome(write(client, BOTH | {MUG: LEAVE})) == {"mug": "left alone", "cup": "written"}
     assert sent(client) == [{"cup": 8}]
-    assert outcome(write(answering(), [(MUG, LEAVE)])) == {"mug": "left alone"}
+    assert outcome(write(answering(), {MUG: LEAVE})) == {"mug": "left alone"}
 
 
 # A condition that failed
@@ -168,7 +165,7 @@ def test_a_failed_condition_is_decided_again_from_the_item_that_came_back_and_ne
     assert sent(client) == [{"mug": 7, "cup": 8, "plate": 9}, {"cup": 1}]
     assert outcome(report) == {"mug": "written", "cup": "written", "plate": "written"}
     assert report.conflicts == 1
-    assert {result.key: result.decision for result in report.results} == dict(ALL) | {CUP: again.decision}
+    assert {result.key: result.decision for result in report.results} == ALL | {CUP: again.decision}
 
 
 def test_an_item_that_needs_nothing_any_more_after_a_conflict_or_was_deleted_is_left_alone() -> None:
@@ -207,7 +204,7 @@ def test_a_creation_that_finds_the_item_there_is_decided_again_from_it() -> None
     )
     again = Again(sets_on_hand(MUG, 1))
 
-    report = write(client, [(MUG, Decided(Creation(MUG, {"on_hand": Decimal(0)})))], again)
+    report = write(client, {MUG: Decided(Creation(MUG, {"on_hand": Decimal(0)}))}, again)
 
     assert again.seen == [(MUG, there)]
     assert [read["ConsistentRead"] for read in client.asked("get_item")] == [True]
@@ -358,29 +355,19 @@ def test_what_was_written_is_not_forgotten_when_the_write_rate_leaves_no_time_fo
     assert outcome(write(client, BOTH, within=paced(Clock(), 0.1, 5.0))) == {"mug": "written", "cup": "ThrottlingError"}
 
 
-def test_permission_to_write_is_asked_before_every_batch() -> None:
-    order: list[str] = []
-
-    def refuses(_request: object) -> dict[str, Any]:
-        order.append("sent")
-        return refused("ThrottlingError")
-
-    write(answering(refuses, refuses, DONE), ONE, within=limits(check=lambda: order.append("asked")))
-
-    assert order == ["asked", "sent", "asked", "sent", "asked"]
-
-
-def test_a_worker_that_may_not_write_any_more_stops_before_the_next_batch() -> None:
-    client, answers = answering(refused("ThrottlingError")), iter([None, PermissionError("the lease is lost")])
+def test_permission_to_write_is_asked_before_every_batch_and_without_it_nothing_more_is_sent() -> None:
+    client = answering(*[refused("ThrottlingError")] * 2)
+    sent_when_asked: list[int] = []
 
     def check() -> None:
-        if answer := next(answers):
-            raise answer
+        sent_when_asked.append(len(client.requests))
+        if len(sent_when_asked) == 3:
+            raise PermissionError("the lease is lost")
 
     with pytest.raises(PermissionError, match="the lease is lost"):
         write(client, ONE, within=limits(check=check))
 
-    assert len(client.requests) == 1
+    assert sent_when_asked == [0, 1, 2]
 
 
 def test_the_write_rate_counts_every_item_that_is_sent_again_included() -> None:
@@ -388,7 +375,7 @@ def test_the_write_rate_counts_every_item_that_is_sent_again_included() -> None:
     conflict = statement_error("ConditionalCheckFailed", item_attributes(4))
     table, two_a_second = table_on(answering(batch_answer(conflict, WRITTEN), DONE, DONE)), paced(clock, 2)
 
-    table.write_batch(dict(BOTH), Again(sets_on_hand(MUG, 7)), two_a_second)
+    table.write_batch(BOTH, Again(sets_on_hand(MUG, 7)), two_a_second)
     assert clock.seconds == 1.0  # two items at two a second went before the one that was sent again
 
     table.write_batch({PLATE: sets_on_hand(PLATE, 9)}, never_again, two_a_second)
