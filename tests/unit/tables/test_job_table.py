@@ -54,11 +54,10 @@ def beaten(client: "DynamoDBClient", clock: Clock) -> Beaten:
 
 
 @pytest.fixture
-def expired(table: JobTable, clock: Clock) -> Lease:
-    """The lease that job-a took for a minute, two minutes ago."""
-    taken = table.take_lease("job-a", MINUTE)
+def expired(table: JobTable, clock: Clock) -> None:
+    """Two minutes ago job-a took the lease for a minute."""
+    table.take_lease("job-a", MINUTE)
     clock.goes_on(2 * MINUTE)
-    return taken
 
 
 # The lease
