@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.engine import Engine
 from inventory_updater.dynamodb.values import to_attribute_values
-from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.job_table import ALERT, LEASE, JobTable
 from inventory_updater.tables.records import Run
 from tests.engines import Script, make_client, run_script
 
@@ -65,6 +65,15 @@ class Stack:
         client: DynamoDBClient = self.client("dynamodb")
         for item in items:
             client.put_item(TableName=self.outputs["InventoryTableName"], Item=to_attribute_values(item))
+
+    def forget(self) -> None:
+        """Delete all items, the lease, and what people were notified of: of earlier jobs only their records are left."""
+        client: DynamoDBClient = self.client("dynamodb")
+        inventory, jobs = self.outputs["InventoryTableName"], self.outputs["JobsTableName"]
+        for item in client.scan(TableName=inventory)["Items"]:
+            client.delete_item(TableName=inventory, Key={"sku": item["sku"], "location_id": item["location_id"]})
+        for job_id, record in ((LEASE, LEASE), (ALERT, "due"), (ALERT, "all")):
+            client.delete_item(TableName=jobs, Key=to_attribute_values({"job_id": job_id, "record": record}))
 
     def run_job(self, scope: str = "due", **more: object) -> EndedJob:
         """Run one execution of the state machine to its end; `more` goes into its input."""
