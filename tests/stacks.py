@@ -67,7 +67,7 @@ class Stack:
             client.put_item(TableName=self.outputs["InventoryTableName"], Item=to_attribute_values(item))
 
     def forget(self) -> None:
-        """Delete all items, the lease, and what people were notified of: of earlier jobs only their records are left."""
+        """Delete all items, the lease, and what people were notified of; the records of jobs are left."""
         client: DynamoDBClient = self.client("dynamodb")
         inventory, jobs = self.outputs["InventoryTableName"], self.outputs["JobsTableName"]
         for item in client.scan(TableName=inventory)["Items"]:
