@@ -63,12 +63,8 @@ def states(stack: Stack) -> dict[str, str]:
 def report(stack: Stack, alarm: "MetricAlarmTypeDef", value: float, moment: datetime) -> None:
     """Put a value into the metric that an alarm watches."""
     client: CloudWatchClient = stack.client("cloudwatch")
-    datum: MetricDatumTypeDef = {
-        "MetricName": alarm["MetricName"],
-        "Dimensions": alarm["Dimensions"],
-        "Timestamp": moment,
-        "Value": value,
-    }
+    metric, dimensions = alarm["MetricName"], alarm["Dimensions"]
+    datum: MetricDatumTypeDef = {"MetricName": metric, "Dimensions": dimensions, "Timestamp": moment, "Value": value}
     client.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
 
 

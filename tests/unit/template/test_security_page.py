@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tests.cloudformation import TEMPLATE, load_template
 
+RESOURCES: Final = load_template()["Resources"]
 PAGE: Final = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
 ROWS: Final = [
     [cell.strip() for cell in line.strip("|").split("|")]
@@ -37,9 +38,6 @@ OUTSIDE_THE_TEMPLATE: Final = {"code bucket (created by `deploy.py`)"}
 NOT_THERE: Final = {"(backup plan)", "permission", "VpcConfig", "DeadLetterConfig"}
 # What a resource has by default.
 BY_DEFAULT: Final = {"ActionsEnabled"}
-
-
-RESOURCES: Final = load_template()["Resources"]
 
 
 def test_every_kind_of_resource_has_its_rows_and_every_row_its_resource() -> None:
