@@ -1,10 +1,11 @@
 """A first deployment with the schedules on: it starts the jobs that the alarms of silence wait for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.engine import Engine
 from inventory_updater import __version__
-from tests.engines import make_client, run_script
+from tests.engines import Script, make_client
+from tests.stacks import deploy
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -12,18 +13,30 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_stepfunctions.client import SFNClient
 
-DEPLOY = ("deploy", "--environment", "local", "--json")
+NAME: Final = "inventory-updater-local"
 # Rare enough not to fire while a test looks.
-ON = (
-    "--parameter=DueScheduleState=ENABLED",
-    "--parameter=DueScheduleExpression=rate(12 hours)",
-    "--parameter=DueSilenceMinutes=1440",
-    "--parameter=AllScheduleState=ENABLED",
-)
+ON: Final = {
+    "DueScheduleState": "ENABLED",
+    "DueScheduleExpression": "rate(12 hours)",
+    "DueSilenceMinutes": "1440",
+    "AllScheduleState": "ENABLED",
+}
+
+
+def executions_of(server: Engine, deployed: Script) -> dict[str, str]:
+    """The status of each execution, once all of them have ended."""
+    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
+
+    def found() -> dict[str, str]:
+        answer = client.list_executions(stateMachineArn=deployed.answer["outputs"]["StateMachineArn"])
+        return {execution["name"]: execution["status"] for execution in answer["executions"]}
+
+    wait_until(lambda: "RUNNING" not in found().values(), "the first jobs do not end")
+    return found()
 
 
 def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(server: Engine) -> None:
-    refused = run_script(server, *DEPLOY, *ON, "--parameter=DueSilenceMinutes=1439")
+    refused = deploy(server, NAME, ON | {"DueSilenceMinutes": "1439"})
     client: S3Client = make_client("s3", server.endpoint_url)
 
     assert 2 == refused.status
@@ -32,14 +45,7 @@ def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(serve
 
 
 def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> None:
-    first = run_script(server, *DEPLOY, *ON)
-    again = run_script(server, *DEPLOY, *ON, "--parameter=PageSize=7")
-    machine = first.answer["outputs"]["StateMachineArn"]
-    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
-    wait_until(
-        lambda: not client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"],
-        "the first jobs do not end",
-    )
+    first, again = deploy(server, NAME, ON), deploy(server, NAME, ON | {"PageSize": "7"})
 
     started = first.answer["first_jobs"]
     assert [name.split("-")[1] for name in started] == ["due", "all"]
@@ -47,33 +53,19 @@ def test_only_a_first_deployment_starts_a_job_of_each_scope(server: Engine) -> N
     assert "started the first jobs" in first.errors
     assert "first_jobs" not in again.answer
     assert __version__ == first.answer["version"] == first.answer["outputs"]["Version"]
-    assert dict.fromkeys(started, "SUCCEEDED") == {
-        execution["name"]: execution["status"]
-        for execution in client.list_executions(stateMachineArn=machine)["executions"]
-    }
+    assert dict.fromkeys(started, "SUCCEEDED") == executions_of(server, first)
 
 
 def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     client: CloudWatchClient = make_client("cloudwatch", server.endpoint_url)
-    alarms = client.describe_alarms(
-        AlarmNames=["inventory-updater-due-silence-local", "inventory-updater-all-silence-local"]
-    )
+    expected = {"inventory-updater-due-silence-local": 1440, "inventory-updater-all-silence-local": 50}
+    alarms = client.describe_alarms(AlarmNames=list(expected))["MetricAlarms"]
 
-    assert {"inventory-updater-due-silence-local": 1440, "inventory-updater-all-silence-local": 50} == {
-        alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms["MetricAlarms"]
-    }
+    assert expected == {alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms}
 
 
 def test_the_first_jobs_can_be_left_out(server: Engine) -> None:
-    deployed = run_script(
-        server,
-        *DEPLOY,
-        *ON,
-        "--stack=inventory-updater-quiet",
-        "--parameter=EnvironmentSuffix=quiet",
-        "--no-first-jobs",
-    )
-    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
+    quiet = deploy(server, "inventory-updater-quiet", ON | {"EnvironmentSuffix": "quiet"}, "--no-first-jobs")
 
-    assert 0 == deployed.status
-    assert [] == client.list_executions(stateMachineArn=deployed.answer["outputs"]["StateMachineArn"])["executions"]
+    assert 0 == quiet.status
+    assert {} == executions_of(server, quiet)
