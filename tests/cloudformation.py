@@ -1,8 +1,9 @@
 """template.yaml as the tests read it: parsed, and with its references put in."""
 
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -138,9 +139,32 @@ def _holds(expression: Any, parameters: Mapping[str, str]) -> bool:
     raise AssertionError(f"no condition: {expression}")
 
 
+def properties(name: str, **parameters: str) -> Any:
+    """A resource's properties with these parameters, and the defaults of the others, put in."""
+    return resolve(load_template()["Resources"][name]["Properties"], parameter_values(**parameters))
+
+
+def statements(role: str, **parameters: str) -> list[Any]:
+    """The statements of all policies of a role."""
+    policies = properties(role, **parameters)["Policies"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def granted(statements: Iterable[Any]) -> set[tuple[str, str]]:
+    """Every action with a resource that it is granted on."""
+    return {
+        pair for each in statements for pair in itertools.product(as_list(each["Action"]), as_list(each["Resource"]))
+    }
+
+
 def as_list(value: Any) -> list[Any]:
     """What a policy may write as one value or as a list of values."""
     return value if isinstance(value, list) else [value]
+
+
+def extremes(bound: str) -> dict[str, str]:
+    """Every parameter that has such a bound, `MinValue` or `MaxValue`, at it."""
+    return {name: str(found[bound]) for name, found in load_template()["Parameters"].items() if bound in found}
 
 
 def violated_rules(parameters: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tests.cloudformation import as_list
+
 Statement = Mapping[str, Any]
 
 
@@ -32,7 +34,7 @@ def allows(statement: Statement, request: Request) -> bool:
     known = {"Sid", "Effect", "Principal", "Action", "Resource", "Condition"}
     assert set(statement) <= known, f"{statement['Sid']}: no evaluation of {set(statement) - known}"
     assert statement["Effect"] == "Allow", f"{statement['Sid']}: no evaluation of Deny"
-    has_action = any(fnmatchcase(request.action, pattern) for pattern in _listed(statement["Action"]))
+    has_action = any(fnmatchcase(request.action, pattern) for pattern in as_list(statement["Action"]))
     conditions = statement.get("Condition", {})
     return has_action and all(_holds(operator, keys, request.context) for operator, keys in conditions.items())
 
@@ -42,23 +44,17 @@ def may_use_key(
 ) -> bool:
     """Whether the key's policy and, for a role of the account, the role's own policies allow a request together."""
     if request.service is not None:
-        return any(
-            allows(statement, request)
-            for statement in key_policy
-            if statement["Principal"].get("Service") == request.service
-        )
-    lets_the_account_decide = any(
-        allows(statement, request)
-        for statement in key_policy
-        if statement["Principal"].get("AWS") == f"arn:aws:iam::{account}:root"
-    )
+        of_the_service = (each for each in key_policy if each["Principal"].get("Service") == request.service)
+        return any(allows(statement, request) for statement in of_the_service)
+    of_the_account = (each for each in key_policy if each["Principal"].get("AWS") == f"arn:aws:iam::{account}:root")
+    lets_the_account_decide = any(allows(statement, request) for statement in of_the_account)
     return lets_the_account_decide and any(allows(statement, request) for statement in role_policies)
 
 
 def _holds(operator: str, keys: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     """Whether every key is there and has one of the values; a key that is absent never matches."""
     return all(
-        key in context and any(_matches(operator, str(value), context[key]) for value in _listed(values))
+        key in context and any(_matches(operator, str(value), context[key]) for value in as_list(values))
         for key, values in keys.items()
     )
 
@@ -76,7 +72,3 @@ def _matches(operator: str, wanted: str, found: str) -> bool:
             wanted_parts, found_parts = wanted.split(":", 5), found.split(":", 5)
             return len(wanted_parts) == len(found_parts) and all(map(fnmatchcase, found_parts, wanted_parts))
     raise AssertionError(f"no evaluation of {operator}")
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.engine import Engine
-from inventory_updater.dynamodb.values import to_attribute_values
-from inventory_updater.tables.job_table import JobTable
+from cli.engine import CHECKOUT, Engine
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.tables.job_table import ALERT, LEASE, JobTable
 from inventory_updater.tables.records import Run
 from tests.engines import Script, make_client, run_script
 
@@ -53,18 +54,29 @@ class Stack:
     @property
     def jobs(self) -> JobTable:
         """The stack's jobs table."""
-        return JobTable(
-            self.client("dynamodb"),
-            self.outputs["JobsTableName"],
-            retention_days=30,
-            clock=lambda: datetime.now(UTC),
-        )
+        name = self.outputs["JobsTableName"]
+        return JobTable(self.client("dynamodb"), name, retention_days=30, clock=lambda: datetime.now(UTC))
+
+    def items(self) -> dict[object, Mapping[str, Any]]:
+        """What the inventory table holds, by SKU."""
+        client: DynamoDBClient = self.client("dynamodb")
+        stored = client.scan(TableName=self.outputs["InventoryTableName"], ConsistentRead=True)["Items"]
+        return {item["sku"]: item for item in map(from_attribute_values, stored)}
 
     def put(self, *items: Mapping[str, object]) -> None:
         """Put items into the inventory table as they are, whoever could have written them."""
         client: DynamoDBClient = self.client("dynamodb")
         for item in items:
             client.put_item(TableName=self.outputs["InventoryTableName"], Item=to_attribute_values(item))
+
+    def forget(self) -> None:
+        """Delete all items, the lease, and what people were notified of; the records of jobs are left."""
+        client: DynamoDBClient = self.client("dynamodb")
+        inventory, jobs = self.outputs["InventoryTableName"], self.outputs["JobsTableName"]
+        for item in client.scan(TableName=inventory)["Items"]:
+            client.delete_item(TableName=inventory, Key={"sku": item["sku"], "location_id": item["location_id"]})
+        for job_id, record in ((LEASE, LEASE), (ALERT, "due"), (ALERT, "all")):
+            client.delete_item(TableName=jobs, Key=to_attribute_values({"job_id": job_id, "record": record}))
 
     def run_job(self, scope: str = "due", **more: object) -> EndedJob:
         """Run one execution of the state machine to its end; `more` goes into its input."""
@@ -81,15 +93,18 @@ class Stack:
         return EndedJob(job_id, execution["status"], error, cause, self.jobs.run(job_id))
 
 
-def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
-    """Deploy the template with parameters/local.json and `parameters`, as `make run` does, or fail the test.
-
-    No first job: a test starts its own.
-    """
+def deploy(
+    engine: Engine, name: str, parameters: Mapping[str, str], *options: str, checkout: Path = CHECKOUT
+) -> Script:
+    """Deploy a checkout with parameters/local.json and `parameters`, as `make run` does."""
     overrides = [f"--parameter={parameter}={value}" for parameter, value in parameters.items()]
-    deployed = run_script(
-        engine, "deploy", "--environment", "local", "--stack", name, "--yes", "--json", "--no-first-job", *overrides
-    )
+    arguments = ("--environment", "local", "--stack", name, "--yes", "--json", *options, *overrides)
+    return run_script(engine, "deploy", *arguments, checkout=checkout)
+
+
+def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
+    """Deploy the template, or fail the test. No first job: a test starts its own."""
+    deployed = deploy(engine, name, parameters, "--no-first-job")
     assert deployed.status == 0, deployed.errors
     return Stack(engine=engine, name=name, outputs=deployed.answer["outputs"])
 
@@ -148,13 +163,7 @@ class Inbox:
                     news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
                 else:
                     messages.append(Message(body.get("Subject", ""), text))
-            self._queues.delete_message_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": received["ReceiptHandle"]}
-                    for number, received in enumerate(answer)
-                ],
-            )
+                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
         return messages, news
 
     def take_messages(self) -> list[Message]:

@@ -6,7 +6,7 @@ together, on a server of its own. Dimensions are compared with AWS's documentati
 CloudWatch's rules, in tests/unit/template/test_alarms.py.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +14,9 @@ import pytest
 
 from cli.engine import Engine
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, item_attributes
+from tests.builders import change, unreadable, with_a_sale
 from tests.cloudformation import resources_of_type
-from tests.stacks import AlarmNews, Inbox, Stack, deploy_stack
+from tests.stacks import AlarmNews, EndedJob, Inbox, Stack, deploy_stack
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -60,39 +60,24 @@ def states(stack: Stack) -> dict[str, str]:
     return {name: alarm["StateValue"] for name, alarm in alarms(stack).items()}
 
 
-def datum(alarm: "MetricAlarmTypeDef", value: float, moment: datetime) -> "MetricDatumTypeDef":
-    """A value of the metric that an alarm watches."""
-    return {
-        "MetricName": alarm["MetricName"],
-        "Dimensions": alarm["Dimensions"],
-        "Timestamp": moment,
-        "Value": value,
-    }
+def report(stack: Stack, alarm: "MetricAlarmTypeDef", value: float, moment: datetime) -> None:
+    """Put a value into the metric that an alarm watches."""
+    client: CloudWatchClient = stack.client("cloudwatch")
+    metric, dimensions = alarm["MetricName"], alarm["Dimensions"]
+    datum: MetricDatumTypeDef = {"MetricName": metric, "Dimensions": dimensions, "Timestamp": moment, "Value": value}
+    client.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
 
 
-def breach(alarm: "MetricAlarmTypeDef") -> "MetricDatumTypeDef":
-    """A value past the threshold that leaves the window soon."""
+def breach(stack: Stack, alarm: "MetricAlarmTypeDef") -> None:
+    """Report a value past the threshold that leaves the window soon."""
     assert alarm["ComparisonOperator"] in ("GreaterThanThreshold", "GreaterThanOrEqualToThreshold")
     window = alarm["Period"] * alarm["EvaluationPeriods"]
-    return datum(alarm, alarm["Threshold"] + 1, datetime.now(UTC) - timedelta(seconds=window - BREACH_SECONDS))
+    moment = datetime.now(UTC) - timedelta(seconds=window - BREACH_SECONDS)
+    report(stack, alarm, alarm["Threshold"] + 1, moment)
 
 
-def all_is_well(alarm: "MetricAlarmTypeDef") -> "MetricDatumTypeDef":
-    return datum(alarm, 0.0, datetime.now(UTC))
-
-
-def report(
-    stack: Stack,
-    watched: Iterable["MetricAlarmTypeDef"],
-    value_of: Callable[["MetricAlarmTypeDef"], "MetricDatumTypeDef"],
-) -> None:
-    """Put a value into the metric of each of these alarms, in one request for a namespace."""
-    client: CloudWatchClient = stack.client("cloudwatch")
-    by_namespace: dict[str, list[MetricDatumTypeDef]] = {}
-    for alarm in watched:
-        by_namespace.setdefault(alarm["Namespace"], []).append(value_of(alarm))
-    for namespace, data in by_namespace.items():
-        client.put_metric_data(Namespace=namespace, MetricData=data)
+def all_is_well(stack: Stack, alarm: "MetricAlarmTypeDef") -> None:
+    report(stack, alarm, 0.0, datetime.now(UTC))
 
 
 def test_every_alarm_of_the_template_is_there_and_speaks_through_the_topic(stack: Stack) -> None:
@@ -108,10 +93,12 @@ def test_every_alarm_of_the_template_is_there_and_speaks_through_the_topic(stack
 def test_a_metric_that_breaches_is_one_message_and_one_more_when_it_is_over(stack: Stack, inbox: Inbox) -> None:
     deployed = {name: alarm for name, alarm in alarms(stack).items() if name not in SILENCE}
 
-    def all_are(state: str, value_of: Callable[["MetricAlarmTypeDef"], "MetricDatumTypeDef"]) -> bool:
+    def all_are(state: str, say: Callable[[Stack, "MetricAlarmTypeDef"], None]) -> bool:
         """Whether all are in this state, after a value for those that were not: the engine looks when one comes."""
         before = states(stack)
-        report(stack, [alarm for name, alarm in deployed.items() if before[name] != state], value_of)
+        for name, alarm in deployed.items():
+            if before[name] != state:
+                say(stack, alarm)
         after = states(stack)
         return all(after[name] == state for name in deployed)
 
@@ -136,33 +123,35 @@ def test_silence_reaches_people_and_so_does_its_end(stack: Stack, inbox: Inbox, 
 
 def items(count: int, *, bad: int) -> list[dict[str, object]]:
     """Items that each have a change that is due, of which so many cannot be read."""
-    found = [item_attributes(10, sku=f"sku-{n}", pending=[change("c1")]) for n in range(count)]
-    return [item | {"on_hand": "many"} if n < bad else item for n, item in enumerate(found)]
+    return [unreadable(f"sku-{n}", change("c1")) if n < bad else with_a_sale(f"sku-{n}") for n in range(count)]
+
+
+def outcome(job: EndedJob) -> tuple[JobStatus, float]:
+    assert job.run is not None
+    return job.run.status, job.run.failure_rate
+
+
+def news_of_the_rate(news: list[AlarmNews]) -> list[str]:
+    return [each.state for each in news if each.name == FAILURE_RATE]
 
 
 @pytest.mark.slow
 def test_a_job_with_bad_items_raises_the_alarm_once_and_a_good_one_ends_it(stack: Stack, inbox: Inbox) -> None:
     stack.put(*items(10, bad=1))
-    bad = stack.run_job()
-    messages, news = inbox.take()
+    bad, (messages, news) = stack.run_job(), inbox.take()
 
-    assert bad.run is not None
-    assert (bad.run.status, bad.run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, 10.0)
+    assert outcome(bad) == (JobStatus.COMPLETED_WITH_FAILURES, 10.0)
     assert states(stack)[FAILURE_RATE] == "ALARM"
-    assert [each.state for each in news if each.name == FAILURE_RATE] == ["ALARM"]
+    assert news_of_the_rate(news) == ["ALARM"]
     assert [bad.job_id in message.text for message in messages] == [True]
 
     # The item that stays broken fails again, and is neither a new failure nor a new message.
-    again = stack.run_job()
-    assert again.run is not None
-    assert (again.run.status, again.run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, 0.0)
+    assert outcome(stack.run_job()) == (JobStatus.COMPLETED_WITH_FAILURES, 0.0)
     messages, later = inbox.take()
     assert messages == []
 
     stack.put(*items(10, bad=0))
-    good = stack.run_job()
-    assert good.run is not None
-    assert (good.run.status, good.run.failure_rate) == (JobStatus.SUCCEEDED, 0.0)
+    assert outcome(stack.run_job()) == (JobStatus.SUCCEEDED, 0.0)
 
     # The engine pools the window: the bad job has to leave it, and a good one has to come then.
     def the_next_job_ends_it() -> bool:
@@ -171,4 +160,4 @@ def test_a_job_with_bad_items_raises_the_alarm_once_and_a_good_one_ends_it(stack
 
     wait_until(the_next_job_ends_it, "a good job does not end the alarm")
     messages, last = inbox.take()
-    assert (messages, [each.state for each in later + last if each.name == FAILURE_RATE]) == ([], ["OK"])
+    assert (messages, news_of_the_rate(later + last)) == ([], ["OK"])

@@ -1,40 +1,20 @@
 """What people are notified of, from the state machine to a queue that is subscribed to the topic."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
-from inventory_updater.dynamodb.values import to_attribute_values
 from inventory_updater.stock.times import format_time
-from inventory_updater.tables.job_table import ALERT, JobTable
+from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import change, item_attributes, unreadable
-from tests.stacks import EndedJob, Inbox, Message, Stack
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.client import DynamoDBClient
+from tests.stacks import Inbox, Stack
 
 
 @pytest.fixture
 def inbox(stack: Stack) -> Inbox:
-    """A fresh queue, no items, and no memory of earlier notifications."""
-    client: DynamoDBClient = stack.client("dynamodb")
-    inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
-    for item in client.scan(TableName=inventory)["Items"]:
-        client.delete_item(TableName=inventory, Key={"sku": item["sku"], "location_id": item["location_id"]})
-    for scope in ("due", "all"):
-        client.delete_item(TableName=jobs, Key=to_attribute_values({"job_id": ALERT, "record": scope}))
+    stack.forget()
     return Inbox(stack)
-
-
-def statuses(*jobs: EndedJob) -> list[JobStatus | None]:
-    return [None if job.run is None else job.run.status for job in jobs]
-
-
-def about(messages: list[Message]) -> list[str]:
-    """The jobs that messages are about: the second word of each."""
-    return [message.text.split()[1] for message in messages]
 
 
 def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further(stack: Stack, inbox: Inbox) -> None:
@@ -59,8 +39,8 @@ def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further
     named = lines[lines.index("First failures:") + 1 :]
     assert any(line.startswith("  cup at DC1, change oversold: INSUFFICIENT_STOCK: ") for line in named)
     assert any(line.startswith("  pot at DC1: ") and "on_hand" in line for line in named)
-    assert job.run is not None
-    assert job.run.alerted_at is not None
+    assert job.run
+    assert job.run.alerted_at
 
 
 def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: Inbox) -> None:
@@ -81,8 +61,10 @@ def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, i
     stack.put(unreadable("cup", change("c1", at="08:00")))
     other, other_again = stack.run_job(), stack.run_job()
 
-    assert statuses(first, again, other, other_again) == [JobStatus.COMPLETED_WITH_FAILURES] * 4
-    assert about(inbox.take_messages()) == [first.job_id, other.job_id]
+    runs = [job.run for job in (first, again, other, other_again)]
+    assert [run and run.status for run in runs] == [JobStatus.COMPLETED_WITH_FAILURES] * 4
+    # The second word of a message is the job that it is about.
+    assert [message.text.split()[1] for message in inbox.take_messages()] == [first.job_id, other.job_id]
 
 
 def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: Inbox) -> None:
@@ -97,8 +79,9 @@ def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: 
 
     [message] = inbox.take_messages()
     abandoned = stack.jobs.run(lost)
-    assert abandoned is not None
-    assert statuses(finder) == [JobStatus.SUCCEEDED]
+    assert finder.run
+    assert finder.run.status == JobStatus.SUCCEEDED
+    assert abandoned
     assert (abandoned.status, abandoned.alerted_at is None) == (JobStatus.ABANDONED, False)
     assert message.subject == "[local] inventory job ABANDONED: 0 items failed, 0 changes rejected"
     assert f"Error: found without a live lease by {finder.job_id}" in message.text.splitlines()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from cli.engine import CHECKOUT, REGION, Engine
 from cli.packaging import build_package, ensure_code_bucket, upload_package
 from cli.parameters import declared_parameters, wanted_parameters
 from cli.stacks import find_stack
-from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
@@ -24,14 +24,13 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes
+from tests.builders import change, item_attributes, with_a_sale
 from tests.cloudformation import template_before_alarms
 from tests.engines import Script, make_client, run_script
-from tests.stacks import Stack, deploy_stack
+from tests.stacks import Stack, deploy
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.client import CloudFormationClient
-    from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
     from types_boto3_s3.client import S3Client
     from types_boto3_scheduler.client import EventBridgeSchedulerClient
@@ -49,19 +48,10 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.fixture(autouse=True)
-def a_second_apart() -> None:
-    """The AWS CLI names a change set by the second."""
+def deploy_again(stack: Stack, checkout: Path = CHECKOUT, **parameters: str) -> Script:
+    """Deploy onto the stack a second after whatever came before: the AWS CLI names a change set by the second."""
     time.sleep(1)
-
-
-def deploy_from(checkout: Path, stack: Stack, **parameters: str) -> Script:
-    given = [f"--parameter={name}={value}" for name, value in parameters.items()]
-    return run_script(
-        stack.engine,
-        *("deploy", "--environment", "local", "--stack", stack.name, "--yes", "--json", *given),
-        checkout=checkout,
-    )
+    return deploy(stack.engine, stack.name, parameters, "--no-first-job", checkout=checkout)
 
 
 def latest_changes(stack: Stack) -> list[Any]:
@@ -73,18 +63,18 @@ def latest_changes(stack: Stack) -> list[Any]:
     return [each["ResourceChange"] for each in changes]
 
 
-def changed_properties(stack: Stack) -> dict[str, set[str]]:
-    """The properties that the last deployment changed, by resource.
+def changed_properties(stack: Stack) -> set[tuple[str, str]]:
+    """The properties that the last deployment changed, each with its resource.
 
     Without those that CloudFormation evaluates again only because they refer to something that changes: an ARN stays.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChangeDetail.html
     """
-    changed: dict[str, set[str]] = {}
-    for each in latest_changes(stack):
-        for detail in each["Details"]:
-            if detail["Evaluation"] == "Static":
-                changed.setdefault(each["LogicalResourceId"], set()).add(detail["Target"]["Name"])
-    return changed
+    return {
+        (each["LogicalResourceId"], detail["Target"]["Name"])
+        for each in latest_changes(stack)
+        for detail in each["Details"]
+        if detail["Evaluation"] == "Static"
+    }
 
 
 def status_of(stack: Stack) -> str:
@@ -105,16 +95,8 @@ def code_of(stack: Stack) -> str:
 
 def expression_of(stack: Stack) -> str:
     client: EventBridgeSchedulerClient = stack.client("scheduler")
-    group = stack.outputs["ScheduleGroupName"]
-    return client.get_schedule(GroupName=group, Name=f"inventory-updater-due-{group.rsplit('-', 1)[1]}")[
-        "ScheduleExpression"
-    ]
-
-
-def items_of(stack: Stack) -> dict[object, Mapping[str, object]]:
-    client: DynamoDBClient = stack.client("dynamodb")
-    stored = client.scan(TableName=stack.outputs["InventoryTableName"], ConsistentRead=True)["Items"]
-    return {item["sku"]: item for item in map(from_attribute_values, stored)}
+    schedule = client.get_schedule(GroupName=stack.outputs["ScheduleGroupName"], Name="inventory-updater-due-local")
+    return schedule["ScheduleExpression"]
 
 
 def damage_the_upload_of(checkout: Path, stack: Stack) -> None:
@@ -130,34 +112,32 @@ def damage_the_upload_of(checkout: Path, stack: Stack) -> None:
 
 def test_new_code_alone_updates_only_the_function(stack: Stack, checkout: Path) -> None:
     before = code_of(stack)
-    deployed = deploy_from(checkout, stack)
+    deployed = deploy_again(stack, checkout)
 
     assert 0 == deployed.status, deployed.errors
-    assert {"Function": {"Code"}} == changed_properties(stack)
+    assert {("Function", "Code")} == changed_properties(stack)
     assert {"False"} == {each["Replacement"] for each in latest_changes(stack)}
     assert before != code_of(stack)
     assert "SUCCEEDED" == stack.run_job().execution_status
 
 
-def test_a_new_schedule_alone_updates_only_that_schedule(server: Engine, stack: Stack) -> None:
-    deploy_stack(server, stack.name)
-    time.sleep(1)
-    deploy_stack(server, stack.name, DueScheduleExpression="rate(7 minutes)")
+def test_a_new_schedule_alone_updates_only_that_schedule(stack: Stack) -> None:
+    deploy_again(stack)
+    deploy_again(stack, DueScheduleExpression="rate(7 minutes)")
 
-    assert {"DueSchedule": {"ScheduleExpression"}} == changed_properties(stack)
+    assert {("DueSchedule", "ScheduleExpression")} == changed_properties(stack)
     assert ["DueSchedule"] == [each["LogicalResourceId"] for each in latest_changes(stack)]
     assert "rate(7 minutes)" == expression_of(stack)
 
 
-def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(server: Engine, stack: Stack) -> None:
-    deploy_stack(server, stack.name, PageSize="7")
+def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(stack: Stack) -> None:
+    deploy_again(stack, PageSize="7")
     shown = stack.script("deploy", "show", "--environment", "local", "--json").answer
     time.sleep(1)
     preview = stack.script("deploy", "--environment", "local", "--preview", "--json").answer
     assert parameters_of(stack)["PageSize"] == "7"
 
-    time.sleep(1)
-    deploy_stack(server, stack.name)
+    deploy_again(stack)
 
     assert shown["drift"] == {"PageSize": {"in_force": "7", "by_the_file": "250"}}
     assert preview["parameters"] == {"PageSize": {"now": "7", "then": "250"}}
@@ -165,20 +145,18 @@ def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(server: E
     assert parameters_of(stack)["PageSize"] == "250"
 
 
-def test_a_pause_survives_a_deployment_that_writes_the_schedule_anew(server: Engine, stack: Stack) -> None:
+def test_a_pause_survives_a_deployment_that_writes_the_schedule_anew(stack: Stack) -> None:
     on = {"DueScheduleState": "ENABLED", "DueScheduleExpression": "rate(12 hours)", "DueSilenceMinutes": "1440"}
-    deploy_stack(server, stack.name, **on)
+    deploy_again(stack, CHECKOUT, **on)
     assert 0 == stack.script("job", "pause").status
-    time.sleep(1)
 
-    deployed = deploy_from(CHECKOUT, stack, **on | {"DueScheduleExpression": "rate(11 hours)"})
+    deployed = deploy_again(stack, CHECKOUT, **on | {"DueScheduleExpression": "rate(11 hours)"})
 
     assert ["due"] == deployed.answer["paused"]
     assert "still paused: due (until job.py resume)" in deployed.errors
     assert "rate(11 hours)" == expression_of(stack)
     assert {"due": "PAUSED", "all": "DISABLED"} == stack.script("job", "list", "--json").answer["schedules"]
-    time.sleep(1)
-    deploy_stack(server, stack.name)
+    deploy_again(stack)
 
 
 def test_a_deployment_meant_for_another_stack_is_refused_and_changes_nothing(stack: Stack) -> None:
@@ -255,31 +233,24 @@ def test_a_first_deployment_that_fails_says_what_to_do_and_is_deleted_only_by_na
     assert 2 == run_script(server, "deploy", "--environment", "staging", "--delete", "--yes", "x").status
 
 
-def test_an_update_that_fails_is_rolled_back_and_says_why(server: Engine, stack: Stack, checkout: Path) -> None:
-    deploy_stack(server, stack.name, DueScheduleExpression="rate(7 minutes)")
-    stack.put(item_attributes(10, pending=[change("c1", value=-3)]))
-    items, code = items_of(stack), code_of(stack)
+def test_an_update_that_fails_is_rolled_back_and_says_why(stack: Stack, checkout: Path) -> None:
+    deploy_again(stack, DueScheduleExpression="rate(7 minutes)")
+    stack.put(with_a_sale())
+    items, code = stack.items(), code_of(stack)
     damage_the_upload_of(checkout, stack)
-    time.sleep(1)
 
-    failed = deploy_from(checkout, stack, DueScheduleExpression="rate(9 minutes)")
+    failed = deploy_again(stack, checkout, DueScheduleExpression="rate(9 minutes)")
 
-    assert 1 == failed.status
-    assert "" == failed.output
+    assert (1, "") == (failed.status, failed.output)
     assert "is in UPDATE_ROLLBACK_COMPLETE\n  Function: UPDATE_FAILED: " in failed.errors
     assert "Could not unzip uploaded file" in failed.errors
-    assert ("UPDATE_ROLLBACK_COMPLETE", "rate(7 minutes)", code, items) == (
-        status_of(stack),
-        expression_of(stack),
-        code_of(stack),
-        items_of(stack),
-    )
+    assert ("UPDATE_ROLLBACK_COMPLETE", "rate(7 minutes)") == (status_of(stack), expression_of(stack))
+    assert (code, items) == (code_of(stack), stack.items())
 
-    time.sleep(1)
-    deploy_stack(server, stack.name, DueScheduleExpression="rate(9 minutes)")
+    deploy_again(stack, DueScheduleExpression="rate(9 minutes)")
     assert ("UPDATE_COMPLETE", "rate(9 minutes)") == (status_of(stack), expression_of(stack))
-    ended = stack.run_job()
-    assert (JobStatus.SUCCEEDED, 1) == (ended.run and ended.run.status, ended.run and ended.run.tally.changes_applied)
+    run = stack.run_job().run
+    assert (JobStatus.SUCCEEDED, 1) == (run and run.status, run and run.tally.changes_applied)
 
 
 # What an upgrade keeps
@@ -324,31 +295,27 @@ def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_
 ) -> None:
     older = deploy_before_alarms(server, "inventory-updater-older", tmp_path / "template.json")
     older.put(
-        item_attributes(10, sku="applied", pending=[change("c1", value=-3)]),
-        item_attributes(2, sku="rejected", pending=[change("c1", value=-3)]),
+        with_a_sale("applied"),
+        with_a_sale("rejected", pending=[change("c1", value=-13)]),
         *(item_attributes(number, sku=f"plain-{number}") for number in range(100)),
     )
     first = run_here(older)
-    later = change("c2", value=5)
-    older.put(*(item_attributes(10, sku=f"waiting-{number}", pending=[later]) for number in range(30)))
-    items = items_of(older)
+    older.put(*(item_attributes(10, sku=f"waiting-{n}", pending=[change("c2", value=5)]) for n in range(30)))
+    items = older.items()
 
-    time.sleep(1)
-    newer = deploy_stack(server, older.name, EnvironmentSuffix="older")
+    upgraded = deploy_again(older, EnvironmentSuffix="older")
+    newer = replace(older, outputs=upgraded.answer["outputs"])
 
     assert "AlertTopicArn" not in older.outputs
     assert "AlertTopicArn" in newer.outputs
     assert older.outputs.items() <= newer.outputs.items()
     assert 132 == len(items)
-    assert items == items_of(newer)
-    assert (2, 1) == (first.tally.changes_applied + first.tally.changes_rejected, first.tally.changes_rejected)
+    assert items == newer.items()
+    assert (1, 1) == (first.tally.changes_applied, first.tally.changes_rejected)
     assert first == newer.jobs.run(first.job_id)
 
     second = newer.run_job().run
     assert second is not None
-    assert (JobStatus.SUCCEEDED, 30, 30) == (
-        second.status,
-        second.tally.items_updated,
-        second.tally.changes_applied,
-    )
-    assert {15} == {int(str(item["on_hand"])) for sku, item in items_of(newer).items() if str(sku).startswith("wait")}
+    assert JobStatus.SUCCEEDED == second.status
+    assert (30, 30) == (second.tally.items_updated, second.tally.changes_applied)
+    assert {15} == {item["on_hand"] for sku, item in newer.items().items() if str(sku).startswith("wait")}

@@ -1,28 +1,36 @@
 """A first deployment with the schedules on: it runs the job that the alarms of silence wait for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.engine import Engine
 from inventory_updater import __version__
-from tests.engines import make_client, run_script
+from tests.engines import Script, make_client
+from tests.stacks import deploy
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_s3.client import S3Client
     from types_boto3_stepfunctions.client import SFNClient
 
-DEPLOY = ("deploy", "--environment", "local", "--yes", "--json")
+NAME: Final = "inventory-updater-local"
 # Rare enough not to fire while a test looks.
-ON = (
-    "--parameter=DueScheduleState=ENABLED",
-    "--parameter=DueScheduleExpression=rate(12 hours)",
-    "--parameter=DueSilenceMinutes=1440",
-    "--parameter=AllScheduleState=ENABLED",
-)
+ON: Final = {
+    "DueScheduleState": "ENABLED",
+    "DueScheduleExpression": "rate(12 hours)",
+    "DueSilenceMinutes": "1440",
+    "AllScheduleState": "ENABLED",
+}
+
+
+def executions_of(server: Engine, deployed: Script) -> dict[str, str]:
+    """The status of each execution."""
+    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
+    answer = client.list_executions(stateMachineArn=deployed.answer["outputs"]["StateMachineArn"])
+    return {execution["name"]: execution["status"] for execution in answer["executions"]}
 
 
 def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(server: Engine) -> None:
-    refused = run_script(server, *DEPLOY, *ON, "--parameter=DueSilenceMinutes=1439")
+    refused = deploy(server, NAME, ON | {"DueSilenceMinutes": "1439"})
     client: S3Client = make_client("s3", server.endpoint_url)
 
     assert 2 == refused.status
@@ -31,42 +39,27 @@ def test_a_window_that_is_too_short_is_refused_before_anything_is_uploaded(serve
 
 
 def test_only_a_first_deployment_runs_a_job_over_all_items_and_waits_for_it(server: Engine) -> None:
-    first = run_script(server, *DEPLOY, *ON)
-    again = run_script(server, *DEPLOY, *ON, "--parameter=PageSize=7")
-    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
-    (job,) = client.list_executions(stateMachineArn=first.answer["outputs"]["StateMachineArn"])["executions"]
+    first, again = deploy(server, NAME, ON), deploy(server, NAME, ON | {"PageSize": "7"})
+    job = first.answer["first_job"]
 
-    assert ("SUCCEEDED", "all", job["name"]) == tuple(
-        first.answer["first_job"][name] for name in ("status", "scope", "job_id")
-    )
-    assert "SUCCEEDED" == job["status"]
-    assert f"first job {job['name']}: SUCCEEDED" in first.errors
+    assert ("SUCCEEDED", "all") == (job["status"], job["scope"])
+    assert f"first job {job['job_id']}: SUCCEEDED" in first.errors
     assert "AllSilenceHours=50 was not compared with cron(0 3 * * ? *)" in first.errors
     assert "first_job" not in again.answer
     assert __version__ == first.answer["version"] == first.answer["outputs"]["Version"]
+    assert {job["job_id"]: "SUCCEEDED"} == executions_of(server, first)
 
 
 def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     client: CloudWatchClient = make_client("cloudwatch", server.endpoint_url)
-    alarms = client.describe_alarms(
-        AlarmNames=["inventory-updater-due-silence-local", "inventory-updater-all-silence-local"]
-    )
+    expected = {"inventory-updater-due-silence-local": 1440, "inventory-updater-all-silence-local": 50}
+    alarms = client.describe_alarms(AlarmNames=list(expected))["MetricAlarms"]
 
-    assert {"inventory-updater-due-silence-local": 1440, "inventory-updater-all-silence-local": 50} == {
-        alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms["MetricAlarms"]
-    }
+    assert expected == {alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms}
 
 
 def test_the_first_job_can_be_left_out(server: Engine) -> None:
-    deployed = run_script(
-        server,
-        *DEPLOY,
-        *ON,
-        "--stack=inventory-updater-quiet",
-        "--parameter=EnvironmentSuffix=quiet",
-        "--no-first-job",
-    )
-    client: SFNClient = make_client("stepfunctions", server.endpoint_url)
+    quiet = deploy(server, "inventory-updater-quiet", ON | {"EnvironmentSuffix": "quiet"}, "--no-first-job")
 
-    assert 0 == deployed.status
-    assert [] == client.list_executions(stateMachineArn=deployed.answer["outputs"]["StateMachineArn"])["executions"]
+    assert 0 == quiet.status
+    assert {} == executions_of(server, quiet)

@@ -19,21 +19,18 @@ def jobs_started_by(stack: Stack, trigger: str) -> list[dict[str, Any]]:
     return [job for job in stack.script("job", "list", "--json").answer["jobs"] if job["trigger"] == trigger]
 
 
-def schedule_like(stack: Stack, scope: str, name: str, trigger: str) -> None:
-    """Make another schedule of one minute that starts the same state machine."""
+def make_a_witness(stack: Stack) -> None:
+    """Make another schedule of one minute that starts the same state machine, as if by hand."""
     client: EventBridgeSchedulerClient = stack.client("scheduler")
     group = stack.outputs["ScheduleGroupName"]
-    found = client.get_schedule(GroupName=group, Name=f"inventory-updater-{scope}-local")
+    target = client.get_schedule(GroupName=group, Name="inventory-updater-due-local")["Target"]
+    event = json.dumps({"scope": "due", "trigger": "manual"})
     client.create_schedule(
         GroupName=group,
-        Name=name,
+        Name="witness",
         ScheduleExpression="rate(1 minute)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={
-            "Arn": found["Target"]["Arn"],
-            "RoleArn": found["Target"]["RoleArn"],
-            "Input": json.dumps({"scope": scope, "trigger": trigger}),
-        },
+        Target={"Arn": target["Arn"], "RoleArn": target["RoleArn"], "Input": event},
     )
 
 
@@ -42,7 +39,7 @@ def test_a_paused_schedule_starts_no_job_until_it_is_resumed(server: Engine) -> 
     stack = deploy_stack(server, "inventory-updater-test", **ON)
     paused = stack.script("job", "pause", "--json")
     # Made after the paused one, with the same rate: when it has fired, the other one has had its time.
-    schedule_like(stack, "due", "witness", trigger="manual")
+    make_a_witness(stack)
 
     assert {"schedules": {"due": "PAUSED", "all": "DISABLED"}, "changed": ["due"]} == paused.answer
     assert "paused: due (until job.py resume)" in stack.script("job", "list").output

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from cli.engine import Engine
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
@@ -13,19 +11,14 @@ STOCK: Final = "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit
 CHANGES: Final = "change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
 
 
-@pytest.fixture
-def every_minute(server: Engine) -> Stack:
-    return deploy_stack(
-        server, "inventory-updater-test", DueScheduleExpression="rate(1 minute)", DueScheduleState="ENABLED"
-    )
-
-
 def jobs_that_applied_something(stack: Stack) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = stack.script("job", "list", "--json").answer["jobs"]
     return [job for job in jobs if job["status"] == "SUCCEEDED" and job["changes_applied"]]
 
 
-def test_a_schedule_of_one_minute_applies_what_is_due(every_minute: Stack, tmp_path: Path) -> None:
+def test_a_schedule_of_one_minute_applies_what_is_due(server: Engine, tmp_path: Path) -> None:
+    often = {"DueScheduleExpression": "rate(1 minute)", "DueScheduleState": "ENABLED"}
+    stack = deploy_stack(server, "inventory-updater-test", **often)
     stock, changes = tmp_path / "stock.csv", tmp_path / "changes.csv"
     stock.write_text(f"{STOCK}MUG,GB-DC1,10,,,,2.5,GBP,Mug\n", encoding="utf-8")
     changes.write_text(
@@ -33,12 +26,12 @@ def test_a_schedule_of_one_minute_applies_what_is_due(every_minute: Stack, tmp_p
         f"c2,MUG,GB-DC1,adjustment,-3,2999-03-02T09:00:00Z,sale,\n",
         encoding="utf-8",
     )
-    assert every_minute.script("stock", "load", str(stock)).status == 0
-    assert every_minute.script("changes", "schedule", str(changes)).status == 0
+    assert stack.script("stock", "load", str(stock)).status == 0
+    assert stack.script("changes", "schedule", str(changes)).status == 0
 
-    wait_until(lambda: jobs_that_applied_something(every_minute), "the schedule does not fire")
+    wait_until(lambda: jobs_that_applied_something(stack), "the schedule does not fire")
 
-    applied = jobs_that_applied_something(every_minute)
+    applied = jobs_that_applied_something(stack)
     assert [(run["trigger"], run["scope"], run["changes_applied"]) for run in applied] == [("schedule", "due", 1)]
-    levels = every_minute.script("stock", "export").output.splitlines()
+    levels = stack.script("stock", "export").output.splitlines()
     assert levels[1:] == ["MUG,GB-DC1,7,7,IN_STOCK,2.5,17.5"]

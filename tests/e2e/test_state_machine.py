@@ -51,9 +51,27 @@ def handle(event, context):
 """
 
 OPENED: Final = {"outcome": "OPENED", "segments": [0, 1, 2]}
+SKIPPED: Final = {"outcome": "SKIPPED"}
+WAIT: Final = {"outcome": "WAIT"}
 DONE: Final = {"done": True}
 NOT_DONE: Final = {"done": False}
 CLOSED: Final = {"status": "SUCCEEDED"}
+
+SUCCEEDED: Final = ("SUCCEEDED", "")
+JOB_FAILED: Final = ("FAILED", "JobFailed")
+
+# What the calls answer, how the execution ends, and how often it opens, updates segments 0, 1 and 2, and closes.
+PATHS: Final = {
+    "all goes well": ({}, SUCCEEDED, (1, [1, 1, 1], 1)),
+    "a segment is not done at once": ({"update": [NOT_DONE, NOT_DONE, DONE]}, SUCCEEDED, (1, [3, 3, 3], 1)),
+    "a job is skipped": ({"open": [SKIPPED]}, SUCCEEDED, (1, [0, 0, 0], 0)),
+    "a job has to wait for the lease": ({"open": [WAIT, WAIT, OPENED]}, SUCCEEDED, (3, [1, 1, 1], 1)),
+    "calls fail once": ({"open": ["raise", OPENED], "close": ["raise", CLOSED]}, SUCCEEDED, (2, [1, 1, 1], 2)),
+    "a segment fails for good": ({"update": [{"by_segment": [DONE, "raise", DONE]}]}, SUCCEEDED, (1, [1, 4, 1], 1)),
+    "a job has failures": ({"close": [{"status": "COMPLETED_WITH_FAILURES"}]}, SUCCEEDED, (1, [1, 1, 1], 1)),
+    "a job has failed": ({"close": [{"status": "FAILED"}]}, JOB_FAILED, (1, [1, 1, 1], 1)),
+    "a job is abandoned": ({"close": [{"status": "ABANDONED"}]}, JOB_FAILED, (1, [1, 1, 1], 1)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +82,12 @@ class Ended:
     error: str
     calls: dict[str, list[Any]]
 
-    def count(self, call: str) -> int:
-        """How often the call was made."""
-        return len(self.calls.get(call, []))
+    def counts(self) -> tuple[int, list[int], int]:
+        """How often the job was opened, each segment was updated, and the job was closed."""
+        opened, *updated, closed = (
+            len(self.calls.get(call, ())) for call in ("open#", "update#0", "update#1", "update#2", "close#")
+        )
+        return opened, updated, closed
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +131,13 @@ def calls_of(stack: Stack, job_id: str) -> dict[str, list[Any]]:
     return calls
 
 
-def test_a_job_opens_updates_each_segment_and_closes(machine: Stack) -> None:
-    ended = run(machine)
+@pytest.mark.parametrize(("script", "end", "counts"), PATHS.values(), ids=PATHS)
+def test_an_execution_goes_where_the_answers_to_its_calls_lead(
+    machine: Stack, script: dict[str, list[Any]], end: tuple[str, str], counts: tuple[int, list[int], int]
+) -> None:
+    ended = run(machine, **script)
 
-    assert ("SUCCEEDED", {"open#": 1, "update#0": 1, "update#1": 1, "update#2": 1, "close#": 1}) == (
-        ended.status,
-        {call: ended.count(call) for call in ended.calls},
-    )
+    assert ((ended.status, ended.error), ended.counts()) == (end, counts)
 
 
 def test_every_call_carries_the_name_of_the_execution_and_the_numbers_are_numbers(machine: Stack) -> None:
@@ -129,58 +150,15 @@ def test_every_call_carries_the_name_of_the_execution_and_the_numbers_are_number
     assert opened["started_at"] == closed["started_at"]
 
 
-def test_a_segment_is_updated_until_it_is_done(machine: Stack) -> None:
-    ended = run(machine, open=[{"outcome": "OPENED", "segments": [0]}], update=[NOT_DONE, NOT_DONE, DONE])
-
-    assert ("SUCCEEDED", 3) == (ended.status, ended.count("update#0"))
-
-
-def test_a_skipped_job_ends_well_without_closing(machine: Stack) -> None:
-    ended = run(machine, open=[{"outcome": "SKIPPED"}])
-
-    assert ("SUCCEEDED", ["open#"]) == (ended.status, list(ended.calls))
-
-
-def test_a_job_that_has_to_wait_for_the_lease_asks_again(machine: Stack) -> None:
-    ended = run(machine, open=[{"outcome": "WAIT"}, {"outcome": "WAIT"}, OPENED])
-
-    assert ("SUCCEEDED", 3, 1) == (ended.status, ended.count("open#"), ended.count("close#"))
-
-
-def test_a_call_that_fails_once_is_made_again(machine: Stack) -> None:
-    ended = run(machine, open=["raise", OPENED], close=["raise", CLOSED])
-
-    assert ("SUCCEEDED", 2, 2) == (ended.status, ended.count("open#"), ended.count("close#"))
-
-
-def test_a_segment_that_fails_for_good_does_not_stop_the_others(machine: Stack) -> None:
-    ended = run(machine, update=[{"by_segment": [DONE, "raise", DONE]}], close=[{"status": "COMPLETED_WITH_FAILURES"}])
-
-    assert ("SUCCEEDED", 1, 4, 1, 1) == (
-        ended.status,
-        ended.count("update#0"),
-        ended.count("update#1"),
-        ended.count("update#2"),
-        ended.count("close#"),
-    )
-
-
 def test_a_job_that_cannot_be_opened_is_closed_with_the_error_and_fails(machine: Stack) -> None:
     ended = run(machine, open=["raise"], close=[{"status": "FAILED"}])
     [closed] = ended.calls["close#"]
 
-    assert ("FAILED", "JobFailed", 4) == (ended.status, ended.error, ended.count("open#"))
+    assert (JOB_FAILED, 4) == ((ended.status, ended.error), ended.counts()[0])
     assert "as the script says" in closed["error"]["Cause"]
-
-
-@pytest.mark.parametrize("status", ["FAILED", "ABANDONED"])
-def test_an_execution_fails_when_its_job_did(machine: Stack, status: str) -> None:
-    ended = run(machine, close=[{"status": status}])
-
-    assert ("FAILED", "JobFailed") == (ended.status, ended.error)
 
 
 def test_an_execution_fails_when_its_job_cannot_be_closed(machine: Stack) -> None:
     ended = run(machine, close=["raise"])
 
-    assert ("FAILED", 4) == (ended.status, ended.count("close#"))
+    assert ("FAILED", (1, [1, 1, 1], 4)) == (ended.status, ended.counts())

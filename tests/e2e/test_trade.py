@@ -34,10 +34,7 @@ def levels(text: str, *, without: tuple[str, ...] = ()) -> list[dict[str, object
 
 @pytest.mark.parametrize(
     ("folder", "applied", "rejected"),
-    [
-        ("day-2011-09-20", 1_940, 92),
-        pytest.param("week-2011-09-19", 17_189, 330, marks=pytest.mark.slow),
-    ],
+    [("day-2011-09-20", 1_940, 92), pytest.param("week-2011-09-19", 17_189, 330, marks=pytest.mark.slow)],
 )
 def test_real_trade_leads_to_its_closing_stock_once(
     fresh_stack: Stack, folder: str, applied: int, rejected: int, tmp_path: Path

@@ -47,8 +47,7 @@ class FakeDeployment:
         answer = _next(self.executions)
         if isinstance(answer, Exception):
             raise answer
-        found: dict[str, object] = {"status": answer, "startDate": read_time(AT_NOON)}
-        found["input"] = '{"scope": "all", "trigger": "schedule"}'
+        found = {"status": answer, "startDate": read_time(AT_NOON), "input": '{"scope":"all","trigger":"schedule"}'}
         return found | ({"error": "Oh", "cause": "no"} if answer == "FAILED" else {})
 
     def get_paginator(self, operation: str) -> "FakeDeployment":
@@ -74,15 +73,12 @@ class FakeDeployment:
     def failures(self, _job_id: str) -> Iterator[Failure]:
         return iter(self.failures_there)
 
+    # It is each of the services itself.
     def step_functions(self) -> "FakeDeployment":
         return self
 
-    def jobs(self) -> "FakeDeployment":
-        return self
-
-    @property
-    def session(self) -> "FakeDeployment":
-        return self
+    jobs = step_functions
+    session = property(step_functions)
 
     def client(self, service: str) -> FakeScheduler:
         assert service == "scheduler"

@@ -6,16 +6,15 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import partialmethod
+from typing import Any, Final
+from unittest.mock import Mock
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
 
 WRITE: Final = "batch_execute_statement"
 """The operation that writes to the inventory."""
@@ -33,6 +32,7 @@ class ScriptedClient:
     def __init__(self, **scripts: Sequence[Answer]) -> None:
         self._scripts = {operation: deque(script) for operation, script in scripts.items()}
         self.requests: list[tuple[str, Request]] = []
+        self.client: Any = self  # as what it stands in for
 
     def __getattr__(self, operation: str) -> Callable[..., Mapping[str, Any]]:
         def call(**request: object) -> Mapping[str, Any]:
@@ -45,11 +45,6 @@ class ScriptedClient:
             return answer(request) if callable(answer) else answer
 
         return call
-
-    @property
-    def client(self) -> "DynamoDBClient":
-        """Itself, as what it stands in for."""
-        return cast("DynamoDBClient", self)
 
     def asked(self, operation: str) -> list[Request]:
         """The requests of one operation."""
@@ -76,10 +71,8 @@ def lost_answer() -> ReadTimeoutError:
 
 def statement_error(code: str, item: Attributes | None = None, message: str = "said no") -> dict[str, Any]:
     """The answer to one statement that failed, with the item that it brings back."""
-    error: dict[str, Any] = {"Code": code, "Message": message}
-    if item is not None:
-        error["Item"] = to_attribute_values(item)
-    return {"TableName": "inventory", "Error": error}
+    brought_back = {} if item is None else {"Item": to_attribute_values(item)}
+    return {"TableName": "inventory", "Error": {"Code": code, "Message": message} | brought_back}
 
 
 WRITTEN: dict[str, Any] = {"TableName": "inventory"}
@@ -107,50 +100,28 @@ class InMemoryInventory:
         self.before: Callable[[str, Request], None] = lambda _operation, _request: None
         self.after: Callable[[str, Request], None] = lambda _operation, _request: None
         self._lock = threading.Lock()
-
-    @property
-    def client(self) -> "DynamoDBClient":
-        """Itself, as what it stands in for."""
-        return cast("DynamoDBClient", self)
-
-    def scan(self, **request: Any) -> dict[str, Any]:
-        return self._call("scan", request, self._scan)
-
-    def get_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("get_item", request, self._get_item)
-
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        return self._call("batch_get_item", request, self._batch_get_item)
-
-    def batch_execute_statement(self, **request: Any) -> dict[str, Any]:
-        return self._call("batch_execute_statement", request, self._batch_execute_statement)
+        self.client: Any = self  # as what it stands in for
 
     def before_write(self, *hooks: Callable[[], object]) -> None:
         """Let these happen just before the first, the second, ... batch."""
-        waiting = iter(hooks)
+        self.before = _at_each_write(hooks)
 
-        def before(operation: str, _request: Request) -> None:
-            if operation == WRITE and (hook := next(waiting, None)):
-                hook()
+    def lose_next_answer(self, loss: BaseException | None = None) -> None:
+        """Let the next batch be written, and its answer be lost or this be raised."""
+        self.after = _at_each_write([Mock(side_effect=loss or lost_answer())])
 
-        self.before = before
-
-    def lose_next_answer(self) -> None:
-        losses = iter([lost_answer()])
-
-        def after(operation: str, _request: Request) -> None:
-            if operation == WRITE and (loss := next(losses, None)):
-                raise loss
-
-        self.after = after
-
-    def _call(self, operation: str, request: Request, work: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         self.before(operation, request)
         with self._lock:
             self.calls[operation] += 1
-            answer = work(request)
+            answer: dict[str, Any] = getattr(self, f"_{operation}")(request)
         self.after(operation, request)
         return answer
+
+    scan = partialmethod(_call, "scan")
+    get_item = partialmethod(_call, "get_item")
+    batch_get_item = partialmethod(_call, "batch_get_item")
+    batch_execute_statement = partialmethod(_call, "batch_execute_statement")
 
     def _scan(self, request: Request) -> dict[str, Any]:
         is_due = request.get("IndexName") == "due"
@@ -215,6 +186,16 @@ class InMemoryInventory:
                 stored.pop(name, None)
         self.writes[key] += 1
         return dict(WRITTEN)
+
+
+def _at_each_write(hooks: Iterable[Callable[[], object]]) -> Callable[[str, Request], None]:
+    waiting = iter(hooks)
+
+    def happens(operation: str, _request: Request) -> None:
+        if operation == WRITE and (hook := next(waiting, None)):
+            hook()
+
+    return happens
 
 
 def _equal(stored: object, wanted: object) -> bool:

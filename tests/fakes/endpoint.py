@@ -3,16 +3,16 @@
 import contextlib
 import json
 import socket
+import socketserver
 import struct
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from http.client import parse_headers
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
-
-_PATIENCE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,11 @@ def http(
     return f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode() + body
 
 
-def answer(content: object, status: int = 200, request_id: str = "REQUEST-1", **headers: str) -> Act:
+def answer(content: object, status: int = 200, **headers: str) -> Act:
     """An answer as DynamoDB gives it, with its checksum; text and bytes stand for themselves."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    usual = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "x-amzn-RequestId": request_id,
-        "x-amz-crc32": str(zlib.crc32(body)),
-    }
+    checksum = str(zlib.crc32(body))
+    usual = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "R-1", "x-amz-crc32": checksum}
     return Act(http(body, status, usual | {name.replace("_", "-"): value for name, value in headers.items()}))
 
 
@@ -68,89 +65,69 @@ def refusal(code: str, message: str = "no", status: int = 400, **members: object
     return answer({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message} | members, status)
 
 
-@dataclass
-class Endpoint:
+class Endpoint(socketserver.ThreadingTCPServer):
     """A server that plays one script over all its connections; when the script is over it closes them unanswered."""
 
-    script: Iterator[Act]
-    requests: list[Request] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _open: set[socket.socket] = field(default_factory=set)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    def __init__(self, script: Iterable[Act]) -> None:
+        super().__init__((HOST, 0), _Conversation)
+        self.url = f"http://{HOST}:{self.server_address[1]}"
+        self.requests: list[Request] = []
+        self._script = iter(script)
+        self._lock = threading.Lock()
+        self._connections: list[Any] = []
 
-    def __post_init__(self) -> None:
-        self._listener = socket.create_server((HOST, 0))
-        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}"
-        self._start(self._accept)
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.append(request)
+        super().process_request(request, client_address)
 
-    def close(self) -> None:
+    def shutdown_request(self, request: Any) -> None:
+        self.close_request(request)  # without the farewell that a connection that is reset does not have
+
+    def act_on(self, request: Request) -> Act:
+        with self._lock:
+            self.requests.append(request)
+            return next(self._script, CLOSED)
+
+    def end(self) -> None:
         """End every connection and every thread."""
+        self.shutdown()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    server: Endpoint
+
+    def handle(self) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(_PATIENCE_SECONDS)
-            assert not thread.is_alive()
-
-    def _start(self, target: Any, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self._open.add(connection)
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            self._converse(connection)
-        with self._lock:
-            self._open.discard(connection)
-            connection.close()
-
-    def _converse(self, connection: socket.socket) -> None:
-        with connection.makefile("rb") as stream:
-            while (request := _read_request(stream)) is not None:
-                with self._lock:
-                    self.requests.append(request)
-                    act = next(self.script, CLOSED)
+            while (request := self._read_request()) is not None:
+                act = self.server.act_on(request)
                 if act.is_silent:
-                    stream.read(1)
+                    self.rfile.read(1)
                     return
-                connection.sendall(act.content)
+                self.connection.sendall(act.content)
                 if act.resets:
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if act.resets or act.closes:
                     return
 
-
-def _read_request(stream: Any) -> Request | None:
-    line = stream.readline()
-    if not line.endswith(b"\r\n"):
-        return None
-    headers: dict[str, str] = {}
-    while (header := stream.readline().rstrip(b"\r\n")) != b"":
-        name, _, value = header.decode("latin-1").partition(":")
-        headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", "0")))
-    return Request(line.decode().rstrip(), headers, body)
+    def _read_request(self) -> Request | None:
+        line = self.rfile.readline()
+        if not line.endswith(b"\r\n"):
+            return None
+        headers = {name.lower(): value for name, value in parse_headers(self.rfile).items()}
+        body = self.rfile.read(int(headers.get("content-length", "0")))
+        return Request(line.decode().rstrip(), headers, body)
 
 
 @contextlib.contextmanager
 def endpoint(script: Iterable[Act]) -> Iterator[Endpoint]:
     """An endpoint on a free port of 127.0.0.1, ended when the context is left."""
-    made = Endpoint(iter(script))
+    server = Endpoint(script)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
-        yield made
+        yield server
     finally:
-        made.close()
+        server.end()

@@ -1,6 +1,5 @@
 """EventBridge Scheduler as far as pausing needs it: an update replaces the whole schedule, as AWS documents it."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,11 +9,7 @@ GROUP: Final = "inventory-updater-shop"
 
 # What UpdateSchedule puts where a request says nothing.
 # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
-DEFAULTS: Final[Mapping[str, Any]] = {
-    "State": "ENABLED",
-    "ScheduleExpressionTimezone": "UTC",
-    "ActionAfterCompletion": "NONE",
-}
+DEFAULTS: Final = {"State": "ENABLED", "ScheduleExpressionTimezone": "UTC", "ActionAfterCompletion": "NONE"}
 
 
 class FakeScheduler:

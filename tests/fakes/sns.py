@@ -1,14 +1,9 @@
 """A stand-in for SNS's client."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from types_boto3_sns import SNSClient
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A message as people get it."""
 
     subject: str
@@ -22,14 +17,10 @@ class RecordingTopic:
         self.arn = arn
         self.sent: list[Sent] = []
         self.error: Exception | None = None
+        self.client: Any = self  # as what it stands in for
 
     def publish(self, *, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803  # AWS's names
         if self.error is not None:
             raise self.error
         assert TopicArn == self.arn
         self.sent.append(Sent(Subject, Message))
-
-    @property
-    def client(self) -> "SNSClient":
-        """Itself, as what it stands in for."""
-        return cast("SNSClient", self)

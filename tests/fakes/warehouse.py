@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inventory_updater.jobs.closing import close_job
+from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
@@ -74,8 +75,18 @@ class Warehouse:
     def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
         assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
 
+    def run_job(
+        self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False, call_seconds: float | None = None
+    ) -> Run:
+        """A whole job in one process."""
+        return run_job(self.services, self.request(job_id, scope, dry_run=dry_run), call_seconds=call_seconds)
+
     def update(self, segment: int = 0, seconds: float = 900.0) -> bool:
         return update_segment(self.services, "job-1", segment, self.clock.countdown(seconds))
+
+    def work_off(self, segment: int = 0, *, seconds: float = 900.0) -> int:
+        """Update the segment until it is done, and say how many calls that took."""
+        return next(calls for calls in itertools.count(1) if self.update(segment, seconds))
 
     def close(self, error: str = "") -> Run:
         close_job(self.services, self.request(), error)
@@ -89,8 +100,9 @@ class Warehouse:
     def segment(self, number: int = 0) -> Segment:
         return self.jobs.segment("job-1", number)
 
-    def on_hand(self, key: ItemKey = MUG) -> object:
-        return self.inventory.items[key]["on_hand"]
+    def on_hand(self) -> set[object]:
+        """Which numbers the items have on hand."""
+        return {item["on_hand"] for item in self.inventory.items.values()}
 
     def every_write_takes(self, *seconds: float) -> None:
         """Let the first batches take these seconds and the rest the last of them."""

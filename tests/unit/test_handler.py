@@ -2,17 +2,15 @@
 
 import gc
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import boto3
 import pytest
 
 from inventory_updater import __version__, handler
-from inventory_updater.jobs.opening import Opened
 from inventory_updater.jobs.requests import JobRequest
-from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings, SettingsError
 from inventory_updater.jobs.worker import NoProgressError
 from inventory_updater.reports.reporter import Reporter
@@ -28,109 +26,71 @@ CLOSE = {"action": "close", **BEGIN, "error": {"Error": "", "Cause": ""}}
 REQUEST = JobRequest("job-1", moment("08:00:00.500000"), "due", moment("08:00:00.500000"))
 
 
-class Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 12_500
-
-
-@dataclass
-class Job:
-    """Stands in for the three steps; records what they were called with."""
-
-    opened: Opened = field(default_factory=lambda: Opened(outcome="OPENED", segments=[0, 1]))
-    is_done: bool = True
-    error: Exception | None = None
-    calls: list[tuple[object, ...]] = field(default_factory=list)
-
-    def open_job(self, _services: Services, request: JobRequest) -> Opened:
-        self.calls.append(("open", request))
-        return self.opened
-
-    def update_segment(self, _services: Services, job_id: str, number: int, seconds_left: Callable[[], float]) -> bool:
-        if self.error is not None:
-            raise self.error
-        self.calls.append(("update", job_id, number, seconds_left()))
-        return self.is_done
-
-    def close_job(
-        self, _services: Services, request: JobRequest, error: str, seconds_left: Callable[[], float]
-    ) -> JobStatus:
-        self.calls.append(("close", request, error, seconds_left()))
-        return JobStatus.SUCCEEDED
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 12_500)
 
 
 @pytest.fixture
-def job(monkeypatch: pytest.MonkeyPatch) -> Job:
-    job = Job()
-    for name in ("open_job", "update_segment", "close_job"):
-        monkeypatch.setattr(handler, name, getattr(job, name))
-    monkeypatch.setattr(handler, "services", lambda: None)
-    return job
+def steps(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Stands in for the steps, and keeps what they were called with."""
+    steps = Mock()
+    for name in ("open_job", "update_segment", "close_job", "watch"):
+        monkeypatch.setattr(handler, name, getattr(steps, name))
+    monkeypatch.setattr(handler, "services", lambda: "the services")
+    steps.close_job.return_value = JobStatus.SUCCEEDED
+    return steps
 
 
-# Dispatch
+def test_open_answers_with_the_segments_or_that_the_job_waits_or_is_skipped(steps: Mock) -> None:
+    for opened in ({"outcome": "OPENED", "segments": [0, 1]}, {"outcome": "WAIT"}, {"outcome": "SKIPPED"}):
+        steps.open_job.return_value = opened
+        assert handler.handle(OPEN, CONTEXT) == opened
+        steps.open_job.assert_called_with("the services", REQUEST)
 
 
-def test_open_answers_with_the_segments(job: Job) -> None:
-    assert handler.handle(OPEN, Context()) == {"outcome": "OPENED", "segments": [0, 1]}
-    assert job.calls == [("open", REQUEST)]
+def test_update_says_whether_the_segment_is_done(steps: Mock) -> None:
+    for is_done in (True, False):
+        steps.update_segment.return_value = is_done
+        assert handler.handle(UPDATE, CONTEXT) == {"done": is_done}
+        *asked, seconds_left = steps.update_segment.call_args.args
+        assert (asked, seconds_left()) == (["the services", "job-1", 3], 12.5)
 
 
-@pytest.mark.parametrize("outcome", ["WAIT", "SKIPPED"])
-def test_open_passes_on_that_the_job_waits_or_is_skipped(job: Job, outcome: str) -> None:
-    job.opened = Opened(outcome=outcome)  # type: ignore[typeddict-item]  # one of the outcomes
-
-    assert handler.handle(OPEN, Context()) == {"outcome": outcome}
-
-
-@pytest.mark.parametrize("is_done", [True, False])
-def test_update_says_whether_the_segment_is_done(job: Job, is_done: bool) -> None:
-    job.is_done = is_done
-
-    assert handler.handle(UPDATE, Context()) == {"done": is_done}
-    assert job.calls == [("update", "job-1", 3, 12.5)]
+def test_close_answers_with_the_status(steps: Mock) -> None:
+    assert handler.handle(CLOSE, CONTEXT) == {"status": "SUCCEEDED"}
+    *asked, seconds_left = steps.close_job.call_args.args
+    assert (asked, seconds_left()) == (["the services", REQUEST, ""], 12.5)
 
 
-def test_close_answers_with_the_status(job: Job) -> None:
-    assert handler.handle(CLOSE, Context()) == {"status": "SUCCEEDED"}
-    assert job.calls == [("close", REQUEST, "", 12.5)]
-
-
-def test_close_is_told_what_the_state_machine_caught(job: Job) -> None:
-    caught: list[tuple[object, str]] = [
-        ({"Error": "States.Timeout", "Cause": "too slow"}, "States.Timeout: too slow"),
-        ({"Error": "States.Timeout"}, "States.Timeout: "),
-        ({"Error": "E", "Cause": "x" * 5000}, "E: " + "x" * 997),
-        ({"Error": "E", "Cause": "half \ud800"}, "E: half ?"),
+def test_close_is_told_what_the_state_machine_caught(steps: Mock) -> None:
+    caught: list[tuple[dict[str, object], str]] = [
+        ({"error": {"Error": "States.Timeout", "Cause": "too slow"}}, "States.Timeout: too slow"),
+        ({"error": {"Error": "States.Timeout"}}, "States.Timeout: "),
+        ({"error": {"Error": "E", "Cause": "x" * 5000}}, "E: " + "x" * 997),
+        ({"error": {"Error": "E", "Cause": "half \ud800"}}, "E: half ?"),
+        ({"error": {}}, ""),
+        ({"error": None}, ""),
+        ({"error": "broken"}, ""),
         ({}, ""),
-        (None, ""),
-        ("broken", ""),
     ]
     for error, _ in caught:
-        handler.handle({**CLOSE, "error": error}, Context())
-    handler.handle({"action": "close", **BEGIN}, Context())
+        handler.handle({"action": "close", **BEGIN, **error}, CONTEXT)
 
-    assert [call[2] for call in job.calls] == [*(told for _, told in caught), ""]
-
-
-def test_watch_answers_with_the_silence_of_each_scope_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "services", lambda: None)
-    monkeypatch.setattr(handler, "watch", lambda _services: {"due": timedelta(minutes=5), "all": timedelta(hours=1)})
-
-    assert handler.handle({"action": "watch"}, Context()) == {"due": 300.0, "all": 3600.0}
+    assert [call.args[2] for call in steps.close_job.call_args_list] == [told for _, told in caught]
 
 
-def test_a_failure_goes_up_as_it_is(job: Job) -> None:
-    job.error = NoProgressError("a page did not fit")
+def test_watch_answers_with_the_silence_of_each_scope_in_seconds(steps: Mock) -> None:
+    steps.watch.return_value = {"due": timedelta(minutes=5), "all": timedelta(hours=1)}
+    assert handler.handle({"action": "watch"}, CONTEXT) == {"due": 300.0, "all": 3600.0}
+
+
+def test_a_failure_goes_up_as_it_is(steps: Mock) -> None:
+    steps.update_segment.side_effect = NoProgressError("a page did not fit")
 
     with pytest.raises(NoProgressError, match="a page did not fit"):
-        handler.handle(UPDATE, Context())
+        handler.handle(UPDATE, CONTEXT)
 
 
-# Bad events
-
-
-def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job) -> None:
+def test_a_bad_event_is_refused_with_the_field_that_is_bad(steps: Mock) -> None:
     no_action, no_segment = 'action must be "open", "update", "close" or "watch"', "segment must be a whole number"
     bad: list[tuple[object, str]] = [
         *((event, "the event must be an object") for event in (None, "open", ["open"], 7)),
@@ -146,11 +106,8 @@ def test_a_bad_event_is_refused_with_the_field_that_is_bad(job: Job) -> None:
         *(({**UPDATE, "segment": value}, no_segment) for value in (None, "3", True, 1.5)),
     ]
 
-    assert [refusal(handler.handle, event, Context()) for event, _ in bad] == [message for _, message in bad]
-    assert job.calls == []
-
-
-# Wiring
+    assert [refusal(handler.handle, event, CONTEXT) for event, _ in bad] == [message for _, message in bad]
+    assert steps.mock_calls == []
 
 
 def test_the_services_are_those_that_the_settings_name() -> None:
@@ -158,16 +115,12 @@ def test_the_services_are_those_that_the_settings_name() -> None:
 
     services = handler.make_services(settings, boto3.Session(region_name="eu-central-1"))
 
-    assert services.inventory.name == "inventory-test"
-    assert services.jobs.name == "inventory-jobs-test"
+    assert (services.inventory.name, services.jobs.name) == ("inventory-test", "inventory-jobs-test")
     assert services.settings == settings
     assert isinstance(services.reports, Reporter)
     assert services.reports.cloudwatch.meta.service_model.service_name == "cloudwatch"
     assert services.reports.notifies_people
-    assert (services.reports.environment, services.reports.topic_arn) == (
-        settings.environment,
-        settings.alert_topic_arn,
-    )
+    assert (services.reports.environment, services.reports.topic_arn) == ("test", settings.alert_topic_arn)
 
 
 def test_the_collector_of_garbage_is_asked_rarely_and_not_for_what_the_start_has_left() -> None:
@@ -188,10 +141,9 @@ def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: p
         monkeypatch.delenv(name, raising=False)
     handler.services.cache_clear()
 
-    with pytest.raises(
-        SettingsError, match="ENVIRONMENT is missing; INVENTORY_TABLE is missing; JOBS_TABLE is missing"
-    ):
-        handler.handle(UPDATE, Context())
+    missing = "ENVIRONMENT is missing; INVENTORY_TABLE is missing; JOBS_TABLE is missing"
+    with pytest.raises(SettingsError, match=missing):
+        handler.handle(UPDATE, CONTEXT)
 
 
 def test_the_log_says_once_which_version_started(

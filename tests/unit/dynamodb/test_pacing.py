@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from inventory_updater.dynamodb.pacing import (
     Limits,
@@ -37,9 +37,6 @@ def limits(clock: Clock, seconds: float = 1_000.0) -> Limits:
     return Limits(clock.countdown(seconds), sleep=clock.sleep)
 
 
-# What is asked again
-
-
 def test_what_passes_by_itself_is_asked_again_after_a_pause() -> None:
     passing = [
         *(failed_request(code) for code in ("ThrottlingException", "ProvisionedThroughputExceededException")),
@@ -62,16 +59,11 @@ def test_what_is_refused_for_good_raises_at_once() -> None:
         assert clock.pauses == []
 
 
-def test_what_is_refused_until_the_time_is_up_raises() -> None:
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        patiently(answers(THROTTLED), limits(Clock(), 0.0))
-
-
-def test_what_is_refused_without_end_is_given_up() -> None:
+def test_what_is_refused_until_the_time_is_up_or_without_end_raises() -> None:
     clock = Clock()
-
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        patiently(answers(*[THROTTLED] * 201), limits(clock, 1e9))
+    for script, seconds in (([THROTTLED], 0.0), ([THROTTLED] * 201, 1e9)):
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            patiently(answers(*script), limits(clock, seconds))
 
     assert len(clock.pauses) == 200
 
@@ -85,20 +77,18 @@ def test_pauses_are_random_below_a_limit_that_doubles_up_to_five_seconds() -> No
 
 
 def test_a_request_that_failed_has_a_code_whatever_broke_it() -> None:
-    assert [request_code(each) for each in (THROTTLED, failed_request("Whatever", 502), lost_answer())] == [
-        "ThrottlingException",
-        "InternalServerError",
-        "ServiceUnavailable",
-    ]
+    codes: dict[str, ClientError | BotoCoreError] = {
+        "ThrottlingException": THROTTLED,
+        "InternalServerError": failed_request("Whatever", 502),
+        "ServiceUnavailable": lost_answer(),
+    }
+
+    assert [request_code(failure) for failure in codes.values()] == list(codes)
 
 
 def test_an_answer_says_whether_its_request_was_sent_before() -> None:
-    assert was_sent_before({"ResponseMetadata": {"RetryAttempts": 1}})
-    assert not was_sent_before({"ResponseMetadata": {"RetryAttempts": 0}})
-    assert not was_sent_before({})
-
-
-# Time
+    answers = [{"ResponseMetadata": {"RetryAttempts": 1}}, {"ResponseMetadata": {"RetryAttempts": 0}}, {}]
+    assert [was_sent_before(each) for each in answers] == [True, False, False]
 
 
 def test_bounds_of_time_alone_count_down_from_now() -> None:
@@ -107,11 +97,7 @@ def test_bounds_of_time_alone_count_down_from_now() -> None:
     clock.goes_on(45.0)
 
     assert bounds.seconds_left() == 15.0
-    assert bounds.may_retry_after(14.9)
-    assert not bounds.may_retry_after(15.0)
-
-
-# The pace of writes
+    assert (bounds.may_retry_after(14.9), bounds.may_retry_after(15.0)) == (True, False)
 
 
 def pace_of(items_a_second: float) -> tuple[WritePace, Clock]:
@@ -121,33 +107,21 @@ def pace_of(items_a_second: float) -> tuple[WritePace, Clock]:
 
 def test_a_pace_of_nothing_is_no_limit() -> None:
     pace, clock = pace_of(0)
-
     for _ in range(100):
         pace.wait(25, 0.0)
 
     assert clock.pauses == []
 
 
-def test_items_are_spread_over_time() -> None:
+def test_items_are_spread_over_time_and_what_was_not_sent_in_a_break_is_not_made_up_for() -> None:
     pace, clock = pace_of(10)
-
     starts = []
-    for items in (25, 5, 10, 1):
+    for break_seconds, items in ((0, 25), (0, 5), (0, 10), (60, 10), (0, 1)):
+        clock.goes_on(break_seconds)
         pace.wait(items, 100.0)
         starts.append(clock.seconds)
 
-    assert starts == [0.0, 2.5, 3.0, 4.0]
-
-
-def test_time_in_which_nothing_was_sent_is_not_made_up_for() -> None:
-    pace, clock = pace_of(10)
-    pace.wait(10, 100.0)
-
-    clock.goes_on(60.0)
-    pace.wait(10, 100.0)
-    pace.wait(10, 100.0)
-
-    assert clock.seconds == 61.0
+    assert starts == [0.0, 2.5, 3.0, 63.0, 64.0]
 
 
 def test_a_wait_longer_than_the_time_left_is_refused_and_takes_no_share() -> None:

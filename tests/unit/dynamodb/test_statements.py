@@ -35,9 +35,6 @@ def update(
     return Update(MUG, sets, removes, guard or {})
 
 
-# The text
-
-
 def test_an_update_sets_removes_and_guards() -> None:
     write = update(
         {"on_hand": Decimal(7), "version": Decimal(8)},
@@ -53,11 +50,7 @@ def test_an_update_sets_removes_and_guards() -> None:
     assert parameters_of(write) == [Decimal(7), Decimal(8), "mug", "DC1", Decimal(5), Decimal(7)]
 
 
-def test_an_update_without_a_guard_still_names_its_item() -> None:
-    assert text_of(update({"on_hand": Decimal(1)})).endswith(' WHERE "sku"=? AND "location_id"=?')
-
-
-def test_a_failed_condition_brings_the_item_back() -> None:
+def test_an_update_without_a_guard_still_names_its_item_and_a_failed_condition_brings_it_back() -> None:
     assert statement(TABLE, update({"on_hand": Decimal(1)})) == {
         "Statement": 'UPDATE "inventory-test" SET "on_hand"=? WHERE "sku"=? AND "location_id"=?',
         "Parameters": [{"N": "1"}, {"S": "mug"}, {"S": "DC1"}],
@@ -65,50 +58,36 @@ def test_a_failed_condition_brings_the_item_back() -> None:
     }
 
 
-def test_a_creation_inserts_the_key_and_every_attribute() -> None:
-    write = Creation(MUG, {"on_hand": Decimal(0), "pending_changes": {"c1": {"kind": "count"}}})
+def test_a_creation_inserts_the_key_and_every_attribute_with_a_whole_map_as_one_parameter() -> None:
+    pending = {"c1": change("c1").to_map(), "c2": change("c2", reason="?").to_map()}
+    write = Creation(MUG, {"on_hand": Decimal(0), "pending_changes": pending})
 
     assert text_of(write) == (
         "INSERT INTO \"inventory-test\" VALUE {'sku': ?, 'location_id': ?, 'on_hand': ?, 'pending_changes': ?}"
     )
-    assert parameters_of(write) == ["mug", "DC1", Decimal(0), {"c1": {"kind": "count"}}]
-
-
-def test_an_insertion_asks_for_no_item_since_aws_brings_none_back() -> None:
-    assert set(statement(TABLE, Creation(MUG, {}))) == {"Statement", "Parameters"}
-
-
-def test_a_whole_map_is_one_parameter() -> None:
-    pending = {"c1": change("c1").to_map(), "c2": change("c2", reason="?").to_map()}
-
-    assert parameters_of(update({"pending_changes": pending})) == [pending, "mug", "DC1"]
-
-
-# No data in the text
+    assert parameters_of(write) == ["mug", "DC1", Decimal(0), pending]
+    # AWS brings no item back for an insertion.
+    assert set(statement(TABLE, write)) == {"Statement", "Parameters"}
 
 
 HOSTILE = ('"', "'", "?", "--", "; DROP", '" OR "1"=\'1', "''", "\\", "\n", "{", "${x}", "\u0000")
 
 hostile_texts = st.one_of(texts, st.sampled_from(HOSTILE), st.text(alphabet="\"'?;-\\{}[] \n", min_size=1, max_size=64))
 names = st.sampled_from(("count", "adjustment", "price", "reorder_point", "safety_stock"))
+effective_times = st.sampled_from([moment("08:00"), moment("09:00"), moment("20:00")])
+remarks = st.none() | hostile_texts
 changes = st.builds(
-    Change,
-    hostile_texts,
-    names | hostile_texts,
-    numbers | hostile_texts,
-    st.sampled_from([moment("08:00"), moment("09:00"), moment("20:00")]),
-    st.none() | hostile_texts,
-    st.none() | hostile_texts,
+    Change, hostile_texts, names | hostile_texts, numbers | hostile_texts, effective_times, remarks, remarks
+)
+KNOWN = (
+    *("sku", "location_id", *GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set"),
+    *("updated_at", "last_write_id", "currency", "description"),
 )
 
 
 def shape(text: str) -> str:
     """The text without the names of this package's attributes: nothing but PartiQL should be left."""
-    known = (
-        *("sku", "location_id", *GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set"),
-        *("updated_at", "last_write_id", "currency", "description"),
-    )
-    for name in sorted(known, key=len, reverse=True):
+    for name in KNOWN:
         text = text.replace(f'"{name}"', "NAME").replace(f"'{name}'", "NAME")
     return text
 
@@ -149,9 +128,6 @@ def test_no_text_of_a_stock_file_gets_into_the_statement(currency: str, descript
         assert {currency, description} <= {value for value in parameters_of(decision.write) if isinstance(value, str)}
 
 
-# Parameters fit
-
-
 @given(
     hostile_texts,
     st.dictionaries(st.sampled_from([*GUARDED, "pending_changes", "last_set"]), dynamodb_values, max_size=4),
@@ -170,28 +146,18 @@ def test_whatever_an_item_holds_its_plan_is_a_statement_and_nothing_of_it_gets_i
         return
 
     text = text_of(decision.write)
-    parameters = parameters_of(decision.write)
+    named = list(zip(re.findall(r'"(\w+)"=\?', text), parameters_of(decision.write), strict=True))
+    sets, guard = decision.write.sets, decision.write.guard
 
     assert UPDATE_SHAPE.fullmatch(shape(text)), text
-    assert text.count("?") == len(parameters)
-    named = re.findall(r'"(\w+)"=\?', text)
-    values = dict(zip(named[: len(decision.write.sets)], parameters, strict=False))
-    assert values == dict(decision.write.sets)
-    guarded = dict(zip(named[len(decision.write.sets) :], parameters[len(decision.write.sets) :], strict=True))
-    assert guarded == {"sku": sku, "location_id": "DC1"} | {
-        name: value for name, value in decision.write.guard.items() if value is not None
+    assert dict(named[: len(sets)]) == dict(sets)
+    assert dict(named[len(sets) :]) == {"sku": sku, "location_id": "DC1"} | {
+        name: value for name, value in guard.items() if value is not None
     }
 
 
-# Few and short
-
-
 def test_the_longest_text_is_far_below_the_limit() -> None:
-    everything = dict.fromkeys(
-        (*GUARDED, "pending_changes", "settled_changes", "rejected_changes", "last_set", "updated_at", "last_write_id"),
-        "x",
-    )
-
+    everything = dict.fromkeys(KNOWN, "x")
     assert len(text_of(update(everything, removes=GUARDED, guard=everything))) < 8_192 / 4
 
 

@@ -3,35 +3,28 @@
 from dataclasses import replace
 
 from inventory_updater.jobs.closing import close_job
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import moment
 from tests.fakes.warehouse import Warehouse, items_with_work
 
 
-def test_opening_takes_the_lease_records_the_run_and_names_the_segments(warehouse: Warehouse) -> None:
+def test_opening_takes_the_lease_records_the_run_and_names_the_same_segments_each_time(warehouse: Warehouse) -> None:
+    opened = {"outcome": "OPENED", "segments": [0, 1, 2]}
+    now = moment("12:00")
     warehouse.configure(segments=3)
 
-    opened = open_job(warehouse.services, warehouse.request())
-
-    assert opened == {"outcome": "OPENED", "segments": [0, 1, 2]}
-    assert warehouse.run() == Run(
-        "job-1", JobStatus.RUNNING, "due", "manual", False, moment("12:00"), moment("12:00"), segments=3
-    )
+    assert open_job(warehouse.services, warehouse.request()) == opened
+    assert warehouse.run() == Run("job-1", JobStatus.RUNNING, "due", "manual", False, now, now, segments=3)
     lease = warehouse.jobs.lease()
     assert (lease.holder, lease.held_until) == ("job-1", moment("12:14"))
 
-
-def test_opening_again_gives_the_same_answer_with_the_segments_of_the_first_time(warehouse: Warehouse) -> None:
-    warehouse.open_with(segments=3)
     warehouse.configure(segments=5)
-
-    assert open_job(warehouse.services, warehouse.request()) == {"outcome": "OPENED", "segments": [0, 1, 2]}
+    assert open_job(warehouse.services, warehouse.request()) == opened
 
 
 def test_a_job_that_has_ended_is_not_opened_again(warehouse: Warehouse) -> None:
-    run_job(warehouse.services, warehouse.request())
+    warehouse.run_job()
 
     # Without segments the state machine goes on to close, which says how the job ended.
     assert open_job(warehouse.services, warehouse.request()) == {"outcome": "OPENED", "segments": []}
@@ -57,11 +50,10 @@ def test_an_all_job_waits_for_the_lease_as_long_as_it_is_told_to(warehouse: Ware
     warehouse.open("job-0")
     request = warehouse.request(scope="all")
 
-    assert open_job(warehouse.services, request) == {"outcome": "WAIT"}
-    assert warehouse.jobs.run("job-1") is None
-
-    warehouse.clock.goes_on(299)
-    assert open_job(warehouse.services, request) == {"outcome": "WAIT"}
+    for seconds in (0, 299):
+        warehouse.clock.goes_on(seconds)
+        assert open_job(warehouse.services, request) == {"outcome": "WAIT"}
+        assert warehouse.jobs.run("job-1") is None
 
     warehouse.clock.goes_on(1)
     assert open_job(warehouse.services, request) == {"outcome": "SKIPPED"}
@@ -87,24 +79,14 @@ def test_a_job_found_without_a_live_lease_is_abandoned_with_what_it_had_done(war
 
     run = warehouse.run()
     assert (run.status, run.error) == (JobStatus.ABANDONED, "found without a live lease by job-2")
-    assert (run.tally.changes_applied, run.tally_is_exact) == (2, True)
-    assert run.duration_seconds == 891
-    assert warehouse.jobs.lease().holder == "job-2"
-    assert warehouse.jobs.lease().displaced == frozenset()
+    assert (run.tally.changes_applied, run.tally_is_exact, run.duration_seconds) == (2, True, 891)
+    assert (warehouse.jobs.lease().holder, warehouse.jobs.lease().displaced) == ("job-2", frozenset())
     assert [metrics["JobsFailed"] for metrics in warehouse.metrics.published] == [1.0]
 
 
-def test_an_abandoned_job_whose_worker_died_in_a_call_has_no_exact_tally(warehouse: Warehouse) -> None:
-    warehouse.open()
-    warehouse.jobs.begin_call("job-1", 0)
-
-    warehouse.clock.goes_on(841)
-    warehouse.open("job-2")
-
-    assert warehouse.run().tally_is_exact is False
-
-
-def test_an_abandoned_job_says_that_its_failures_could_not_be_recorded(warehouse: Warehouse) -> None:
+def test_an_abandoned_job_says_that_a_call_was_broken_off_and_failures_could_not_be_recorded(
+    warehouse: Warehouse,
+) -> None:
     warehouse.open()
     segment = warehouse.jobs.begin_call("job-1", 0)
     warehouse.jobs.save_segment(replace(segment, recording_error="PermissionError: no BatchWriteItem"))
@@ -112,6 +94,7 @@ def test_an_abandoned_job_says_that_its_failures_could_not_be_recorded(warehouse
     warehouse.clock.goes_on(841)
     warehouse.open("job-2")
 
+    assert warehouse.run().tally_is_exact is False
     assert warehouse.run().error == (
         "found without a live lease by job-2; "
         "segment 0: failures could not be recorded: PermissionError: no BatchWriteItem"

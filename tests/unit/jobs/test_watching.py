@@ -4,13 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.watching import watch
 from inventory_updater.tables.records import JobStatus
 from tests.builders import change
 from tests.fakes.warehouse import Warehouse, mug
-
-NEVER = timedelta(0)
 
 
 def silence_after(warehouse: Warehouse, passes: timedelta) -> dict[str, timedelta]:
@@ -19,30 +16,26 @@ def silence_after(warehouse: Warehouse, passes: timedelta) -> dict[str, timedelt
 
 
 def test_a_scope_that_never_finished_is_silent_since_the_first_watch(warehouse: Warehouse) -> None:
-    assert silence_after(warehouse, timedelta(days=3)) == {"due": NEVER, "all": NEVER}
+    assert silence_after(warehouse, timedelta(days=3)) == dict.fromkeys(("due", "all"), timedelta(0))
 
-    assert silence_after(warehouse, timedelta(minutes=5)) == {
-        "due": timedelta(minutes=5),
-        "all": timedelta(minutes=5),
-    }
+    minutes = timedelta(minutes=5)
+    assert silence_after(warehouse, minutes) == {"due": minutes, "all": minutes}
 
 
 def test_a_job_that_finishes_ends_the_silence_of_its_own_scope(warehouse: Warehouse) -> None:
     watch(warehouse.services)
     silence_after(warehouse, timedelta(days=30))
-    run_job(warehouse.services, warehouse.request("nightly", "all"))
+    warehouse.run_job("nightly", "all")
 
-    assert silence_after(warehouse, timedelta(hours=1)) == {
-        "due": timedelta(days=30, hours=1),
-        "all": timedelta(hours=1),
-    }
+    hour = timedelta(hours=1)
+    assert silence_after(warehouse, hour) == {"due": timedelta(days=30) + hour, "all": hour}
 
 
 def test_a_job_that_completes_with_failures_has_finished(warehouse: Warehouse) -> None:
     watch(warehouse.services)
     warehouse.put(mug(change("sale", "adjustment", -99)))
     warehouse.clock.goes_on(600)
-    assert run_job(warehouse.services, warehouse.request()).status is JobStatus.COMPLETED_WITH_FAILURES
+    assert warehouse.run_job().status is JobStatus.COMPLETED_WITH_FAILURES
 
     assert silence_after(warehouse, timedelta(minutes=1))["due"] == timedelta(minutes=1)
 
@@ -51,15 +44,15 @@ def test_neither_a_failed_job_nor_a_rehearsal_ends_the_silence(warehouse: Wareho
     watch(warehouse.services)
     warehouse.open()
     assert warehouse.close("the function failed").status is JobStatus.FAILED
-    run_job(warehouse.services, warehouse.request("rehearsal", dry_run=True))
+    warehouse.run_job("rehearsal", dry_run=True)
 
     assert silence_after(warehouse, timedelta(hours=2))["due"] == timedelta(hours=2)
 
 
 def test_a_job_that_is_closed_again_later_finished_when_it_did(warehouse: Warehouse) -> None:
-    first = run_job(warehouse.services, warehouse.request("first"))
+    first = warehouse.run_job("first")
     warehouse.clock.goes_on(3600)
-    run_job(warehouse.services, warehouse.request("second"))
+    warehouse.run_job("second")
     assert first.finished_at is not None
     warehouse.jobs.note_finish("due", first.finished_at)
 
@@ -68,7 +61,6 @@ def test_a_job_that_is_closed_again_later_finished_when_it_did(warehouse: Wareho
 
 def test_the_silence_is_published_in_the_units_of_the_windows(warehouse: Warehouse) -> None:
     watch(warehouse.services)
-
     silence_after(warehouse, timedelta(hours=36))
 
     assert warehouse.metrics.published[-1] == {"SilenceMinutes": 36 * 60, "SilenceHours": 36}

@@ -5,37 +5,37 @@ import threading
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from unittest import mock
+from unittest.mock import Mock, patch
 
 import pytest
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.pacing import OutOfTimeError
-from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, update_segment
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Segment
-from tests.builders import change, item_attributes, moment, unreadable
-from tests.fakes.dynamodb import WRITE, Request, failed_request
+from tests.builders import change, item_attributes, moment
+from tests.fakes.dynamodb import WRITE, failed_request
 from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug
 
 # What it does
 
 
-def test_a_segment_is_worked_off_page_by_page(warehouse: Warehouse) -> None:
+def test_a_segment_is_worked_off_page_by_page_and_stays_done(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(5))
 
     assert warehouse.update() is True
 
-    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert warehouse.on_hand() == {15}
     assert {item["last_write_id"] for item in warehouse.inventory.items.values()} == {"job-1/0/1"}
     segment = warehouse.segment()
     assert (segment.is_done, segment.cursor, segment.call, segment.call_is_open) == (True, None, 1, False)
-    assert counted(
-        segment.tally, "items_scanned", "items_updated", "changes_applied", "calls", "read_units", "write_units"
-    ) == (5, 5, 5, 1, 2.5, 5.0)
+    figures = ("items_scanned", "items_updated", "changes_applied", "calls", "read_units", "write_units")
+    assert counted(segment.tally, *figures) == (5, 5, 5, 1, 2.5, 5.0)
     assert segment.tally.memory_used > 1
+    assert warehouse.update() is True
+    assert warehouse.segment() == segment
 
 
 def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
@@ -49,26 +49,10 @@ def test_every_segment_has_its_own_items(warehouse: Warehouse) -> None:
     assert set(warehouse.inventory.writes.values()) == {1}
 
 
-def test_an_empty_table_is_done_at_once(warehouse: Warehouse) -> None:
-    warehouse.open()
-
-    assert warehouse.update() is True
-    assert warehouse.close().status is JobStatus.SUCCEEDED
-
-
-def test_a_segment_that_is_done_stays_done(warehouse: Warehouse) -> None:
-    warehouse.open_with(mug(change("c1")))
-    warehouse.update()
-    before = warehouse.segment()
-
-    assert warehouse.update() is True
-    assert warehouse.segment() == before
-
-
 def test_a_job_that_has_ended_needs_no_further_call(warehouse: Warehouse) -> None:
     warehouse.open()
-    warehouse.update()
-    warehouse.close()
+    assert warehouse.update() is True
+    assert warehouse.close().status is JobStatus.SUCCEEDED
     warehouse.put(mug(change("c1")))
 
     assert warehouse.update() is True
@@ -86,10 +70,10 @@ def test_an_unknown_job_or_segment_is_refused_and_leaves_no_record(warehouse: Wa
 
 def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
     warehouse.put(*items_with_work(5), item_attributes(4, sku="other", available=77))
-    run_job(warehouse.services, warehouse.request(scope="all"))
+    warehouse.run_job(scope="all")
     warehouse.inventory.writes.clear()
 
-    run = run_job(warehouse.services, warehouse.request("job-2", scope="all"))
+    run = warehouse.run_job("job-2", scope="all")
 
     assert warehouse.inventory.writes == {}
     assert (run.status, run.tally.items_scanned, run.tally.items_with_work) == (JobStatus.SUCCEEDED, 6, 0)
@@ -98,13 +82,8 @@ def test_a_second_job_right_after_writes_nothing(warehouse: Warehouse) -> None:
 def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(12))
     ahead: list[int] = []
-    written = itertools.count(1)
+    warehouse.before_write(*[lambda: ahead.append(warehouse.inventory.calls["scan"] - len(ahead) - 1)] * 6)
 
-    def before(operation: str, _request: Request) -> None:
-        if operation == WRITE:
-            ahead.append(warehouse.inventory.calls["scan"] - next(written))
-
-    warehouse.inventory.before = before
     warehouse.update()
 
     assert len(ahead) == 6
@@ -113,14 +92,11 @@ def test_no_more_than_two_pages_are_in_memory(warehouse: Warehouse) -> None:
 
 def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
     warehouse.open_with(page_size=1000, max_write_rate=2, segments=2, function_timeout_seconds=40)
-    limits: list[int] = []
-    warehouse.inventory.before = lambda operation, request: (
-        limits.append(request["Limit"]) if operation == "scan" else None
-    )
+    asked = warehouse.inventory.before = Mock()
 
     warehouse.update()
 
-    assert limits == [10]
+    assert [(call.args[0], call.args[1]["Limit"]) for call in asked.call_args_list] == [("scan", 10)]
 
 
 def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehouse) -> None:
@@ -129,10 +105,7 @@ def test_the_samples_of_a_segment_are_bounded_over_its_calls(warehouse: Warehous
     warehouse.open(dry_run=True)
     warehouse.inventory.before = lambda _operation, _request: warehouse.clock.goes_on(10)
 
-    while not warehouse.update(seconds=15):
-        pass
-
-    assert warehouse.segment().call == 5
+    assert warehouse.work_off(seconds=15) == 5
     assert len(warehouse.segment().samples) == 20
 
 
@@ -157,7 +130,7 @@ def test_a_lost_answer_is_counted_once(warehouse: Warehouse, scope: str, item: M
 
     due = int("c1" in str(item.get("pending_changes")))
     assert warehouse.inventory.writes == {MUG: 1}
-    assert warehouse.on_hand() == 10 + 5 * due
+    assert warehouse.on_hand() == {10 + 5 * due}
     assert counted(warehouse.segment().tally, "items_updated", "items_with_work", "changes_applied") == (1, 1, due)
 
 
@@ -179,16 +152,12 @@ def test_a_lost_answer_is_counted_once_even_if_a_checkout_came_after_it(warehous
 
     warehouse.update()
 
-    assert warehouse.on_hand() == 13
-    assert warehouse.segment().tally.changes_applied == 1
+    assert (warehouse.on_hand(), warehouse.segment().tally.changes_applied) == ({13}, 1)
 
 
 def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse) -> None:
     warehouse.open_with(mug(change("c1", "adjustment", 5)))
-    applied = mug(version=8, settled={"c1": ("12:00", "09:00")}) | {
-        "on_hand": Decimal(15),
-        "last_write_id": "job-1/0/9",
-    }
+    applied = item_attributes(15, version=8, settled={"c1": ("12:00", "09:00")}) | {"last_write_id": "job-1/0/9"}
     warehouse.before_write(lambda: warehouse.put(applied))
 
     warehouse.update()
@@ -200,31 +169,22 @@ def test_a_write_of_another_call_is_not_taken_for_this_ones(warehouse: Warehouse
 
 
 def test_each_rejected_change_is_recorded_with_its_reason(warehouse: Warehouse) -> None:
-    warehouse.open_with(
-        mug(change("c1", "adjustment", -11), change("c2", "price", "much"), change("c3", "adjustment", 1))
-    )
+    pending = change("c1", "adjustment", -11), change("c2", "price", "much"), change("c3", "adjustment", 1)
+    warehouse.open_with(mug(*pending))
 
     warehouse.update()
 
-    assert {(each.change_id, each.code) for each in warehouse.jobs.failures("job-1")} == {
-        ("c1", "INSUFFICIENT_STOCK"),
-        ("c2", "NOT_A_NUMBER"),
-    }
+    reasons = {each.change_id: each.code for each in warehouse.jobs.failures("job-1")}
+    assert reasons == {"c1": "INSUFFICIENT_STOCK", "c2": "NOT_A_NUMBER"}
     assert counted(warehouse.segment().tally, "changes_applied", "changes_rejected", "items_troubled") == (1, 2, 1)
 
 
 def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_says_why(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     warehouse.open_with(mug(change("c1", "adjustment", -99)), *items_with_work(1), page_size=1)
-    with monkeypatch.context() as broken:
-        broken.setattr(
-            warehouse.jobs,
-            "record_failures",
-            lambda *_about: (_ for _ in ()).throw(PermissionError("no BatchWriteItem")),
-        )
-        while not warehouse.update(seconds=60):
-            pass
+    with patch.object(warehouse.jobs, "record_failures", side_effect=PermissionError("no BatchWriteItem")):
+        warehouse.work_off(seconds=60)
 
     run = warehouse.close()
 
@@ -234,34 +194,18 @@ def test_failures_that_cannot_be_recorded_are_counted_all_the_same_and_the_run_s
     assert "recording failures failed" in caplog.text
 
 
-def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments(
+def test_the_cap_of_recorded_failures_is_shared_out_over_the_segments_and_holds_over_all_their_calls(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 7)
-    warehouse.open_with(*(unreadable(f"sku-{n:03}", change("c")) for n in range(20)), segments=2)
-
-    for number in range(2):
-        warehouse.update(number)
-    run = warehouse.close()
-
-    assert run.tally.items_failed == 20
-    assert [warehouse.segment(number).tally.failures_recorded for number in range(2)] == [3, 3]
-    assert len(list(warehouse.jobs.failures("job-1"))) == 6
-
-
-def test_the_cap_holds_over_all_calls_of_a_segment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inventory_updater.jobs.worker.FAILURES_A_JOB", 3)
-    warehouse.open_with(
-        *(mug(change("c", "adjustment", -99), sku=f"sku-{n}") for n in range(5)), page_size=1, batch_size=1
-    )
+    items = [mug(change("c", "adjustment", -99), sku=f"sku-{n:03}") for n in range(20)]
+    warehouse.open_with(*items, segments=2, page_size=1, batch_size=1)
     warehouse.every_write_takes(10)
 
-    while not warehouse.update(seconds=20):
-        pass
-
-    assert warehouse.segment().call > 2
-    assert len(list(warehouse.jobs.failures("job-1"))) == 3
-    assert warehouse.segment().tally.changes_rejected == 5
+    assert min(warehouse.work_off(number, seconds=20) for number in range(2)) > 3
+    assert warehouse.close().tally.changes_rejected == 20
+    assert [warehouse.segment(number).tally.failures_recorded for number in range(2)] == [3, 3]
+    assert len(list(warehouse.jobs.failures("job-1"))) == 6
 
 
 # Time
@@ -274,83 +218,48 @@ def test_a_call_stops_when_the_time_left_is_less_than_one_and_a_half_of_its_slow
     assert warehouse.update(seconds=100) is False
 
     # A second is kept for saving: after 8 pages 19 seconds are left, after 9 there are 9.
-    assert warehouse.segment().tally.items_updated == 9
-    assert warehouse.segment().slowest_page_seconds == 10
-    assert warehouse.segment().call_is_open is False
+    segment = warehouse.segment()
+    assert (segment.tally.items_updated, segment.slowest_page_seconds, segment.call_is_open) == (9, 10, False)
 
 
-def test_the_reserve_goes_by_the_slowest_page_not_by_the_last(warehouse: Warehouse) -> None:
-    warehouse.open_with(*items_with_work(40), page_size=1)
-    warehouse.every_write_takes(30, 1)
-
-    assert warehouse.update(seconds=100) is False
-
-    assert warehouse.segment().tally.items_updated == 25  # 30 + 24 seconds: 45 are left of 99
-
-
-def test_the_slowest_page_is_remembered_over_calls(warehouse: Warehouse) -> None:
+def test_the_reserve_goes_by_the_slowest_page_of_all_calls_not_by_the_last(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(80), page_size=1)
     warehouse.every_write_takes(30, 1)
-    warehouse.update(seconds=100)
 
     assert warehouse.update(seconds=100) is False
-
+    assert warehouse.segment().tally.items_updated == 25  # 30 + 24 seconds: 45 are left of 99
+    assert warehouse.update(seconds=100) is False
     assert warehouse.segment().tally.items_updated == 25 + 54
 
 
-def test_many_short_calls_lead_to_the_same_stock_and_an_exact_tally(warehouse: Warehouse) -> None:
+def test_calls_too_short_for_two_pages_lead_to_the_same_stock_and_an_exact_tally(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(9))
     warehouse.every_write_takes(10)
 
-    calls = 1
-    while not warehouse.update(seconds=12):
-        calls += 1
-    run = warehouse.close()
+    assert warehouse.work_off(seconds=12) == 5
 
-    assert calls == 5
-    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
-    assert set(warehouse.inventory.writes.values()) == {1}
+    run = warehouse.close()
+    assert (warehouse.on_hand(), set(warehouse.inventory.writes.values())) == ({15}, {1})
     assert (run.status, run.tally_is_exact) == (JobStatus.SUCCEEDED, True)
     assert counted(run.tally, "items_scanned", "changes_applied", "calls") == (9, 9, 5)
 
 
-def test_a_call_finishes_at_least_one_page_however_slow_the_last_one_was(warehouse: Warehouse) -> None:
-    warehouse.open_with(*items_with_work(5))
-    warehouse.every_write_takes(10)
-    warehouse.update(seconds=12)
-
-    assert warehouse.update(seconds=5) is False
-    assert warehouse.segment().tally.items_updated == 4
-
-
-def test_a_call_that_cannot_finish_one_page_says_what_to_do(warehouse: Warehouse) -> None:
+def test_a_call_that_cannot_finish_one_page_says_what_to_do_and_makes_the_tally_a_lower_bound(
+    warehouse: Warehouse,
+) -> None:
     warehouse.open_with(*items_with_work(4), page_size=4, write_concurrency=1)
-    warehouse.every_write_takes(10)
+    warehouse.every_write_takes(10, 0)
+    advice = "a page of 4 items did not fit into one call: lower PageSize or raise FunctionTimeoutSeconds"
 
-    with pytest.raises(
-        NoProgressError,
-        match="a page of 4 items did not fit into one call: lower PageSize or raise FunctionTimeoutSeconds",
-    ):
+    with pytest.raises(NoProgressError, match=advice):
         warehouse.update(seconds=8)
-
     assert warehouse.segment().tally.items_updated == 0
     assert str(warehouse.segment().error).startswith("NoProgressError: a page of 4 items")
 
-
-def test_after_a_page_was_cut_short_the_stock_is_right_and_the_tally_a_lower_bound(warehouse: Warehouse) -> None:
-    warehouse.open_with(*items_with_work(4), page_size=4, write_concurrency=1)
-    warehouse.every_write_takes(10, 0)
-    with pytest.raises(NoProgressError):
-        warehouse.update(seconds=8)
-
     assert warehouse.update() is True
     run = warehouse.close()
-
-    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
-    assert set(warehouse.inventory.writes.values()) == {1}
-    assert run.tally_is_exact is False
-    assert run.tally.changes_applied == 2
-    assert run.error is None
+    assert (warehouse.on_hand(), set(warehouse.inventory.writes.values())) == ({15}, {1})
+    assert (run.tally.changes_applied, run.tally_is_exact, run.error) == (2, False, None)
 
 
 def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(warehouse: Warehouse) -> None:
@@ -363,7 +272,7 @@ def test_a_batch_that_was_written_in_part_spoils_the_tally_whatever_ended_it(war
         both_have_begun.wait(10)
         raise broken_off["sku-000" not in {key.sku for key in batch}]
 
-    with mock.patch.object(InventoryTable, "write_batch", write_batch), pytest.raises(NoProgressError):
+    with patch.object(InventoryTable, "write_batch", write_batch), pytest.raises(NoProgressError):
         warehouse.update()
 
     assert warehouse.segment().call_is_open is True
@@ -383,8 +292,7 @@ def test_a_page_for_which_no_time_was_left_does_not_spoil_the_tally(warehouse: W
     assert (warehouse.segment().tally.items_updated, warehouse.segment().call_is_open) == (4, False)
 
     assert warehouse.update() is True
-    run = warehouse.close()
-    assert (run.tally.changes_applied, run.tally_is_exact) == (6, True)
+    assert (warehouse.close().tally.changes_applied, warehouse.run().tally_is_exact) == (6, True)
 
 
 def test_a_job_ends_before_its_execution_runs_out_of_history(
@@ -404,7 +312,7 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
     assert run.error == "stopped after 4 calls; the next job takes up what is left"
     assert run.tally.oldest_overdue == moment("09:00")
     assert warehouse.metrics.figures()["OldestOverdueSeconds"] == 3 * 3600 + 40
-    assert run_job(warehouse.services, warehouse.request("job-2")).tally.changes_applied == 36
+    assert warehouse.run_job("job-2").tally.changes_applied == 36
 
 
 # Workers that die, double or lose the lease
@@ -412,22 +320,15 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
 
 def test_a_page_written_by_a_worker_that_died_before_saving_is_not_counted(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(4))
-
-    def dies(operation: str, _request: Request) -> None:
-        if operation == WRITE:
-            raise KeyboardInterrupt
-
-    warehouse.inventory.after = dies
+    warehouse.lose_next_answer(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         warehouse.update()
-    warehouse.inventory.after = lambda _operation, _request: None
 
     assert warehouse.update() is True
-    run = warehouse.close()
 
-    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    run = warehouse.close()
+    assert (warehouse.on_hand(), run.status) == ({15}, JobStatus.SUCCEEDED)
     assert (run.tally.changes_applied, run.tally_is_exact) == (2, False)
-    assert run.status is JobStatus.SUCCEEDED
 
 
 def test_of_two_calls_at_once_one_drops_its_tally(warehouse: Warehouse) -> None:
@@ -435,11 +336,10 @@ def test_of_two_calls_at_once_one_drops_its_tally(warehouse: Warehouse) -> None:
     second: list[bool] = []
     warehouse.before_write(lambda: second.append(warehouse.update()))
 
-    first = warehouse.update()
+    assert (warehouse.update(), second) == (False, [True])
 
-    assert (first, second) == (False, [True])
-    assert set(warehouse.inventory.writes.values()) == {1}
     run = warehouse.close()
+    assert set(warehouse.inventory.writes.values()) == {1}
     assert (run.tally.changes_applied, run.tally.items_scanned, run.tally_is_exact) == (4, 4, False)
 
 
@@ -447,11 +347,8 @@ def test_a_call_that_was_overtaken_goes_on_from_the_truth(warehouse: Warehouse) 
     warehouse.open_with(*items_with_work(6))
     warehouse.before_write(lambda: warehouse.jobs.begin_call("job-1", 0))
 
-    assert warehouse.update() is False
-    assert warehouse.segment().tally.items_updated == 0
-    assert warehouse.update() is True
-
-    assert {item["on_hand"] for item in warehouse.inventory.items.values()} == {Decimal(15)}
+    assert (warehouse.update(), warehouse.segment().tally.items_updated) == (False, 0)
+    assert (warehouse.update(), warehouse.on_hand()) == (True, {15})
 
 
 def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: Warehouse) -> None:
@@ -466,21 +363,16 @@ def test_a_worker_whose_lease_is_lost_stops_before_the_next_batch(warehouse: War
     assert warehouse.update(seconds=10_000) is True
 
     assert warehouse.inventory.calls[WRITE] == 1
-    assert warehouse.segment().error == "the lease is held by job-2"
-    assert warehouse.segment().is_done is False
+    assert (warehouse.segment().error, warehouse.segment().is_done) == ("the lease is held by job-2", False)
 
 
 def test_a_refused_request_fails_the_call_and_the_next_one_goes_on(warehouse: Warehouse) -> None:
     warehouse.open_with(*items_with_work(4))
+    warehouse.before_write(lambda: None, Mock(side_effect=failed_request("AccessDeniedException")))
 
-    def refuse() -> None:
-        raise failed_request("AccessDeniedException")
-
-    warehouse.before_write(lambda: None, refuse)
     with pytest.raises(ClientError, match="AccessDeniedException"):
         warehouse.update()
     assert "AccessDeniedException" in str(warehouse.segment().error)
 
     assert warehouse.update() is True
-    assert warehouse.segment().error is None
-    assert warehouse.segment().tally.items_updated == 4
+    assert (warehouse.segment().error, warehouse.segment().tally.items_updated) == (None, 4)

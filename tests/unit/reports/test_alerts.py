@@ -15,25 +15,12 @@ from inventory_updater.tables.records import Failure, JobStatus, LastAlert, Run,
 from tests.builders import change, moment, unreadable
 from tests.fakes.warehouse import Warehouse, items_with_work, mug
 
-RUN = Run(
-    job_id="job-1",
-    status=JobStatus.COMPLETED_WITH_FAILURES,
-    scope="due",
-    trigger="schedule",
-    dry_run=False,
-    as_of=moment("18:00"),
-    started_at=moment("18:00"),
-    segments=4,
-    tally=Tally(
-        items_scanned=1000,
-        items_updated=70,
-        items_failed=4,
-        changes_applied=150,
-        changes_rejected=6,
-        changes_superseded=3,
-        failure_sum=255,
-    ),
+UNCLEAN = JobStatus.COMPLETED_WITH_FAILURES
+TALLY = Tally(
+    items_scanned=1000, items_updated=70, items_failed=4, changes_applied=150, changes_rejected=6, changes_superseded=3
 )
+RUN = Run("job-1", UNCLEAN, "due", "schedule", False, moment("18:00"), moment("18:00"), segments=4, tally=TALLY)
+NO_ROUTE = ConnectionError("no route")
 
 
 def failed(sku: str = "mug", code: str = "INVALID_ITEM", change_id: str | None = None, message: str = "why") -> Failure:
@@ -43,6 +30,10 @@ def failed(sku: str = "mug", code: str = "INVALID_ITEM", change_id: str | None =
 # The message
 
 
+def message_of(run: Run, *failures: Failure) -> str:
+    return alert_of(run, failures, "prod", "shop").message
+
+
 def test_the_subject_says_where_what_and_how_many() -> None:
     assert alert_of(RUN, [], "prod", "shop").subject == (
         "[prod] inventory job COMPLETED_WITH_FAILURES: 4 items failed, 6 changes rejected"
@@ -50,7 +41,7 @@ def test_the_subject_says_where_what_and_how_many() -> None:
 
 
 def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers() -> None:
-    many = replace(RUN, tally=replace(RUN.tally, items_failed=10**12, changes_rejected=10**12))
+    many = replace(RUN, tally=replace(TALLY, items_failed=10**12, changes_rejected=10**12))
     subject = alert_of(many, [failed("Tasse für zwei")], "x" * 20, "shop").subject
 
     # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -62,7 +53,7 @@ def test_the_subject_is_a_line_of_ascii_that_sns_takes_however_large_the_numbers
 def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further() -> None:
     failures = [failed("cup", message="on_hand is text"), failed(code="INSUFFICIENT_STOCK", change_id="c1")]
 
-    assert alert_of(RUN, failures, "prod", "shop").message.splitlines() == [
+    assert message_of(RUN, *failures).splitlines() == [
         f"Job job-1 (scope due, as of {moment('18:00')}) in environment prod is COMPLETED_WITH_FAILURES.",
         "",
         "Items scanned:      1000",
@@ -84,34 +75,31 @@ def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further
 
 
 def test_the_commands_of_the_message_fit_the_case() -> None:
-    nothing_rejected = replace(RUN, tally=replace(RUN.tally, changes_rejected=0))
-    failed_job = replace(nothing_rejected, status=JobStatus.FAILED)
+    nothing_rejected = replace(RUN, tally=replace(TALLY, changes_rejected=0))
+    failed_job = message_of(replace(nothing_rejected, status=JobStatus.FAILED))
 
-    assert ("retry" in alert_of(RUN, [], "prod", "shop").message) is True
-    assert ("retry" in alert_of(nothing_rejected, [], "prod", "shop").message) is False
-    assert "job.py run --scope due --stack shop" in alert_of(failed_job, [], "prod", "shop").message
-    assert alert_of(failed_job, [], "prod", "shop").message.endswith("docs/operations.md#job-failed")
-
-
-def test_the_message_of_a_job_that_failed_says_why() -> None:
-    run = replace(RUN, status=JobStatus.FAILED, error="segment 0: ClientError: no")
-
-    assert "Error: segment 0: ClientError: no" in alert_of(run, [], "prod", "shop").message.splitlines()
+    assert ["retry" in message_of(run) for run in (RUN, nothing_rejected)] == [True, False]
+    assert "job.py run --scope due --stack shop" in failed_job
+    assert failed_job.endswith("docs/operations.md#job-failed")
 
 
-def test_the_message_says_when_its_counts_are_lower_bounds() -> None:
-    assert "lower bounds" in alert_of(replace(RUN, tally_is_exact=False), [], "prod", "shop").message
-    assert "lower bounds" not in alert_of(RUN, [], "prod", "shop").message
+def test_the_message_says_why_a_job_failed_and_when_its_counts_are_lower_bounds() -> None:
+    run = replace(RUN, status=JobStatus.FAILED, error="segment 0: ClientError: no", tally_is_exact=False)
+
+    assert "Error: segment 0: ClientError: no" in message_of(run).splitlines()
+    assert ["lower bounds" in message_of(each) for each in (run, RUN)] == [True, False]
 
 
 # The same failures
 
 
 def test_only_a_run_that_did_not_end_clean_has_a_signature_its_status_and_its_failures() -> None:
-    signatures = {status: replace(RUN, status=status).failure_signature for status in JobStatus}
+    run = replace(RUN, tally=Tally(failure_sum=255))
 
-    unclean = (JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED)
-    assert signatures == dict.fromkeys(JobStatus, "") | {status: f"{status.value}:ff" for status in unclean}
+    assert {status.value: replace(run, status=status).failure_signature for status in JobStatus} == {
+        **dict.fromkeys(("RUNNING", "SKIPPED", "SUCCEEDED"), ""),
+        **{status: f"{status}:ff" for status in ("FAILED", "COMPLETED_WITH_FAILURES", "ABANDONED")},
+    }
 
 
 FAILURES = st.builds(
@@ -134,8 +122,7 @@ def test_two_jobs_have_the_same_sum_exactly_when_the_same_items_failed_with_the_
     first: list[Failure], second: list[Failure]
 ) -> None:
     assert (failure_sum(first) == failure_sum(second)) == (named(first) == named(second))
-    assert failure_sum(first) == failure_sum(first[::-1])
-    assert failure_sum([]) == 0
+    assert (failure_sum(first), failure_sum([])) == (failure_sum(first[::-1]), 0)
 
 
 def test_pages_and_segments_add_up_to_the_sum_of_the_job() -> None:
@@ -148,10 +135,6 @@ def test_pages_and_segments_add_up_to_the_sum_of_the_job() -> None:
 
 
 # Telling people
-
-
-def run(warehouse: Warehouse, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> Run:
-    return run_job(warehouse.services, warehouse.request(job_id, scope, dry_run=dry_run))
 
 
 def poison(warehouse: Warehouse, *skus: str) -> None:
@@ -168,7 +151,7 @@ def told(warehouse: Warehouse) -> list[str]:
 def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(warehouse: Warehouse) -> None:
     warehouse.put(mug(change("c1", "adjustment", -99)), unreadable("cup", change("c2")))
 
-    ended = run(warehouse)
+    ended = warehouse.run_job()
 
     (sent,) = warehouse.topic.sent
     assert sent.subject == "[test] inventory job COMPLETED_WITH_FAILURES: 1 item failed, 1 change rejected"
@@ -181,28 +164,23 @@ def test_a_run_with_failures_is_one_message_and_the_run_says_that_it_was_sent(wa
 def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None:
     poison(warehouse, *(f"sku-{n:02}" for n in range(FAILURES_AN_ALERT + 5)))
 
-    run(warehouse)
+    warehouse.run_job()
 
     (sent,) = warehouse.topic.sent
-    assert sum(" at DC1: " in line for line in sent.message.splitlines()) == FAILURES_AN_ALERT
     assert "15 items failed" in sent.subject
+    assert sent.message.count(" at DC1: ") == FAILURES_AN_ALERT
 
 
 def test_a_clean_a_rehearsed_and_a_skipped_run_tell_nobody_and_are_not_remembered(warehouse: Warehouse) -> None:
     warehouse.put(*items_with_work(3))
-    clean = run(warehouse)
+    clean = warehouse.run_job()
     poison(warehouse, "cup")
-    rehearsed = run(warehouse, "rehearsal", dry_run=True)
+    rehearsed = warehouse.run_job("rehearsal", dry_run=True)
     warehouse.open("job-0")
-    skipped = run(warehouse, "job-2")
+    skipped = warehouse.run_job("job-2")
 
-    assert [each.status.value for each in (clean, rehearsed, skipped)] == [
-        "SUCCEEDED",
-        "COMPLETED_WITH_FAILURES",
-        "SKIPPED",
-    ]
-    assert warehouse.topic.sent == []
-    assert warehouse.jobs.last_alert("due") == LastAlert()
+    assert [each.status for each in (clean, rehearsed, skipped)] == [JobStatus.SUCCEEDED, UNCLEAN, JobStatus.SKIPPED]
+    assert (warehouse.topic.sent, warehouse.jobs.last_alert("due")) == ([], LastAlert())
 
 
 def test_without_anybody_to_tell_a_job_closes_all_the_same(warehouse: Warehouse) -> None:
@@ -211,57 +189,46 @@ def test_without_anybody_to_tell_a_job_closes_all_the_same(warehouse: Warehouse)
 
     ended = run_job(services, warehouse.request())
 
-    assert (ended.status, ended.alerted_at) == (JobStatus.COMPLETED_WITH_FAILURES, None)
+    assert (ended.status, ended.alerted_at) == (UNCLEAN, None)
 
 
-def test_a_poison_item_is_not_told_of_twice(warehouse: Warehouse) -> None:
-    poison(warehouse, "cup")
-
-    ended = [run(warehouse, f"job-{n}") for n in range(4)]
-
-    assert len(warehouse.topic.sent) == 1
-    assert {each.status for each in ended} == {JobStatus.COMPLETED_WITH_FAILURES}
-    assert {each.alerted_at for each in ended} == {moment("12:00")}
-
-
-def test_the_same_failures_found_in_another_order_are_not_told_of_twice(warehouse: Warehouse) -> None:
+def test_the_same_failures_are_not_told_of_twice_in_whatever_order_they_are_found(warehouse: Warehouse) -> None:
     poison(warehouse, "cup", "mug", "pot")
-    run(warehouse, "job-1")
+    ended = [warehouse.run_job("job-1"), warehouse.run_job("job-2")]
     warehouse.configure(segments=3, page_size=1)
-    run(warehouse, "job-2")
+    ended.append(warehouse.run_job("job-3"))
 
     assert told(warehouse) == ["job-1"]
+    assert {(each.status, each.alerted_at) for each in ended} == {(UNCLEAN, moment("12:00"))}
 
 
 def test_other_failures_are_news(warehouse: Warehouse) -> None:
     for number, poisoned in enumerate([("cup",), ("cup", "pot"), ("pot",)], 1):
         poison(warehouse, *poisoned)
-        run(warehouse, f"job-{number}")
+        warehouse.run_job(f"job-{number}")
     warehouse.put(mug(change("c1", "adjustment", -99), sku="pot"))  # the same item with another code
-    run(warehouse, "job-4")
+    warehouse.run_job("job-4")
 
     assert told(warehouse) == ["job-1", "job-2", "job-3", "job-4"]
 
 
 def test_after_a_clean_run_but_not_after_a_rehearsal_the_same_failures_are_news_again(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
-    run(warehouse, "job-1")
-    run(warehouse, "rehearsal", "all", dry_run=True)
-    run(warehouse, "job-2")
+    warehouse.run_job("job-1")
+    warehouse.run_job("rehearsal", "all", dry_run=True)
+    warehouse.run_job("job-2")
     poison(warehouse)
-    run(warehouse, "job-3")
+    warehouse.run_job("job-3")
     poison(warehouse, "cup")
-    run(warehouse, "job-4")
+    warehouse.run_job("job-4")
 
     assert told(warehouse) == ["job-1", "job-4"]
 
 
 def test_each_scope_has_its_own_news(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
-    run(warehouse, "job-1", "due")
-    run(warehouse, "job-2", "all")
-    run(warehouse, "job-3", "due")
-    run(warehouse, "job-4", "all")
+    for job_id, scope in {"job-1": "due", "job-2": "all", "job-3": "due", "job-4": "all"}.items():
+        warehouse.run_job(job_id, scope)
 
     assert told(warehouse) == ["job-1", "job-2"]
 
@@ -269,25 +236,19 @@ def test_each_scope_has_its_own_news(warehouse: Warehouse) -> None:
 def test_the_same_failures_are_told_of_again_after_some_hours_and_then_once(warehouse: Warehouse) -> None:
     warehouse.configure(alert_repeat_hours=2)
     poison(warehouse, "cup")
-    run(warehouse, "job-1")
+    for job_id, passes in {"job-1": 0, "job-2": 2 * 3600, "job-3": 1, "job-4": 0}.items():
+        warehouse.clock.goes_on(passes)
+        warehouse.run_job(job_id)
 
-    warehouse.clock.goes_on(2 * 3600)
-    run(warehouse, "job-2")
-    assert len(warehouse.topic.sent) == 1
-
-    warehouse.clock.goes_on(1)
-    run(warehouse, "job-3")
-    run(warehouse, "job-4")
     assert told(warehouse) == ["job-1", "job-3"]
 
 
 def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> None:
     warehouse.open()
 
-    ended = warehouse.close("States.Timeout: too slow")
+    assert warehouse.close("States.Timeout: too slow").status is JobStatus.FAILED
 
     (sent,) = warehouse.topic.sent
-    assert ended.status is JobStatus.FAILED
     assert "inventory job FAILED" in sent.subject
     assert "Error: States.Timeout: too slow; segment 0: never finished" in sent.message
 
@@ -307,61 +268,44 @@ def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehou
 # When telling fails
 
 
-def test_an_alert_that_fails_fails_the_call_once_everything_else_is_done(
+def test_an_alert_that_fails_fails_the_call_once_all_else_is_done_and_the_call_repeated_does_only_that(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     poison(warehouse, "cup")
     warehouse.open()
     warehouse.update()
-    warehouse.topic.error = ConnectionError("no route")
+    warehouse.topic.error = NO_ROUTE
 
     with pytest.raises(AlertError, match="ConnectionError: no route"):
         warehouse.close()
 
     ended = warehouse.run()
-    assert ended.status is JobStatus.COMPLETED_WITH_FAILURES
-    assert ended.metrics_published_at == moment("12:00")
+    assert (ended.status, ended.metrics_published_at) == (UNCLEAN, moment("12:00"))
     assert (ended.alert_error, ended.alerted_at) == ("ConnectionError: no route", None)
-    assert warehouse.jobs.lease().holder is None
+    assert (warehouse.jobs.lease().holder, warehouse.jobs.last_alert("due")) == (None, LastAlert())
     assert "alerting failed" in caplog.text
-    assert warehouse.jobs.last_alert("due") == LastAlert()
 
-
-def test_a_close_that_is_retried_sends_what_could_not_be_sent_and_publishes_nothing_twice(
-    warehouse: Warehouse,
-) -> None:
-    poison(warehouse, "cup")
-    warehouse.open()
-    warehouse.update()
-    warehouse.topic.error = ConnectionError("no route")
-    with pytest.raises(AlertError):
-        warehouse.close()
     warehouse.topic.error = None
-
-    assert close_job(warehouse.services, warehouse.request()) is JobStatus.COMPLETED_WITH_FAILURES
-    assert close_job(warehouse.services, warehouse.request()) is JobStatus.COMPLETED_WITH_FAILURES
-
-    assert len(warehouse.topic.sent) == 1
-    assert len(warehouse.metrics.published) == 1
+    assert [close_job(warehouse.services, warehouse.request()) for _ in range(2)] == [UNCLEAN, UNCLEAN]
+    assert (len(warehouse.topic.sent), len(warehouse.metrics.published)) == (1, 1)
     assert warehouse.run().alerted_at == moment("12:00")
 
 
 def test_what_could_not_be_sent_stays_news_for_the_next_job(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
-    warehouse.topic.error = ConnectionError("no route")
+    warehouse.topic.error = NO_ROUTE
     with pytest.raises(AlertError):
-        run(warehouse, "job-1")
+        warehouse.run_job("job-1")
     warehouse.topic.error = None
 
-    run(warehouse, "job-2")
+    warehouse.run_job("job-2")
 
     assert told(warehouse) == ["job-2"]
 
 
 def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) -> None:
-    warehouse.topic.error = ConnectionError("no route")
-
-    ended = run(warehouse)
+    warehouse.topic.error = NO_ROUTE
+    ended = warehouse.run_job()
 
     assert (ended.status, ended.alert_error) == (JobStatus.SUCCEEDED, None)
 
@@ -369,12 +313,11 @@ def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) ->
 def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: Warehouse) -> None:
     warehouse.open()
     warehouse.clock.goes_on(841)
-    warehouse.topic.error = ConnectionError("no route")
+    warehouse.topic.error = NO_ROUTE
 
-    assert run(warehouse, "job-2").status is JobStatus.SUCCEEDED
+    assert warehouse.run_job("job-2").status is JobStatus.SUCCEEDED
     assert warehouse.jobs.lease().displaced == {"job-1"}
     warehouse.topic.error = None
-    run(warehouse, "job-3")
+    warehouse.run_job("job-3")
 
-    assert told(warehouse) == ["job-1"]
-    assert warehouse.jobs.lease().displaced == frozenset()
+    assert (told(warehouse), warehouse.jobs.lease().displaced) == (["job-1"], frozenset())

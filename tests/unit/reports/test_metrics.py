@@ -13,106 +13,61 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 FINISHED_AT = moment("18:30")
-
-RUN = Run(
-    job_id="job-1",
-    status=JobStatus.COMPLETED_WITH_FAILURES,
-    scope="due",
-    trigger="schedule",
-    dry_run=False,
-    as_of=moment("18:00"),
-    started_at=moment("18:29"),
-    segments=4,
-    finished_at=FINISHED_AT,
-    duration_seconds=60.0,
-    failure_rate=12.5,
-    tally=Tally(
-        items_scanned=1000,
-        items_updated=70,
-        items_failed=4,
-        items_with_work=80,
-        items_troubled=10,
-        changes_applied=150,
-        changes_rejected=6,
-        changes_superseded=3,
-        conflicts=2,
-        throttles=5,
-        failures_recorded=10,
-        calls=4,
-        read_units=33.5,
-        write_units=140.0,
-        memory_used=97.25,
-        oldest_overdue=moment("17:30"),
-    ),
+TALLY = (
+    Tally(items_scanned=1000, items_updated=70, items_failed=4, items_troubled=10, conflicts=2, throttles=5)
+    + Tally(changes_applied=150, changes_rejected=6, changes_superseded=3)
+    + Tally(read_units=33.5, write_units=140.0, memory_used=97.25, oldest_overdue=moment("17:30"))
 )
+STARTED = Run("job-1", JobStatus.COMPLETED_WITH_FAILURES, "due", "schedule", False, moment("18:00"), moment("18:29"), 4)
+RUN = replace(STARTED, finished_at=FINISHED_AT, duration_seconds=60.0, failure_rate=12.5, tally=TALLY)
 
-FIGURES = {
-    "ItemsScanned": (1000.0, "Count"),
-    "ItemsUpdated": (70.0, "Count"),
-    "ChangesApplied": (150.0, "Count"),
-    "ChangesRejected": (6.0, "Count"),
-    "ChangesSuperseded": (3.0, "Count"),
-    "ItemsFailed": (4.0, "Count"),
-    "Conflicts": (2.0, "Count"),
-    "Throttles": (5.0, "Count"),
-    "FailureRate": (12.5, "Percent"),
-    "FailureRateToAlarm": (12.5, "Percent"),
-    "JobDuration": (60.0, "Seconds"),
-    "JobsFinished": (1.0, "Count"),
-    "JobsSucceeded": (0.0, "Count"),
-    "JobsFailed": (0.0, "Count"),
-    "OldestOverdueSeconds": (3600.0, "Seconds"),
-    "MemoryUsed": (97.25, "Megabytes"),
-    "ReadUnits": (33.5, "Count"),
-    "WriteUnits": (140.0, "Count"),
-}
+FIGURES = (
+    {"ItemsScanned": 1000, "ItemsUpdated": 70, "ItemsFailed": 4, "Conflicts": 2, "Throttles": 5}
+    | {"ChangesApplied": 150, "ChangesRejected": 6, "ChangesSuperseded": 3}
+    | {"ReadUnits": 33.5, "WriteUnits": 140, "MemoryUsed": 97.25, "OldestOverdueSeconds": 3600}
+    | {"JobsFinished": 1, "JobsSucceeded": 0, "JobsFailed": 0}
+    | {"JobDuration": 60, "FailureRate": 12.5, "FailureRateToAlarm": 12.5}
+)
+SECONDS = dict.fromkeys(("JobDuration", "OldestOverdueSeconds"), "Seconds")
+PERCENT = dict.fromkeys(("FailureRate", "FailureRateToAlarm"), "Percent")
+UNITS = dict.fromkeys(FIGURES, "Count") | SECONDS | PERCENT | {"MemoryUsed": "Megabytes"}
 
 
-def data_of(run: Run) -> "list[MetricDatumTypeDef]":
-    return metric_data(run, "staging", read_time(FINISHED_AT))
+def data_of(run: Run, **settings: int) -> "list[MetricDatumTypeDef]":
+    return metric_data(run, "staging", read_time(FINISHED_AT), **settings)
 
 
-def figures(run: Run) -> dict[str, tuple[float, str]]:
-    return {datum["MetricName"]: (datum["Value"], datum["Unit"]) for datum in data_of(run)}
+def figures(run: Run, **settings: int) -> dict[str, float]:
+    return {datum["MetricName"]: datum["Value"] for datum in data_of(run, **settings)}
 
 
-def test_a_run_is_published_as_these_metrics_in_these_units() -> None:
-    assert figures(RUN) == FIGURES
-    assert len(data_of(RUN)) == len(FIGURES)
+def test_a_run_is_published_as_these_metrics_in_these_units_in_one_namespace_in_one_request() -> None:
+    cloudwatch = RecordingCloudWatch()
+    publish_metrics(cloudwatch.client, data_of(RUN))
+
+    assert cloudwatch.requests == [{"Namespace": "InventoryUpdater", "MetricData": data_of(RUN)}]
+    assert (figures(RUN), len(data_of(RUN))) == (FIGURES, len(FIGURES))
+    assert {datum["MetricName"]: datum["Unit"] for datum in data_of(RUN)} == UNITS
 
 
 def test_every_metric_has_the_same_two_dimensions_and_the_time_at_which_the_job_ended() -> None:
+    dimensions = [{"Name": "Environment", "Value": "staging"}, {"Name": "Scope", "Value": "due"}]
+
     for datum in data_of(RUN):
-        assert datum["Dimensions"] == [
-            {"Name": "Environment", "Value": "staging"},
-            {"Name": "Scope", "Value": "due"},
-        ]
-        assert datum["Timestamp"] == read_time(FINISHED_AT)
+        assert (datum["Dimensions"], datum["Timestamp"]) == (dimensions, read_time(FINISHED_AT))
 
 
 def test_a_job_counts_as_finished_succeeded_or_failed_by_its_status() -> None:
-    counted = ("JobsFinished", "JobsSucceeded", "JobsFailed")
-    by_status = {
-        JobStatus.SUCCEEDED: [1, 1, 0],
-        JobStatus.COMPLETED_WITH_FAILURES: [1, 0, 0],
-        JobStatus.FAILED: [0, 0, 1],
-        JobStatus.ABANDONED: [0, 0, 1],
-    }
+    counts = {"SUCCEEDED": [1, 1, 0], "COMPLETED_WITH_FAILURES": [1, 0, 0], "FAILED": [0, 0, 1], "ABANDONED": [0, 0, 1]}
 
-    assert by_status == {
-        status: [figures(replace(RUN, status=status))[name][0] for name in counted] for status in by_status
-    }
+    for status, wanted in counts.items():
+        found = figures(replace(RUN, status=JobStatus(status)))
+        assert [found[name] for name in ("JobsFinished", "JobsSucceeded", "JobsFailed")] == wanted, status
 
 
 def test_nothing_is_overdue_where_nothing_is_due_by_the_clock() -> None:
     for tally in (Tally(), Tally(oldest_overdue=moment("19:00"))):
-        assert figures(replace(RUN, tally=tally))["OldestOverdueSeconds"] == (0.0, "Seconds")
-
-
-def test_a_job_without_work_has_no_failures() -> None:
-    idle = replace(RUN, status=JobStatus.SUCCEEDED, failure_rate=Tally().failure_rate, tally=Tally(items_scanned=5))
-
-    assert figures(idle)["FailureRate"][0] == 0.0
+        assert figures(replace(RUN, tally=tally))["OldestOverdueSeconds"] == 0
 
 
 def test_only_a_real_job_that_has_ended_has_metrics() -> None:
@@ -122,19 +77,9 @@ def test_only_a_real_job_that_has_ended_has_metrics() -> None:
     assert not any(replace(RUN, status=status, dry_run=True).has_metrics for status in JobStatus)
 
 
-def test_metrics_go_into_one_namespace_in_one_request() -> None:
-    cloudwatch = RecordingCloudWatch()
-
-    publish_metrics(cloudwatch.client, data_of(RUN))
-
-    assert cloudwatch.requests == [{"Namespace": "InventoryUpdater", "MetricData": data_of(RUN)}]
-
-
 def test_a_share_of_few_items_is_no_alarm_but_a_job_that_failed_is_one() -> None:
-    few = replace(RUN, tally=replace(RUN.tally, items_troubled=4))
+    few = replace(RUN, tally=replace(TALLY, items_troubled=4))
 
-    def to_alarm(run: Run) -> float:
-        data = metric_data(run, "staging", read_time(FINISHED_AT), alarm_failed_items=5)
-        return next(datum["Value"] for datum in data if datum["MetricName"] == "FailureRateToAlarm")
+    runs = few, RUN, replace(few, status=JobStatus.FAILED)
 
-    assert (to_alarm(few), to_alarm(RUN), to_alarm(replace(few, status=JobStatus.FAILED))) == (0.0, 12.5, 12.5)
+    assert [figures(run, alarm_failed_items=5)["FailureRateToAlarm"] for run in runs] == [0.0, 12.5, 12.5]

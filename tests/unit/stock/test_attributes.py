@@ -5,15 +5,7 @@ from decimal import Decimal
 
 from hypothesis import given
 
-from inventory_updater.stock.attributes import (
-    Attributes,
-    entry_of,
-    map_at,
-    number_at,
-    text_at,
-    time_at,
-    version_of,
-)
+from inventory_updater.stock.attributes import Attributes, entry_of, map_at, number_at, text_at, time_at, version_of
 from tests.builders import moment
 from tests.refusals import refusal
 from tests.strategies import dynamodb_values

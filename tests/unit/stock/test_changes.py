@@ -49,16 +49,9 @@ def test_an_entry_that_is_no_map_is_refused_by_name() -> None:
 
 
 def test_an_entry_without_a_stored_time_is_refused_by_name() -> None:
-    times = {
-        "pending_changes": ["effective_at"],
-        "settled_changes": ["settled_at", "effective_at"],
-        "rejected_changes": ["rejected_at", "effective_at"],
-        "last_set": ["effective_at"],
-    }
-    for name, members in times.items():
-        ((key, entry),) = KNOWN[name].items()
-        for member in members:
+    entries = [(name, key, entry) for name in MAPS for key, entry in KNOWN[name].items()]
+    for name, key, entry in entries:
+        for member in [member for member in entry if member.endswith("_at")]:
             spoilt = KNOWN | {name: {key: entry | {member: "2026-03-02T09:00:00Z"}}}
-            assert refusal(read_changes, spoilt) == (
-                f"{name}.{key}.{member} is not a time of the form YYYY-MM-DDTHH:MM:SS.ffffffZ"
-            )
+            said = f"{name}.{key}.{member} is not a time of the form YYYY-MM-DDTHH:MM:SS.ffffffZ"
+            assert refusal(read_changes, spoilt) == said

@@ -1,6 +1,6 @@
 """Times at the door, and as they are stored."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -16,16 +16,12 @@ instants = st.datetimes(timezones=offsets).filter(lambda instant: 1 < instant.ye
 
 
 def test_an_iso_8601_time_is_stored_in_utc_with_27_characters() -> None:
-    stored = {
-        "2026-01-31T08:00:00Z": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31T08:00:00z": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31t08:00:00Z": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31 08:00:00Z": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31T08:00:00+00:00": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31T08:00:00-00:00": "2026-01-31T08:00:00.000000Z",
-        "2026-01-31T08:00:00+01:00": "2026-01-31T07:00:00.000000Z",
-        "2026-01-31T08:00:00+0100": "2026-01-31T07:00:00.000000Z",
-        "2026-01-31T08:00:00-05:30": "2026-01-31T13:30:00.000000Z",
+    forms = [
+        *("2026-01-31T08:00:00Z", "2026-01-31T08:00:00z", "2026-01-31t08:00:00Z", "2026-01-31 08:00:00Z"),
+        *("2026-01-31T08:00:00+00:00", "2026-01-31T08:00:00-00:00", "2026-01-31T09:00:00+01:00"),
+        *("2026-01-31T09:00:00+0100", "2026-01-31T02:30:00-05:30"),
+    ]
+    stored = dict.fromkeys(forms, "2026-01-31T08:00:00.000000Z") | {
         "2026-01-01T00:30:00+14:00": "2025-12-31T10:30:00.000000Z",
         "2028-02-29T00:00:00Z": "2028-02-29T00:00:00.000000Z",
         "2026-01-31T08:00:00.1Z": "2026-01-31T08:00:00.100000Z",
@@ -98,8 +94,3 @@ def test_a_stored_time_is_told_from_whatever_else_another_writer_left() -> None:
 def test_a_moment_without_zone_is_never_stored() -> None:
     with pytest.raises(ValueError, match="a moment needs a time zone"):
         format_time(datetime(2026, 1, 31))  # noqa: DTZ001  # the missing zone is what is tested
-
-
-def test_the_first_and_the_last_moment_have_27_characters_too() -> None:
-    assert format_time(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00.000000Z"
-    assert format_time(datetime.max.replace(tzinfo=UTC)) == "9999-12-31T23:59:59.999999Z"

@@ -11,26 +11,17 @@ import pytest
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.times import read_time
 from inventory_updater.tables.job_table import JobTable, LeaseLostError, SegmentTakenError
-from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
+from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Segment, Tally
 from tests.builders import moment
 from tests.fakes.clock import Clock
-from tests.shop import just_before
+from tests.shop import Interposed, just_before
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 JOBS = "inventory-jobs-test"
 MINUTE = 60.0
-RUN = Run(
-    job_id="job-a",
-    status=JobStatus.RUNNING,
-    scope="due",
-    trigger="schedule",
-    dry_run=False,
-    as_of=moment("08:00"),
-    started_at=moment("08:00"),
-    segments=2,
-)
+RUN = Run("job-a", JobStatus.RUNNING, "due", "schedule", False, moment("08:00"), moment("08:00"), segments=2)
 
 
 @pytest.fixture
@@ -62,53 +53,45 @@ def beaten(client: "DynamoDBClient", clock: Clock) -> Beaten:
     return lambda operation, happens: table_on(just_before(client, operation, happens), clock)
 
 
-def records(client: "DynamoDBClient") -> list[dict[str, object]]:
-    return [dict(from_attribute_values(item)) for item in client.scan(TableName=JOBS)["Items"]]
+@pytest.fixture
+def expired(table: JobTable, clock: Clock) -> None:
+    """Two minutes ago job-a took the lease for a minute."""
+    table.take_lease("job-a", MINUTE)
+    clock.goes_on(2 * MINUTE)
 
 
 # The lease
 
 
 def test_a_free_lease_is_taken_for_a_while(table: JobTable) -> None:
-    taken = table.take_lease("job-a", 5 * MINUTE)
-
-    assert (taken.holder, taken.held_until, taken.displaced) == ("job-a", moment("08:05"), frozenset())
-    assert table.lease() == taken
+    assert table.take_lease("job-a", 5 * MINUTE) == table.lease() == Lease("job-a", moment("08:05"))
 
 
 def test_a_lease_that_another_job_holds_stays_with_it(table: JobTable, clock: Clock) -> None:
     table.take_lease("job-a", 5 * MINUTE)
     clock.goes_on(4 * MINUTE)
 
-    assert table.take_lease("job-b", 5 * MINUTE).holder == "job-a"
-    assert (table.lease().holder, table.lease().held_until) == ("job-a", moment("08:05"))
+    assert table.take_lease("job-b", 5 * MINUTE) == table.lease() == Lease("job-a", moment("08:05"))
 
 
 def test_a_job_takes_its_own_lease_again_and_displaces_nobody(table: JobTable, clock: Clock) -> None:
     table.take_lease("job-a", 5 * MINUTE)
     clock.goes_on(MINUTE)
 
-    again = table.take_lease("job-a", 5 * MINUTE)
-
-    assert (again.holder, again.held_until, again.displaced) == ("job-a", moment("08:06"), frozenset())
+    assert table.take_lease("job-a", 5 * MINUTE) == Lease("job-a", moment("08:06"))
 
 
-def test_an_expired_lease_is_taken_over_and_the_displaced_job_is_remembered(table: JobTable, clock: Clock) -> None:
-    table.take_lease("job-a", 5 * MINUTE)
-    clock.goes_on(5 * MINUTE + 1)
-
+@pytest.mark.usefixtures("expired")
+def test_an_expired_lease_is_taken_over_and_the_displaced_job_is_remembered(table: JobTable) -> None:
     taken = table.take_lease("job-b", 5 * MINUTE)
 
-    assert (taken.holder, taken.displaced) == ("job-b", frozenset({"job-a"}))
-    assert table.lease() == taken
+    assert taken == table.lease() == Lease("job-b", moment("08:07"), frozenset({"job-a"}))
 
 
 def test_a_displaced_job_is_remembered_until_it_is_settled(table: JobTable, clock: Clock) -> None:
-    table.take_lease("job-a", MINUTE)
-    clock.goes_on(MINUTE + 1)
-    table.take_lease("job-b", MINUTE)
-    clock.goes_on(MINUTE + 1)
-    table.take_lease("job-c", MINUTE)
+    for job_id in ("job-a", "job-b", "job-c"):
+        table.take_lease(job_id, MINUTE)
+        clock.goes_on(MINUTE + 1)
     table.forget_displaced("job-a")
     table.free_lease("job-c")
 
@@ -124,22 +107,16 @@ def test_of_two_jobs_that_take_a_lease_at_once_one_holds_it(table: JobTable, bea
     assert table.lease().holder == "job-a"
 
 
-def test_of_two_jobs_that_take_over_an_expired_lease_at_once_one_holds_it(
-    table: JobTable, clock: Clock, beaten: Beaten
-) -> None:
-    table.take_lease("job-0", MINUTE)
-    clock.goes_on(2 * MINUTE)
-    late = beaten("update_item", lambda: table.take_lease("job-a", MINUTE))
+@pytest.mark.usefixtures("expired")
+def test_of_two_jobs_that_take_over_an_expired_lease_at_once_one_holds_it(table: JobTable, beaten: Beaten) -> None:
+    late = beaten("update_item", lambda: table.take_lease("job-b", MINUTE))
 
-    assert late.take_lease("job-b", MINUTE).holder == "job-a"
-    assert table.lease().displaced == {"job-0"}
+    assert late.take_lease("job-c", MINUTE).holder == "job-b"
+    assert table.lease().displaced == {"job-a"}
 
 
-def test_a_lease_renewed_while_it_is_being_taken_over_stays_where_it_is(
-    table: JobTable, clock: Clock, beaten: Beaten
-) -> None:
-    table.take_lease("job-a", MINUTE)
-    clock.goes_on(2 * MINUTE)
+@pytest.mark.usefixtures("expired")
+def test_a_lease_renewed_while_it_is_being_taken_over_stays_where_it_is(table: JobTable, beaten: Beaten) -> None:
     late = beaten("update_item", lambda: table.renew_lease("job-a", MINUTE))
 
     assert late.take_lease("job-b", MINUTE).holder == "job-a"
@@ -153,9 +130,8 @@ def test_renewing_moves_the_end_of_the_lease(table: JobTable, clock: Clock) -> N
     assert table.lease().held_until == moment("08:08")
 
 
-def test_a_job_that_lost_its_lease_cannot_renew_it(table: JobTable, clock: Clock) -> None:
-    table.take_lease("job-a", MINUTE)
-    clock.goes_on(2 * MINUTE)
+@pytest.mark.usefixtures("expired")
+def test_a_job_that_lost_its_lease_cannot_renew_it(table: JobTable) -> None:
     table.take_lease("job-b", MINUTE)
 
     with pytest.raises(LeaseLostError, match="job-b"):
@@ -181,30 +157,23 @@ def test_only_its_holder_frees_a_lease_and_then_it_displaces_nobody(table: JobTa
 # The RUN record
 
 
-def test_a_run_is_read_as_it_was_written(table: JobTable) -> None:
-    table.start_run(RUN)
-
-    assert table.run("job-a") == RUN
-    assert table.run("job-b") is None
-
-
-def test_starting_a_run_again_leaves_the_first_one_as_it_is(table: JobTable) -> None:
+def test_a_run_is_read_as_it_was_written_and_not_started_again(table: JobTable) -> None:
     table.start_run(RUN)
 
     assert table.start_run(replace(RUN, as_of=moment("09:00"))) == RUN
     assert table.run("job-a") == RUN
+    assert table.run("job-b") is None
 
 
-def test_a_settled_run_is_read_with_all_its_figures(table: JobTable) -> None:
+def test_a_run_is_settled_once_with_all_its_figures(table: JobTable) -> None:
     table.start_run(RUN)
+    tally = Tally(items_scanned=7, changes_applied=3, read_units=4.5, memory_used=81.5, oldest_overdue=moment("07:00"))
     settled = replace(
         RUN,
         status=JobStatus.COMPLETED_WITH_FAILURES,
         finished_at=moment("08:01"),
         duration_seconds=60.25,
-        tally=Tally(
-            items_scanned=7, changes_applied=3, read_units=4.5, memory_used=81.5, oldest_overdue=moment("07:00")
-        ),
+        tally=tally,
         tally_is_exact=False,
         failure_rate=12.5,
         error="segment 1: never finished",
@@ -212,24 +181,14 @@ def test_a_settled_run_is_read_with_all_its_figures(table: JobTable) -> None:
     )
 
     assert table.settle_run(settled) == settled
+    assert table.settle_run(replace(RUN, status=JobStatus.SUCCEEDED)) == settled
     assert table.run("job-a") == settled
 
 
-def test_a_run_is_settled_once(table: JobTable) -> None:
-    table.start_run(RUN)
-    first = table.settle_run(replace(RUN, status=JobStatus.ABANDONED, error="no live lease"))
-
-    assert table.settle_run(replace(RUN, status=JobStatus.SUCCEEDED)) == first
-    assert table.run("job-a") == first
-
-
 def test_a_step_of_closing_is_marked_on_the_run(table: JobTable) -> None:
-    run = table.start_run(RUN)
+    marked = table.mark_run(table.start_run(RUN), metrics_published_at=moment("08:02"))
 
-    marked = table.mark_run(run, metrics_published_at=moment("08:02"))
-
-    assert marked.metrics_published_at == moment("08:02")
-    assert table.run("job-a") == marked
+    assert marked == table.run("job-a") == replace(RUN, metrics_published_at=moment("08:02"))
 
 
 def test_an_expired_run_is_no_longer_there_for_its_readers(table: JobTable, clock: Clock) -> None:
@@ -253,16 +212,13 @@ def test_runs_are_listed_from_the_newest_on(table: JobTable) -> None:
 # Progress
 
 
-def test_a_segment_that_no_call_has_begun_is_fresh(table: JobTable) -> None:
+def test_a_segment_is_fresh_until_a_call_begins_and_is_counted(table: JobTable) -> None:
     assert table.segment("job-a", 1) == Segment("job-a", 1)
-    assert table.segments("job-a", 2) == [Segment("job-a", 0), Segment("job-a", 1)]
 
-
-def test_a_call_is_counted_when_it_begins(table: JobTable) -> None:
     begun = table.begin_call("job-a", 0)
 
     assert (begun.call, begun.tally, begun.cursor, begun.is_done) == (1, Tally(calls=1), None, False)
-    assert table.segment("job-a", 0) == begun
+    assert table.segments("job-a", 2) == [begun, Segment("job-a", 1)]
 
 
 def test_the_next_call_goes_on_from_the_saved_cursor_and_tally(table: JobTable) -> None:
@@ -278,10 +234,9 @@ def test_the_next_call_goes_on_from_the_saved_cursor_and_tally(table: JobTable) 
 
 
 def test_the_tally_is_no_longer_exact_after_a_call_that_did_not_end(table: JobTable) -> None:
-    table.begin_call("job-a", 0)
+    calls = [table.begin_call("job-a", 0) for _ in range(3)]
 
-    assert not table.begin_call("job-a", 0).tally_is_exact
-    assert not table.begin_call("job-a", 0).tally_is_exact
+    assert [call.tally_is_exact for call in calls] == [True, False, False]
 
 
 def test_a_call_saves_its_segment_page_after_page(table: JobTable) -> None:
@@ -291,13 +246,14 @@ def test_a_call_saves_its_segment_page_after_page(table: JobTable) -> None:
         assert table.segment("job-a", 0).tally.items_scanned == 10 * page
 
 
-def test_a_call_that_was_overtaken_cannot_save(table: JobTable) -> None:
-    first = table.begin_call("job-a", 0)
-    second = table.begin_call("job-a", 0)
+def test_a_call_that_was_overtaken_can_neither_save_nor_leave_a_reason(table: JobTable) -> None:
+    overtaken, holder = table.begin_call("job-a", 0), table.begin_call("job-a", 0)
 
     with pytest.raises(SegmentTakenError):
-        table.save_segment(replace(first, tally=Tally(items_scanned=99)))
-    assert table.segment("job-a", 0) == second
+        table.save_segment(replace(overtaken, tally=Tally(items_scanned=99)))
+    table.note_segment_error(overtaken, "too slow")
+
+    assert table.segment("job-a", 0) == holder
 
 
 def test_of_two_saves_of_one_call_the_one_that_knows_less_loses(table: JobTable) -> None:
@@ -330,25 +286,14 @@ def test_a_save_whose_answer_was_lost_counts_when_it_is_sent_again(table: JobTab
 def test_a_segment_that_is_done_is_not_begun_again(table: JobTable) -> None:
     done = table.save_segment(replace(table.begin_call("job-a", 0), is_done=True, call_is_open=False))
 
-    assert table.begin_call("job-a", 0) == done
-    assert table.segment("job-a", 0) == done
+    assert table.begin_call("job-a", 0) == table.segment("job-a", 0) == done
 
 
-def test_a_call_that_failed_leaves_its_reason(table: JobTable) -> None:
-    begun = table.begin_call("job-a", 0)
+def test_a_call_that_failed_leaves_its_reason_until_the_next_one_begins(table: JobTable) -> None:
+    table.note_segment_error(table.begin_call("job-a", 0), "the table is on fire")
 
-    table.note_segment_error(begun, "the table is on fire")
     assert table.segment("job-a", 0).error == "the table is on fire"
     assert table.begin_call("job-a", 0).error is None
-
-
-def test_a_call_that_was_overtaken_leaves_no_reason(table: JobTable) -> None:
-    overtaken = table.begin_call("job-a", 0)
-    table.begin_call("job-a", 0)
-
-    table.note_segment_error(overtaken, "too slow")
-
-    assert table.segment("job-a", 0).error is None
 
 
 def test_the_segments_of_forty_workers_are_read_in_their_order(table: JobTable) -> None:
@@ -383,18 +328,12 @@ def test_a_failure_is_recorded_once_named_twice_in_a_page_or_in_a_repeated_one(t
 
 
 def test_what_the_table_left_unprocessed_is_sent_again(client: "DynamoDBClient", clock: Clock) -> None:
-    class HalfHearted:
-        """A client that takes only one record of each batch."""
+    def takes_one(write: Callable[..., object], RequestItems: dict[str, list[Any]]) -> object:  # noqa: N803  # AWS's name
+        (requests,) = RequestItems.values()
+        write(RequestItems={JOBS: requests[:1]})
+        return {"UnprocessedItems": {JOBS: requests[1:]} if requests[1:] else {}}
 
-        def __getattr__(self, name: str) -> Any:  # stands for any operation
-            return getattr(client, name)
-
-        def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, object]:  # noqa: N803  # AWS's name
-            (name, requests), *_ = RequestItems.items()
-            client.batch_write_item(RequestItems={name: requests[:1]})
-            return {"UnprocessedItems": {name: requests[1:]} if requests[1:] else {}}
-
-    table = table_on(HalfHearted(), clock)
+    table = table_on(Interposed(client, "batch_write_item", takes_one, times=None), clock)
     table.record_failures("job-a", 0, [failure(number) for number in range(8)])
 
     assert len(list(table.failures("job-a"))) == 8
@@ -411,22 +350,14 @@ def test_the_records_of_a_job_have_the_keys_and_the_expiry_of_the_design(
     table.begin_call("job-a", 7)
     table.record_failures("job-a", 7, [failure()])
 
-    stored = {(str(record["job_id"]), str(record["record"])): record for record in records(client)}
-    expires_at = int((read_time(moment("08:00")) + timedelta(days=30)).timestamp())
-    digest = failure().digest
+    records = list(map(from_attribute_values, client.scan(TableName=JOBS)["Items"]))
 
-    assert set(stored) == {
-        ("LEASE", "LEASE"),
-        ("job-a", "RUN"),
-        ("job-a", "SEGMENT#007"),
-        ("job-a", f"FAILURE#007#{digest}"),
+    expires_at = (read_time(moment("08:00")) + timedelta(days=30)).timestamp()
+    assert {(each["job_id"], each["record"]): each.get("expires_at") for each in records} == {
+        ("LEASE", "LEASE"): None,
+        ("job-a", "RUN"): expires_at,
+        ("job-a", "SEGMENT#007"): expires_at,
+        ("job-a", f"FAILURE#007#{failure().digest}"): expires_at,
     }
-    assert {key[1]: record.get("expires_at") for key, record in stored.items()} == {
-        "LEASE": None,
-        "RUN": expires_at,
-        "SEGMENT#007": expires_at,
-        f"FAILURE#007#{digest}": expires_at,
-    }
-    in_the_index = [key for key, record in stored.items() if "record_type" in record and "started_at" in record]
-    assert in_the_index == [("job-a", "RUN")]
-    assert stored["job-a", "RUN"]["status"] == "SUCCEEDED"
+    in_the_index = [each for each in records if "record_type" in each and "started_at" in each]
+    assert [(each["record"], each["status"]) for each in in_the_index] == [("RUN", "SUCCEEDED")]

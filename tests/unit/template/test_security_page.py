@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tests.cloudformation import TEMPLATE, load_template
 
+RESOURCES: Final = load_template()["Resources"]
 PAGE: Final = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
 ROWS: Final = [
     [cell.strip() for cell in line.strip("|").split("|")]
@@ -39,13 +40,8 @@ NOT_THERE: Final = {"(backup plan)", "permission", "VpcConfig", "DeadLetterConfi
 BY_DEFAULT: Final = {"ActionsEnabled"}
 
 
-def resources() -> dict[str, Any]:
-    found: dict[str, Any] = load_template()["Resources"]
-    return found
-
-
 def test_every_kind_of_resource_has_its_rows_and_every_row_its_resource() -> None:
-    assert {resource["Type"] for resource in resources().values()} == NAMES.keys()
+    assert {resource["Type"] for resource in RESOURCES.values()} == NAMES.keys()
     assert set(NAMES.values()) | OUTSIDE_THE_TEMPLATE == {row[0] for row in ROWS}
 
 
@@ -57,7 +53,7 @@ def test_a_row_names_properties_that_every_such_resource_has_a_rule_and_how_it_i
         (name, each)
         for name, named, _, _ in in_template
         for each in named.split(", ")
-        for resource in resources().values()
+        for resource in RESOURCES.values()
         if NAMES[resource["Type"]] == name and not is_as_the_page_says(resource, each)
     ]
 
@@ -74,7 +70,7 @@ def is_as_the_page_says(resource: Any, named: str) -> bool:
 def test_what_is_suppressed_in_the_template_is_suppressed_on_the_page() -> None:
     in_template = {
         (NAMES[resource["Type"]], skip["id"])
-        for resource in resources().values()
+        for resource in RESOURCES.values()
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
     }
     rows = [row for row in ROWS if "uppressed" in row[3]]
