@@ -150,12 +150,12 @@ def run_script(
     *arguments: str,
     timeout_seconds: float = 300,
     checkout: Path = CHECKOUT,
-    region: str = REGION,
+    environment: Mapping[str, str] | None = None,
 ) -> Script:
-    """Run scripts/NAME.py of a checkout against an engine, in an environment in which AWS is that engine."""
+    """Run scripts/NAME.py of a checkout in an environment in which AWS is that engine, but for what is given."""
     result = subprocess.run(
         [sys.executable, str(checkout / "scripts" / f"{name}.py"), *arguments],
-        env=engine.environment() | {"AWS_REGION": region},
+        env=engine.environment() | dict(environment or {}),
         cwd=checkout,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -63,7 +63,7 @@ def deploy(options: argparse.Namespace) -> int | None:
     upload_package(s3, package, bucket, account)
     complete = wanted | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__}
     change_set = make_change_set(target, complete, bucket)
-    changes = [] if change_set is None else resource_changes(target.client, change_set)
+    changes = [] if change_set is None else resource_changes(target.client, target.name, change_set)
     preview = Preview(before, complete, changes)
     if not options.json:
         print_screen(preview_screen(preview, view_of(options)), view_of(options))
@@ -138,7 +138,9 @@ def _carry_out(target: Target, before: Stack | None, change_set: str) -> Sequenc
     """Execute a change set, and return the scopes whose schedules were paused and so still are."""
     schedules, paused = _paused_schedules(target, before)
     operation = Operation(target.client, target.name)
-    target.client.execute_change_set(ChangeSetName=change_set, ClientRequestToken=operation.token)
+    target.client.execute_change_set(
+        StackName=target.name, ChangeSetName=change_set, ClientRequestToken=operation.token
+    )
     with progress() as tell:
         status = operation.wait(tell, meanwhile=lambda: schedules and schedules.pause(paused))
     if schedules:

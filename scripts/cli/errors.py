@@ -80,6 +80,6 @@ def _explain_answer(error: ClientError) -> str:
         return f"the AWS credentials have expired ({message}): sign in again"
     if code in ("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"):
         return f"AWS does not know these credentials ({message})"
-    if code.startswith("AccessDenied"):
+    if code.startswith("AccessDenied") or code == "403":  # an answer to a HEAD request has no body
         return f"these credentials may not do {error.operation_name} ({message})"
     return f"AWS refused {error.operation_name}: {code}: {message}"

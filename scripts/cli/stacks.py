@@ -76,9 +76,9 @@ class ResourceChange:
     properties: tuple[str, ...]
 
 
-def resource_changes(client: "CloudFormationClient", change_set_arn: str) -> list[ResourceChange]:
-    """All changes of a change set, which come in pages."""
-    pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set_arn)
+def resource_changes(client: "CloudFormationClient", name: str, change_set_arn: str) -> list[ResourceChange]:
+    """All changes of a change set of a stack, which come in pages."""
+    pages = client.get_paginator("describe_change_set").paginate(StackName=name, ChangeSetName=change_set_arn)
     return [_resource_change(change["ResourceChange"]) for page in pages for change in page["Changes"]]
 
 
@@ -98,7 +98,7 @@ def _resource_change(change: "ResourceChangeTypeDef") -> ResourceChange:
 
 def discard(client: "CloudFormationClient", name: str, change_set_arn: str) -> None:
     """Delete a change set that nobody wants, and with it the stack that it would have made."""
-    client.delete_change_set(ChangeSetName=change_set_arn)
+    client.delete_change_set(StackName=name, ChangeSetName=change_set_arn)
     if client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == NOT_MADE_YET:
         client.delete_stack(StackName=name)
 

@@ -178,7 +178,7 @@ def test_one_suffix_can_be_deployed_in_two_regions(server: Engine, stack: Stack)
     there = run_script(
         server,
         *("deploy", "--environment", "local", "--stack", stack.name, "--yes", "--json"),
-        region="eu-central-1",
+        environment={"AWS_REGION": "eu-central-1"},
     )
     client: CloudFormationClient = make_client("cloudformation", server.endpoint_url, region_name="eu-central-1")
     physical = {

@@ -35,7 +35,7 @@ def changed(resource: str, kind: str, replacement: str, *names: str, dynamic: st
 
 def preview(before: Stack | None, wanted: dict[str, str], *changes: dict[str, Any]) -> Preview:
     client = cast("CloudFormationClient", FakeCloudFormation(changes=list(changes)))
-    return Preview(before, wanted, resource_changes(client, "arn"))
+    return Preview(before, wanted, resource_changes(client, "inventory-updater-staging", "arn"))
 
 
 def test_a_change_of_schedule_is_shown_with_both_values() -> None:

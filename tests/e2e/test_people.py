@@ -1,0 +1,183 @@
+"""The documents in policies/: every verb of a script works under the one that is for it, and not under the one below.
+
+The engine enforces the users' policies. What it asks for otherwise than AWS is granted to all of them, and listed.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from cli.engine import CHECKOUT, REGION, Engine
+from tests.builders import change, item_attributes
+from tests.engines import Script, private_ministack, run_script
+from tests.stacks import Stack, deploy_stack
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions.client import SFNClient
+
+NAME: Final = "inventory-updater-local"
+
+PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "nobody": (),
+    "viewer": ("viewer",),
+    "stock-controller": ("viewer", "stock-controller"),
+    "operator": ("viewer", "operator"),
+    "deployer": ("deployer",),
+}
+"""Who has which documents, each below the next."""
+
+ASKED_FOR_BY_THE_ENGINE: Final[Mapping[str, tuple[str, ...]]] = {
+    # The engine asks for the operation's own name: docs/engines.md, "With IAM enforced".
+    "dynamodb:PartiQLUpdate": ("dynamodb:BatchExecuteStatement",),
+    # Under the condition cloudwatch:namespace, which the engine does not know, nothing is granted.
+    "cloudwatch:PutMetricData": ("cloudwatch:PutMetricData",),
+    # It takes every schedule for one of the group `default`.
+    "scheduler:GetSchedule": ("scheduler:GetSchedule",),
+    "scheduler:UpdateSchedule": ("scheduler:UpdateSchedule",),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that enforces IAM."""
+    with private_ministack(tmp_path_factory.mktemp("server"), {"AUTH": "true"}) as engine:
+        yield engine
+
+
+def what_only_the_engine_asks_for(text: str) -> str:
+    """A policy beside one that grants what AWS documents; what it grants may be nothing that anybody uses."""
+    more = [each for action, asked in ASKED_FOR_BY_THE_ENGINE.items() if action in text for each in asked]
+    statement = {"Effect": "Allow", "Action": more or ["sts:GetCallerIdentity"], "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def stack(server: Engine) -> Stack:
+    # Rare enough not to fire while a test looks.
+    on = {"DueScheduleState": "ENABLED", "DueScheduleExpression": "rate(12 hours)", "DueSilenceMinutes": "1440"}
+    deployed = deploy_stack(server, NAME, **on)
+    iam: Any = deployed.client("iam")
+    document = what_only_the_engine_asks_for(" ".join(ASKED_FOR_BY_THE_ENGINE))
+    role = f"inventory-updater-function-local-{REGION}"
+    iam.put_role_policy(RoleName=role, PolicyName="OnThisEngine", PolicyDocument=document)
+    return deployed
+
+
+@pytest.fixture(scope="module")
+def keys(stack: Stack) -> Mapping[str, Mapping[str, str]]:
+    """The environment in which a script is run by each of the people."""
+    iam: Any = stack.client("iam")
+    account = stack.outputs["StateMachineArn"].split(":")[4]
+    environments = {}
+    for person, documents in PEOPLE.items():
+        iam.create_user(UserName=person)
+        for document in documents:
+            text = (CHECKOUT / "policies" / f"{document}.json").read_text(encoding="utf-8")
+            for word, value in {"SUFFIX": "local", "REGION": REGION, "ACCOUNT": account}.items():
+                text = text.replace(word, value)
+            for name, policy in ((document, text), (f"{document}-here", what_only_the_engine_asks_for(text))):
+                iam.put_user_policy(UserName=person, PolicyName=name, PolicyDocument=policy)
+        key = iam.create_access_key(UserName=person)["AccessKey"]
+        environments[person] = {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+        }
+    return environments
+
+
+Run = Callable[[str, str], Script]
+"""A command by one of the people."""
+
+
+@pytest.fixture
+def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> Run:
+    (tmp_path / "changes.csv").write_text(
+        "change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
+        "c2,MUG,DC1,adjustment,2,2099-01-01T00:00:00Z,,\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "stock.csv").write_text(
+        "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description\n"
+        "CUP,DC1,4,,,,,,\n",
+        encoding="utf-8",
+    )
+
+    def run(person: str, command: str) -> Script:
+        words = command.replace("changes.csv", str(tmp_path / "changes.csv")).replace(
+            "stock.csv", str(tmp_path / "stock.csv")
+        )
+        script, *arguments = words.split()
+        return run_script(stack.engine, script, "--stack", NAME, *arguments, environment=keys[person])
+
+    return run
+
+
+def put_a_job_that_rejected(stack: Stack) -> str:
+    """A job that applied one change and rejected another, with one left for later."""
+    stack.put(
+        item_attributes(10, sku="MUG", pending=[change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z")]),
+        item_attributes(1, sku="POT", pending=[change("oversold", "adjustment", -3)]),
+    )
+    return stack.run_job().job_id
+
+
+def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(stack: Stack, by: Run) -> None:
+    job = put_a_job_that_rejected(stack)
+    verbs = {
+        "viewer": (
+            "stock show MUG DC1",
+            "stock export -",
+            "changes list",
+            "changes list --due",
+            "changes list --rejected",
+            "changes list --sku MUG",
+            "job list",
+            f"job show {job}",
+            "deploy show --environment local",
+        ),
+        "stock-controller": (
+            "changes schedule changes.csv",
+            "changes cancel c2",
+            f"changes retry {job}",
+            "stock load stock.csv",
+        ),
+        "operator": ("job run", "job run --scope all", "job pause", "job resume"),
+        "deployer": (
+            "deploy --environment local --preview",
+            "deploy --environment local --yes",
+        ),
+    }
+    people = list(PEOPLE)
+    denied: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for person, commands in verbs.items():
+        below = people[people.index(person) - 1]
+        for command in commands:
+            before = stack.items()
+            refused = by(below, command)
+            if (refused.status, stack.items()) != (2, before) or "these credentials may not" not in refused.errors:
+                denied[f"{below}: {command}"] = refused.errors or refused.output
+            done = by(person, command)
+            if done.status not in (0, 4):
+                failed[f"{person}: {command}"] = done.errors
+    assert (denied, failed) == ({}, {})
+
+
+def test_a_job_is_stopped_by_an_operator_and_not_by_a_stock_controller(stack: Stack, by: Run) -> None:
+    stack.jobs.take_lease("somebody-else", 600)
+    client: SFNClient = stack.client("stepfunctions")
+    machine = stack.outputs["StateMachineArn"]
+    client.start_execution(stateMachineArn=machine, name="waiting", input=json.dumps({"scope": "all"}))
+    try:
+        refused = by("stock-controller", "job stop waiting")
+        running = client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        stopped = by("operator", "job stop waiting")
+    finally:
+        stack.jobs.free_lease("somebody-else")
+
+    assert (2, True) == (refused.status, "may not do StopExecution" in refused.errors)
+    assert [each["name"] for each in running] == ["waiting"]
+    assert (0, "job waiting was stopped before it began\n") == (stopped.status, stopped.output)
