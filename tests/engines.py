@@ -140,8 +140,14 @@ class Script:
 
     @property
     def answer(self) -> Any:
-        """Standard output as the one JSON document that `--json` promises."""
-        return json.loads(self.output)
+        """Standard output as the one JSON document that `--json` promises, without its `place`."""
+        return {name: value for name, value in json.loads(self.output).items() if name not in self.place}
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Which stack in which account and region the answer is about."""
+        document = json.loads(self.output)
+        return {name: document[name] for name in ("stack", "account", "region") if name in document}
 
 
 def run_script(

@@ -191,7 +191,7 @@ def test_one_suffix_can_be_deployed_in_two_regions(server: Engine, stack: Stack)
     }
 
     assert 0 == there.status, there.errors
-    assert ("eu-central-1", stack.name) == (there.answer["region"], there.answer["stack"])
+    assert {"stack": stack.name, "account": "000000000000", "region": "eu-central-1"} == there.place
     assert [4, 4] == [len(names) for names in physical.values()]
     assert set() == physical["eu-west-1"] & physical["eu-central-1"]
     assert "eu-central-1" in there.answer["outputs"]["StateMachineArn"]

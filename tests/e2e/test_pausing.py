@@ -50,14 +50,3 @@ def test_a_paused_schedule_starts_no_job_until_it_is_resumed(server: Engine) -> 
     assert {"schedules": {"due": "ENABLED", "all": "DISABLED"}, "changed": ["due"]} == resumed.answer
     wait_until(lambda: jobs_started_by(stack, "schedule"), "the resumed schedule does not fire")
     assert "paused" not in stack.script("job", "list").output
-
-
-def test_a_deployment_leaves_a_paused_schedule_alone_unless_it_changes_the_schedule(server: Engine) -> None:
-    stack = deploy_stack(server, "inventory-updater-test", **ON)
-    assert 0 == stack.script("job", "pause").status
-
-    deploy_stack(server, "inventory-updater-test", **ON, PageSize="7")
-    assert "PAUSED" == stack.script("job", "list", "--json").answer["schedules"]["due"]
-
-    deploy_stack(server, "inventory-updater-test", **ON | {"DueScheduleExpression": "rate(2 minutes)"})
-    assert "ENABLED" == stack.script("job", "list", "--json").answer["schedules"]["due"]

@@ -77,7 +77,8 @@ def run(
         capsys.readouterr()
         status = SCRIPTS[script].main(["--stack", stack.name, *arguments])
         captured = capsys.readouterr()
-        return Script(status, captured.out, captured.err)
+        place = f"stack {stack.name}, account 000000000000, region {stack.engine.region}\n"
+        return Script(status, captured.out, captured.err.removeprefix(place))
 
     return run_here
 
@@ -206,7 +207,7 @@ def said_by_every_command(run: Run, *options: str) -> dict[str, Script]:
 
 
 def test_a_stack_that_does_not_exist_is_told(run: Run) -> None:
-    nowhere = refused("there is no stack nowhere in eu-west-1: deploy it, or name another one with --stack")
+    nowhere = refused("there is no stack nowhere in eu-west-1: deploy it, or name another with --stack")
     assert said_by_every_command(run, "--stack", "nowhere") == dict.fromkeys(EVERY_COMMAND, nowhere)
 
 
