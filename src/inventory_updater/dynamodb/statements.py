@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.up
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.insert.html
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,18 +27,34 @@ def statement(table_name: str, write: Update | Creation) -> "BatchStatementReque
         attributes = write.key._asdict() | dict(write.attributes)
         text = _insert_text(table_name, tuple(attributes))
         return {"Statement": text, "Parameters": [to_attribute_value(value) for value in attributes.values()]}
-    present = {name: value for name, value in write.guard.items() if value is not None}
-    absent = tuple([name for name, value in write.guard.items() if value is None])
-    text = _update_text(table_name, tuple(write.sets), write.removes, tuple(present), absent)
-    parameters = [to_attribute_value(value) for value in (*write.sets.values(), *write.key, *present.values())]
+    return guarded_update(table_name, write.key._asdict(), write.sets, write.removes, write.guard)
+
+
+def guarded_update(
+    table_name: str,
+    key: Mapping[str, str],
+    sets: Mapping[str, object],
+    removes: tuple[str, ...],
+    guard: Mapping[str, object],
+) -> "BatchStatementRequestTypeDef":
+    """An update that holds only while every attribute of ``guard`` has its value, None standing for "is missing"."""
+    present = {name: value for name, value in guard.items() if value is not None}
+    absent = tuple([name for name, value in guard.items() if value is None])
+    text = _update_text(table_name, tuple(key), tuple(sets), removes, tuple(present), absent)
+    parameters = [to_attribute_value(value) for value in (*sets.values(), *key.values(), *present.values())]
     return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
 @lru_cache(maxsize=1024)
 def _update_text(
-    table_name: str, sets: tuple[str, ...], removes: tuple[str, ...], present: tuple[str, ...], absent: tuple[str, ...]
+    table_name: str,
+    key: tuple[str, ...],
+    sets: tuple[str, ...],
+    removes: tuple[str, ...],
+    present: tuple[str, ...],
+    absent: tuple[str, ...],
 ) -> str:
-    conditions = [f'"{name}"=?' for name in ("sku", "location_id", *present)]
+    conditions = [f'"{name}"=?' for name in (*key, *present)]
     conditions += [f'"{name}" IS MISSING' for name in absent]
     clauses = [f'SET "{name}"=?' for name in sets] + [f'REMOVE "{name}"' for name in removes]
     return f'UPDATE "{table_name}" {" ".join(clauses)} WHERE {" AND ".join(conditions)}'

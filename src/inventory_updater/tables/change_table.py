@@ -1,0 +1,145 @@
+"""The changes table: what is to happen to each item, and what has. The only place that knows the table.
+
+Keys ``item`` and ``change_id``; the sparse index ``due`` has what waits to happen, by shard and time, so that reading
+what is due costs nothing for what is not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote
+
+from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.statements import guarded_update
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.settling import Mark
+from inventory_updater.stock.times import read_time
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef, QueryInputTypeDef
+
+DUE_INDEX: Final = "due"
+SHARDS: Final = 64
+REJECTED_SHARD: Final = "REJECTED"
+"""Where the index has what needs a person."""
+
+_UNESCAPED: Final = "".join(chr(code) for code in range(33, 127) if chr(code) not in "%#")
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """Ids of what is due, by item, and where the shard goes on; ``cursor`` is None after the last page."""
+
+    changes: Mapping[ItemKey, tuple[str, ...]]
+    cursor: Attributes | None
+    read_units: float
+
+
+def item_id(key: ItemKey) -> str:
+    """Sku and location in one text, so that no two items meet."""
+    return f"{_escaped(key.sku)}#{_escaped(key.location_id)}"
+
+
+def key_of(item: str) -> ItemKey:
+    """The key that ``item_id`` has made a text of."""
+    sku, _, location_id = item.partition("#")
+    return ItemKey(unquote(sku), unquote(location_id))
+
+
+def shard_of(item: str) -> str:
+    """The shard of the index in which an item's changes wait."""
+    return f"{int.from_bytes(sha256(item.encode()).digest()[:4], 'big') % SHARDS:02}"
+
+
+def _escaped(text: str) -> str:
+    """Only what has to be is escaped: everything but printable ASCII is text to DynamoDB as well."""
+    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if set(text) & {"%", "#"} else text
+
+
+class ChangeTable:
+    """The changes table of one environment."""
+
+    def __init__(self, client: "DynamoDBClient", name: str, *, retention_days: int) -> None:
+        self._client = client
+        self.name = name
+        self._retention = timedelta(days=retention_days)
+
+    def put(self, key: ItemKey, attributes: Attributes) -> None:
+        """Put a record that waits to happen, as another system may do by itself."""
+        item = item_id(key)
+        given = {"status": Status.PENDING.value, "attempt": Decimal(1), "due_at": attributes["effective_at"]}
+        stored = {**key._asdict(), "item": item, "due_shard": shard_of(item), **given, **attributes}
+        self._client.put_item(TableName=self.name, Item=to_attribute_values(stored))
+
+    def due_page(self, shard: str, as_of: str, *, limit: int, cursor: Attributes | None = None) -> DuePage:
+        """A page of what is due in a shard, the longest due first."""
+        request: QueryInputTypeDef = {
+            "TableName": self.name,
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "due_shard = :shard AND due_at <= :as_of",
+            "ExpressionAttributeValues": to_attribute_values({":shard": shard, ":as_of": as_of}),
+            "Limit": limit,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if cursor is not None:
+            request["ExclusiveStartKey"] = to_attribute_values(cursor)
+        answer = self._client.query(**request)
+        found: dict[ItemKey, tuple[str, ...]] = {}
+        for entry in map(from_attribute_values, answer["Items"]):
+            key = key_of(str(entry["item"]))
+            found[key] = (*found.get(key, ()), str(entry["change_id"]))
+        last = answer.get("LastEvaluatedKey")
+        units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        return DuePage(found, from_attribute_values(last) if last else None, units)
+
+    def read(self, names: Iterable[tuple[ItemKey, str]]) -> dict[ItemKey, list[ChangeRecord]]:
+        """The records of these names (at most 100) as they are now, by item."""
+        keys = [{"item": item_id(key), "change_id": change_id} for key, change_id in names]
+        found: dict[ItemKey, list[ChangeRecord]] = {}
+        for attributes in read_keys(self._client, self.name, keys, is_consistent=True):
+            found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
+        return found
+
+    def all_of(self, key: ItemKey) -> Iterator[ChangeRecord]:
+        """Every record of an item as it is now."""
+        return map(read_record, self.stored_of(key))
+
+    def stored_of(self, key: ItemKey) -> Iterator[Attributes]:
+        """Every record of an item with all its attributes."""
+        return query(
+            self._client,
+            {
+                "TableName": self.name,
+                "KeyConditionExpression": "#item = :item",
+                "ExpressionAttributeNames": {"#item": "item"},
+                "ExpressionAttributeValues": to_attribute_values({":item": item_id(key)}),
+                "ConsistentRead": True,
+            },
+        )
+
+    def mark(self, key: ItemKey, mark: Mark) -> "BatchStatementRequestTypeDef":
+        """The statement that lets a record say what its item has decided, while it is as it was read."""
+        status, attempt = mark.record.stored
+        sets, removes = self._said(mark)
+        named = {"item": item_id(key), "change_id": mark.record.change_id}
+        return guarded_update(self.name, named, sets, removes, {"status": status, "attempt": attempt})
+
+    def _said(self, mark: Mark) -> tuple[dict[str, object], tuple[str, ...]]:
+        decision = mark.decision
+        told = {"code": decision.code, "message": decision.message, "before": decision.before, "after": decision.after}
+        sets: dict[str, object] = {"status": decision.outcome.value, "job_id": decision.job_id}
+        sets |= {name: value for name, value in told.items() if value is not None}
+        if decision.outcome is Status.OPEN:
+            return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
+        expires = int((read_time(decision.settled_at) + self._retention).timestamp())
+        sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
+        if decision.outcome is Status.REJECTED:
+            return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
+        return sets, ("due_shard", "due_at")
