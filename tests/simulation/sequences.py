@@ -52,7 +52,7 @@ def get(s: str = "1", p: str = "a", **more: Any) -> Step:
     return "get_item", {"Key": key(s, p), "ConsistentRead": True} | more
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
+def given_values(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {f":{name}": to_attribute_value(value) for name, value in values.items()}
     return {"ExpressionAttributeValues": found} if found else {}
 
@@ -64,7 +64,7 @@ def update(expression: str, condition: str | None = None, /, *, at: str = "1", m
         "UpdateExpression": expression,
         "ReturnValues": "ALL_NEW",
         **conditional,
-        **given(values),
+        **given_values(values),
         **(more or {}),
     }
 
@@ -75,11 +75,11 @@ def holds(condition: str, more: Any = None, **values: Any) -> Step:
 
 
 def query(condition: str, more: Any = None, **values: Any) -> Step:
-    return "query", {"KeyConditionExpression": condition, **given(values), **(more or {})}
+    return "query", {"KeyConditionExpression": condition, **given_values(values), **(more or {})}
 
 
 def scan(more: Any = None, **values: Any) -> Step:
-    return "scan", {**given(values), **(more or {})}
+    return "scan", {**given_values(values), **(more or {})}
 
 
 def statement(text: str, *parameters: Any, old: bool = True) -> dict[str, Any]:
@@ -205,9 +205,9 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
         ("delete_item", {"Key": key(), "ReturnValues": "ALL_OLD", **_TOTAL}),
         get(),
         put(a=1),
-        ("delete_item", {"Key": key(), "ConditionExpression": "a = :a", **given({"a": 2}), **_OLD}),
-        ("delete_item", {"Key": key("2"), "ConditionExpression": "a = :a", **given({"a": 2}), **_OLD}),
-        ("delete_item", {"Key": key(), "ConditionExpression": "a = :a", **given({"a": 1})}),
+        ("delete_item", {"Key": key(), "ConditionExpression": "a = :a", **given_values({"a": 2}), **_OLD}),
+        ("delete_item", {"Key": key("2"), "ConditionExpression": "a = :a", **given_values({"a": 2}), **_OLD}),
+        ("delete_item", {"Key": key(), "ConditionExpression": "a = :a", **given_values({"a": 1})}),
         get(),
     ],
     "a conditional put": [
@@ -221,7 +221,7 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
                 "Item": key(),
                 "ConditionExpression": "attribute_not_exists(p) OR (#a = :a AND b = :a)",
                 "ExpressionAttributeNames": {"#a": "a"},
-                **given({"a": 1}),
+                **given_values({"a": 1}),
                 **_OLD,
             },
         ),
@@ -522,7 +522,7 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
     "no such table": [
         ("get_item", {"TableName": "nowhere", "Key": key()}),
         ("put_item", {"TableName": "nowhere", "Item": key()}),
-        ("query", {"TableName": "nowhere", "KeyConditionExpression": "p = :p", **given({"p": "a"})}),
+        ("query", {"TableName": "nowhere", "KeyConditionExpression": "p = :p", **given_values({"p": "a"})}),
         batch({"Statement": "UPDATE \"nowhere\" SET a=1 WHERE p='a' AND s='1'"}),
     ],
     "statements that update": [
