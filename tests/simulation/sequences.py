@@ -83,7 +83,7 @@ def scan(more: Any = None, **values: Any) -> Step:
 
 
 def statement(text: str, *parameters: Any, old: bool = True) -> dict[str, Any]:
-    found: dict[str, Any] = {"Statement": text.replace("T ", f'"{TABLE}" ', 1)}
+    found: dict[str, Any] = {"Statement": text.replace(" T ", f' "{TABLE}" ', 1)}
     if parameters:
         found["Parameters"] = [to_attribute_value(value) for value in parameters]
     return found | (_OLD if old else {})

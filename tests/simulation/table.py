@@ -1,16 +1,21 @@
 """DynamoDB in memory: a client whose methods take and return what those of a boto3 client do.
 
-One thread, no clock and no chance of its own: both are given to it. What may go wrong with a request is decided by the
-one who made it (``decide``), and what landed is in a log.
+No thread, no clock and no chance of its own: these are given to it. Each request is done in one piece, whichever thread
+it comes from. What may go wrong with a request is decided by whoever made the table (``decide``), and what landed is in
+a log.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/Welcome.html
 """
 
+import contextlib
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partialmethod
 from typing import Any, Final
+
+from botocore.exceptions import ClientError
 
 from tests.simulation.conditions import Condition, Exists, Values, conjuncts
 from tests.simulation.expressions import Expressions, read_expressions
@@ -117,6 +122,7 @@ class SimulatedDynamoDB:
         self._tables: dict[str, Table] = {}
         self._chance = chance
         self._clock = clock
+        self._one_at_a_time = threading.RLock()
 
     def create_table(self, **definition: Any) -> None:
         """Make a table as CreateTable is asked for it; it is there at once."""
@@ -169,29 +175,24 @@ class SimulatedDynamoDB:
     def _perform(self, operation: str, request: Request, way: _Way = _Way()) -> dict[str, Any]:
         perform: Callable[[Request, _Way], dict[str, Any]] = getattr(self, f"_{operation}")
         try:
-            answer = perform(request, way)
+            with self._one_at_a_time:
+                answer = perform(request, way)
         except Rejected as error:
             raise client_error(operation, error.code, error.message, error.item) from None
         return answer | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
 
     def _attempt(self, operation: str, request: Request) -> None:
         """Do it, and let nobody know whether it was refused."""
-        try:
+        with contextlib.suppress(ClientError):
             self._perform(operation, request)
-        except Exception as error:
-            if not hasattr(error, "response"):
-                raise
 
     def _twice(
         self, operation: str, request: Request, places: frozenset[int] | None, retry_attempts: int
     ) -> dict[str, Any]:
         everywhere = range(len(request.get("Statements", ())))
         once_only = frozenset() if places is None else frozenset(everywhere) - places
-        try:
+        with contextlib.suppress(ClientError):
             self._perform(operation, request, _Way(left_out=once_only))
-        except Exception as error:
-            if not hasattr(error, "response"):
-                raise
         answer = self._perform(operation, request)
         answer["ResponseMetadata"]["RetryAttempts"] = retry_attempts
         return answer
@@ -301,7 +302,7 @@ class SimulatedDynamoDB:
                 continue
             wrote = self._write(table, "batch_write_item", key, _always, lambda _before, item=item: item)  # type: ignore[misc]  # mypy cannot infer it
             costs[name] = costs.get(name, Cost()) + wrote.cost
-        return {"UnprocessedItems": unprocessed} | _consumed_by_tables(request, costs, "WriteCapacityUnits")
+        return {"UnprocessedItems": unprocessed} | _consumed_by_tables(request, costs)
 
     def _unconditional(self, name: str, request: Mapping[str, Any]) -> tuple[str, Table, Item, Item | None]:
         table = self._table(name)
@@ -329,7 +330,7 @@ class SimulatedDynamoDB:
             if place in way.left_out:
                 prepared = Rejected(way.code, "this statement was refused")
             responses.append(self._execute(prepared, statements[place], costs))
-        return {"Responses": responses} | _consumed_by_tables(request, costs, "WriteCapacityUnits")
+        return {"Responses": responses} | _consumed_by_tables(request, costs)
 
     def _prepared(self, request: Mapping[str, Any]) -> "_Prepared | Rejected":
         try:
@@ -408,7 +409,7 @@ class SimulatedDynamoDB:
             self._chance.shuffle(items)
         unprocessed = {name: {**asked[name], "Keys": left[name]} for name in left}
         answer = {"Responses": found, "UnprocessedKeys": unprocessed}
-        return answer | _consumed_by_tables(request, costs, "ReadCapacityUnits")
+        return answer | _consumed_by_tables(request, costs)
 
     def _query(self, request: Request, way: _Way) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html"""
@@ -453,7 +454,7 @@ class SimulatedDynamoDB:
         return answer | self._consumed(request, cost)
 
     def _consumed(self, request: Request, cost: Cost) -> dict[str, Any]:
-        found = _consumption(request, request["TableName"], cost, None)
+        found = _consumption(request, request["TableName"], cost)
         return {"ConsumedCapacity": found} if found else {}
 
 
@@ -540,13 +541,13 @@ def _statement_error(error: Rejected, item: Item | None) -> dict[str, Any]:
     return {"Error": said}
 
 
-def _consumed_by_tables(request: Request, costs: Mapping[str, Cost], detail: str) -> dict[str, Any]:
-    found = [_consumption(request, name, cost, detail) for name, cost in costs.items()]
+def _consumed_by_tables(request: Request, costs: Mapping[str, Cost]) -> dict[str, Any]:
+    found = [_consumption(request, name, cost) for name, cost in costs.items()]
     wanted = [each for each in found if each]
     return {"ConsumedCapacity": wanted} if wanted else {}
 
 
-def _consumption(request: Request, name: str, cost: Cost, detail: str | None) -> dict[str, Any]:
+def _consumption(request: Request, name: str, cost: Cost) -> dict[str, Any]:
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ConsumedCapacity.html"""
     mode = request.get("ReturnConsumedCapacity", "NONE")
     if mode == "NONE":
@@ -556,5 +557,4 @@ def _consumption(request: Request, name: str, cost: Cost, detail: str | None) ->
         found["Table"] = {"CapacityUnits": cost.table}
         if cost.indexes:
             found["GlobalSecondaryIndexes"] = {name: {"CapacityUnits": units} for name, units in cost.indexes.items()}
-    del detail
     return found
