@@ -18,30 +18,42 @@ class ProcessDied(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing is done, and the answer says so.
+    """Nothing is done, and the answer says so; with ``is_done`` it was, which a server's error may mean.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html#Programming.Errors.MessagesAndCodes
     """
 
     code: str = "ThrottlingException"
+    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedInPart:
     """Some statements, puts or keys are not done, by their place in the request, and the answer says so.
 
+    With ``is_done`` these statements or puts were done all the same.
+
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html
     """
 
     places: frozenset[int]
     code: str = "ThrottlingError"
+    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLost:
-    """The connection breaks: all is done, or nothing is."""
+    """The connection breaks: all is done, or nothing is; of a batch, what is at ``places``."""
 
     is_done: bool = True
+    places: frozenset[int] | None = None
+    error: Callable[[], Exception] = lambda: ReadTimeoutError(endpoint_url="https://dynamodb.example")
+
+
+@dataclass(frozen=True, slots=True)
+class LandsLater:
+    """The connection breaks, and the request is done when the test delivers it: after others, or never."""
+
     error: Callable[[], Exception] = lambda: ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
 
@@ -76,7 +88,7 @@ class Stale:
     writes: int = 1
 
 
-Fault = Refused | RefusedInPart | AnswerLost | DoneTwice | Dies | Stale
+Fault = Refused | RefusedInPart | AnswerLost | LandsLater | DoneTwice | Dies | Stale
 
 Decide = Callable[[str, Request], Fault | None]
 """What happens to a request, by the operation's name (``get_item``) and its parameters."""

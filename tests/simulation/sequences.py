@@ -367,7 +367,7 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
         holds("NOT a = :a", a=2),
         holds("NOT nothing = :a", a=2),
         holds("NOT (a = :a AND b = :a)", a=1),
-        holds("not a = :b and b = :b", a=1, b=2),
+        holds("not a = :b and b = :b", b=2),
         holds("NOT NOT a = :a", a=1),
         holds("a = :a AND", a=1),
         holds("a = :a b = :a", a=1),

@@ -24,6 +24,7 @@ from tests.simulation.faults import (
     Decide,
     Dies,
     DoneTwice,
+    LandsLater,
     ProcessDied,
     Refused,
     RefusedInPart,
@@ -95,6 +96,7 @@ class _Way:
 
     left_out: frozenset[int] = frozenset()
     code: str = "ThrottlingError"
+    is_done_all_the_same: bool = False
     stale: int = 0
 
 
@@ -117,6 +119,8 @@ class SimulatedDynamoDB:
         """How many of a table's latest writes its indexes do not show yet."""
         self.landed: list[Landed] = []
         """Every write that was made, in order."""
+        self.on_their_way: list[tuple[str, Request]] = []
+        """Requests that ``LandsLater`` holds back."""
         self.calls: Counter[str] = Counter()
         self.client: Any = self  # as what it stands in for
         self._tables: dict[str, Table] = {}
@@ -139,13 +143,18 @@ class SimulatedDynamoDB:
         assert not unknown, f"the simulated table knows no {sorted(unknown)} of {operation}"
         self.calls[operation] += 1
         match self.decide(operation, request):
-            case Refused(code):
-                raise client_error(operation, code, "the request was refused")
-            case RefusedInPart(places, code):
-                return self._perform(operation, request, _Way(left_out=places, code=code))
-            case AnswerLost(is_done, error):
+            case Refused(code, is_done):
                 if is_done:
                     self._attempt(operation, request)
+                raise client_error(operation, code, "the request was refused")
+            case RefusedInPart(places, code, is_done):
+                return self._perform(operation, request, _Way(left_out=places, code=code, is_done_all_the_same=is_done))
+            case AnswerLost(is_done, places, error):
+                if is_done:
+                    self._attempt(operation, request, places)
+                raise error()
+            case LandsLater(error):
+                self.on_their_way.append((operation, request))
                 raise error()
             case DoneTwice(places, retry_attempts):
                 return self._twice(operation, request, places, retry_attempts)
@@ -181,18 +190,20 @@ class SimulatedDynamoDB:
             raise client_error(operation, error.code, error.message, error.item) from None
         return answer | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
 
-    def _attempt(self, operation: str, request: Request) -> None:
-        """Do it, and let nobody know whether it was refused."""
+    def _attempt(self, operation: str, request: Request, places: frozenset[int] | None = None) -> None:
+        """Do it, or what is at these places of a batch, and let nobody know whether it was refused."""
+        left_out = frozenset() if places is None else frozenset(range(_parts(request))) - places
         with contextlib.suppress(ClientError):
-            self._perform(operation, request)
+            self._perform(operation, request, _Way(left_out=left_out))
+
+    def deliver(self, place: int = 0) -> None:
+        """Let one of the requests that are on their way arrive at last."""
+        self._attempt(*self.on_their_way.pop(place))
 
     def _twice(
         self, operation: str, request: Request, places: frozenset[int] | None, retry_attempts: int
     ) -> dict[str, Any]:
-        everywhere = range(len(request.get("Statements", ())))
-        once_only = frozenset() if places is None else frozenset(everywhere) - places
-        with contextlib.suppress(ClientError):
-            self._perform(operation, request, _Way(left_out=once_only))
+        self._attempt(operation, request, places)
         answer = self._perform(operation, request)
         answer["ResponseMetadata"]["RetryAttempts"] = retry_attempts
         return answer
@@ -299,7 +310,8 @@ class SimulatedDynamoDB:
         for place, (name, table, key, item) in enumerate(writes):
             if place in way.left_out:
                 unprocessed.setdefault(name, []).append(asked[place][1])
-                continue
+                if not way.is_done_all_the_same:
+                    continue
             wrote = self._write(table, "batch_write_item", key, _always, lambda _before, item=item: item)  # type: ignore[misc]  # mypy cannot infer it
             costs[name] = costs.get(name, Cost()) + wrote.cost
         return {"UnprocessedItems": unprocessed} | _consumed_by_tables(request, costs)
@@ -327,9 +339,12 @@ class SimulatedDynamoDB:
         costs: dict[str, Cost] = {}
         responses = []
         for place, prepared in enumerate(read):
+            answer: dict[str, Any] = {}
+            if place not in way.left_out or way.is_done_all_the_same:
+                answer = self._execute(prepared, statements[place], costs)
             if place in way.left_out:
-                prepared = Rejected(way.code, "this statement was refused")
-            responses.append(self._execute(prepared, statements[place], costs))
+                answer = _statement_error(Rejected(way.code, "this statement was refused"), None)
+            responses.append(answer)
         return {"Responses": responses} | _consumed_by_tables(request, costs)
 
     def _prepared(self, request: Mapping[str, Any]) -> "_Prepared | Rejected":
@@ -510,6 +525,13 @@ class _Prepared:
             return None
         assert before is not None, "an UPDATE holds only for an item that is there"
         return updated(before, statement.actions, self.bound.values)
+
+
+def _parts(request: Request) -> int:
+    """How many statements, puts or keys a batch has."""
+    asked = request.get("RequestItems", {}).values()
+    counts = [len(each) if isinstance(each, list) else len(each["Keys"]) for each in asked]
+    return len(request.get("Statements", ())) + sum(counts)
 
 
 def _always(_item: Item) -> bool:

@@ -12,9 +12,32 @@ from hypothesis import strategies as st
 from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.scheduling import size_in_bytes
-from tests.simulation.faults import AnswerLost, Dies, DoneTwice, Fault, ProcessDied, Refused, RefusedInPart, Stale
+from tests.simulation.faults import (
+    AnswerLost,
+    Dies,
+    DoneTwice,
+    Fault,
+    LandsLater,
+    ProcessDied,
+    Refused,
+    RefusedInPart,
+    Stale,
+)
 from tests.simulation.schema import clean_item
-from tests.simulation.sequences import DEFINITION, TABLE, WHERE, Step, batch, get, key, put, query, statement, update
+from tests.simulation.sequences import (
+    DEFINITION,
+    SEQUENCES,
+    TABLE,
+    WHERE,
+    Step,
+    batch,
+    get,
+    key,
+    put,
+    query,
+    statement,
+    update,
+)
 from tests.simulation.sizes import item_size
 from tests.simulation.table import SimulatedDynamoDB
 from tests.strategies import dynamodb_values, texts
@@ -71,6 +94,41 @@ def test_a_lost_answer_leaves_all_or_nothing(simulated: Simulated, is_done: bool
 
     assert isinstance(loss.value, ReadTimeoutError)
     assert simulated.figure() == left
+
+
+def test_a_request_that_lands_later_meets_what_others_wrote(simulated: Simulated) -> None:
+    for _ in range(2):
+        with pytest.raises(BROKEN_CONNECTIONS):
+            simulated.ask(INCREMENT, LandsLater())
+    before = simulated.figure()
+
+    simulated.deliver()
+    after_one = simulated.figure()
+    simulated.deliver()
+
+    assert (before, after_one, simulated.figure()) == (1, 2, 2)
+    assert not simulated.on_their_way
+
+
+def test_a_servers_error_may_hide_that_it_was_done(simulated: Simulated) -> None:
+    simulated.ask(put("2", a=1))
+    both = batch(*(statement(f"UPDATE T SET a=? {WHERE}", 2, "a", place) for place in "12"))
+
+    answer = simulated.ask(both, RefusedInPart(frozenset({1}), "InternalServerError", is_done=True))
+    refused_code(lambda: simulated.ask(update("ADD a :one", one=1), Refused("InternalServerError", is_done=True)))
+
+    assert [each.get("Error", {}).get("Code") for each in answer["Responses"]] == [None, "InternalServerError"]
+    assert (simulated.figure("1"), simulated.figure("2")) == (3, 2)
+
+
+def test_an_answer_is_lost_of_a_batch_that_was_done_in_part(simulated: Simulated) -> None:
+    simulated.ask(put("2", a=1))
+    both = batch(*(statement(f"UPDATE T SET a=? {WHERE}", 2, "a", place) for place in "12"))
+
+    with pytest.raises(BROKEN_CONNECTIONS):
+        simulated.ask(both, AnswerLost(places=frozenset({1})))
+
+    assert (simulated.figure("1"), simulated.figure("2")) == (1, 2)
 
 
 @pytest.mark.parametrize(("is_done", "left"), [(True, 2), (False, 1)])
@@ -164,6 +222,13 @@ def test_what_a_caller_does_to_an_answer_changes_no_item(simulated: Simulated) -
     answer["Item"]["m"]["M"]["k"]["L"].clear()
 
     assert simulated.ask(get("2"))["Item"]["m"] == {"M": {"k": {"L": [{"N": "1"}]}}}
+
+
+@pytest.mark.parametrize("name", [name for name in SEQUENCES if name.startswith(("statements that", "conditions of"))])
+def test_the_statements_that_engines_are_asked_are_well_formed(simulated: Simulated, name: str) -> None:
+    answers = [simulated.ask(step) for step in SEQUENCES[name]]
+
+    assert "ValidationError" not in str(answers), "both would refuse alike, and nothing would be compared"
 
 
 def test_statements_cost_what_the_same_updates_do(simulated: Simulated) -> None:
