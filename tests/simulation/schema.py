@@ -1,0 +1,147 @@
+"""What a table is defined as: its keys, their types, its indexes.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.simulation.rejections import invalid
+from tests.simulation.values import InvalidValue, Item, Value, clean, kind_of, sortable
+
+KeyValues = tuple[Any, ...]
+"""The values of a key, as they are sorted."""
+
+_LARGEST: Final = {"HASH": 2048, "RANGE": 1024}
+"""Bytes. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys"""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key of a table or of an index: the name that spreads the items, and the one that sorts them."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def from_schema(cls, key_schema: Any) -> "Keys":
+        by_type = {each["KeyType"]: each["AttributeName"] for each in key_schema}
+        return cls(tuple(by_type[kind] for kind in ("HASH", "RANGE") if kind in by_type))
+
+    @property
+    def partition(self) -> str:
+        return self.names[0]
+
+    @property
+    def sort(self) -> str | None:
+        return self.names[1] if len(self.names) > 1 else None
+
+    def values_of(self, item: Mapping[str, Value]) -> KeyValues:
+        return tuple(sortable(item[name]) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A global secondary index; sparse, since an item without its key is not in it.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+    """
+
+    name: str
+    keys: Keys
+    projection: str
+    included: tuple[str, ...] = ()
+
+    def entry(self, item: Mapping[str, Value] | None, table_keys: Keys) -> Item | None:
+        """What the index holds of an item."""
+        if item is None or not all(name in item for name in self.keys.names):
+            return None
+        if self.projection == "ALL":
+            return dict(item)
+        wanted = {*table_keys.names, *self.keys.names, *self.included}
+        return {name: value for name, value in item.items() if name in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A table's definition."""
+
+    table: str
+    keys: Keys
+    types: Mapping[str, str]
+    indexes: Mapping[str, Index]
+
+    @classmethod
+    def from_definition(cls, definition: Mapping[str, Any]) -> "Schema":
+        indexes = [
+            Index(
+                each["IndexName"],
+                Keys.from_schema(each["KeySchema"]),
+                each["Projection"]["ProjectionType"],
+                tuple(each["Projection"].get("NonKeyAttributes", ())),
+            )
+            for each in definition.get("GlobalSecondaryIndexes", ())
+        ]
+        return cls(
+            definition["TableName"],
+            Keys.from_schema(definition["KeySchema"]),
+            {each["AttributeName"]: each["AttributeType"] for each in definition["AttributeDefinitions"]},
+            {index.name: index for index in indexes},
+        )
+
+    def key_of(self, given: Mapping[str, Any], keys: Keys | None = None) -> Item:
+        """A key that a request names: exactly the key's attributes, each of its type.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
+        """
+        wanted = {*self.keys.names, *(keys or self.keys).names}
+        if given.keys() != wanted:
+            raise invalid("The provided key element does not match the schema")
+        key = clean_item(given)
+        self.check_key(key, "The provided key element does not match the schema")
+        return key
+
+    def check_key(self, item: Mapping[str, Value], mismatch: str = "One or more parameter values were invalid") -> None:
+        """Refuse an item without its key, or with one of another type, empty or too large.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.CoreComponents.html#HowItWorks.CoreComponents.PrimaryKey
+        """
+        for role, name in zip(_LARGEST, self.keys.names, strict=False):
+            if name not in item or kind_of(item[name]) != self.types[name]:
+                raise invalid(f"{mismatch}: {name}")
+            self._check_key_value(role, name, item[name])
+
+    def check_index_keys(self, item: Mapping[str, Value]) -> None:
+        """Refuse an item that an index could not hold under its key; one without that key is fine.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.DataTypes
+        """
+        for index in self.indexes.values():
+            for role, name in zip(_LARGEST, index.keys.names, strict=False):
+                if name not in item:
+                    continue
+                if kind_of(item[name]) != self.types[name]:
+                    raise invalid(f"Type mismatch for Index Key {name}, IndexName: {index.name}")
+                self._check_key_value(role, name, item[name])
+
+    @staticmethod
+    def _check_key_value(role: str, name: str, value: Value) -> None:
+        kind = kind_of(value)
+        if kind == "N":
+            return
+        size = len(value[kind].encode() if kind == "S" else value[kind])
+        if not size:
+            raise invalid(f"The AttributeValue for a key attribute cannot contain an empty value. Key: {name}")
+        if size > _LARGEST[role]:
+            raise invalid(f"Size of {name} has exceeded the maximum size limit of {_LARGEST[role]} bytes")
+
+
+def clean_item(given: Mapping[str, Any]) -> Item:
+    """An item with its values in their one form.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+    """
+    try:
+        return {name: clean(value) for name, value in given.items()}
+    except InvalidValue as error:
+        raise invalid(f"One or more parameter values were invalid: {error}") from None

@@ -1,0 +1,145 @@
+"""DynamoDB's values as its JSON has them: checked, brought to one form, copied and compared.
+
+In that form equal values are equal dictionaries: numbers are written in one way, and sets are sorted.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any, Final
+
+Value = Mapping[str, Any]
+"""One value, such as ``{"S": "x"}``."""
+
+Item = dict[str, Value]
+
+EXACT: Final = Context(prec=300, Emin=-999, Emax=999)
+"""More than any sum of two numbers needs."""
+
+TYPES: Final = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})
+SETS: Final = {"SS": "S", "NS": "N", "BS": "B"}
+
+_DIGITS: Final = 38
+_LARGEST_EXPONENT: Final = 125
+_SMALLEST_EXPONENT: Final = -130
+_DEPTH: Final = 32
+
+
+class InvalidValue(ValueError):
+    """A value that DynamoDB does not take."""
+
+
+def normal_number(text: object) -> str:
+    """A number as DynamoDB gives it back: without zeros at its ends, exponent and needless sign.
+
+    At most 38 digits, from 1E-130 to 9.99E+125.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes.Number
+    """
+    if not isinstance(text, str):
+        raise InvalidValue("a number is sent as text")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise InvalidValue(f"The parameter cannot be converted to a numeric value: {text}") from None
+    if not number.is_finite():
+        raise InvalidValue(f"The parameter cannot be converted to a numeric value: {text}")
+    if not number:
+        return "0"
+    return format_number(number)
+
+
+def format_number(number: Decimal) -> str:
+    """A finite number in its one form, or refused because it is too long, too large or too small."""
+    if not number:
+        return "0"
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+    if len(digits) > _DIGITS:
+        raise InvalidValue("Attempting to store more than 38 significant digits in a Number")
+    if number.adjusted() > _LARGEST_EXPONENT:
+        raise InvalidValue("Number overflow. Attempting to store a number with magnitude larger than supported range")
+    if number.adjusted() < _SMALLEST_EXPONENT:
+        raise InvalidValue("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+    return f"{number.normalize(EXACT):f}"
+
+
+def clean(value: Value, depth: int = 0) -> Value:
+    """A value in its one form, and a copy.
+
+    Raises:
+        InvalidValue: where DynamoDB would not take it.
+    """
+    if len(value) != 1:
+        raise InvalidValue("Supplied AttributeValue must contain exactly one of the supported datatypes")
+    if depth > _DEPTH:
+        raise InvalidValue("Nesting Levels have exceeded supported limits")
+    ((kind, content),) = value.items()
+    if kind not in TYPES:
+        raise InvalidValue(f"there is no type {kind}")
+    if kind in SETS:
+        return {kind: _clean_set(kind, content)}
+    if kind == "M":
+        return {kind: {name: clean(element, depth + 1) for name, element in content.items()}}
+    if kind == "L":
+        return {kind: [clean(element, depth + 1) for element in content]}
+    return {kind: _clean_scalar(kind, content)}
+
+
+def _clean_scalar(kind: str, content: Any) -> object:
+    if kind == "N":
+        return normal_number(content)
+    if kind == "B":
+        return bytes(content)
+    wanted: Mapping[str, type] = {"S": str, "BOOL": bool, "NULL": bool}
+    if not isinstance(content, wanted[kind]):
+        raise InvalidValue(f"{content!r} is no {kind}")
+    if kind == "NULL" and content is not True:
+        raise InvalidValue("Null attribute value types must have the value of true")
+    return content
+
+
+def _clean_set(kind: str, content: Any) -> list[Any]:
+    """Sets are neither empty nor hold anything twice.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes.SetTypes
+    """
+    elements = [_clean_scalar(SETS[kind], element) for element in content]
+    if not elements:
+        raise InvalidValue("An set may not be empty")
+    if len(set(elements)) != len(elements):
+        raise InvalidValue("Input collection contains duplicates")
+    return sorted(elements, key=ordering(SETS[kind]))
+
+
+def ordering(kind: str) -> Callable[[Any], Any]:
+    """By what the contents of a type are sorted: texts by their UTF-8 bytes, numbers by value, binaries by bytes.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes
+    """
+    sorts: Mapping[str, Callable[[Any], Any]] = {"S": str.encode, "N": Decimal, "B": bytes}
+    return sorts[kind]
+
+
+def kind_of(value: Value) -> str:
+    """The type of a value."""
+    return next(iter(value))
+
+
+def sortable(value: Value) -> Any:
+    """What a text, number or binary is sorted and compared by."""
+    kind = kind_of(value)
+    return ordering(kind)(value[kind])
+
+
+def copied(value: Value) -> Value:
+    """A value that its receiver may change without changing the table's."""
+    ((kind, content),) = value.items()
+    if kind == "M":
+        return {kind: copied_item(content)}
+    if kind == "L":
+        return {kind: [copied(element) for element in content]}
+    return {kind: list(content) if kind in SETS else content}
+
+
+def copied_item(item: Mapping[str, Value]) -> Item:
+    """A copy of an item down to its last element."""
+    return {name: copied(value) for name, value in item.items()}
