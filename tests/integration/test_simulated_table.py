@@ -211,7 +211,7 @@ def _drawn_statement(draw: st.DrawFn, place: str) -> dict[str, Any]:
 
 
 # The first failure is shown as it was found: an engine is too slow to look for the shortest one.
-@settings(max_examples=80, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, phases=[Phase.generate], derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(_steps(), min_size=2, max_size=8))
 def test_whatever_is_written_the_answers_and_the_contents_are_the_same(
     engine: "DynamoDBClient", engine_name: str, drawn: list[Step]

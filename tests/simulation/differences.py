@@ -51,6 +51,11 @@ _MINISTACK: Final[Mapping[str, Difference]] = {
     "a query of what is none": Difference("finds nothing instead of refusing it", _KEY_CONDITIONS),
     "a filter on the key": Difference("filters instead of refusing it", f"{_GUIDE}/Query.FilterExpression.html"),
     "a statement that appends to a list": Difference("knows no list_append", f"{_GUIDE}/ql-reference.update.html"),
+    "conditions and changes of statements that are rare": Difference(
+        "takes what is missing for NULL, compares an attribute with itself, takes bounds in the wrong order, does two "
+        "things at one place, and knows neither if_not_exists nor a longer sum",
+        f"{_GUIDE}/ql-operators.html",
+    ),
     "a statement with an OR": Difference("knows no OR", f"{_GUIDE}/ql-operators.html"),
     "a statement that changes the key": Difference("moves the item", f"{_GUIDE}/ql-reference.update.html"),
     "a batch that names an item twice": Difference("does both; see docs/engines.md", _BATCH),
@@ -67,6 +72,7 @@ _DYNAMODB_LOCAL: Final[Mapping[str, Difference]] = {
     "the capacity of a query that finds nothing": Difference("0 units; no page names the least", _CAPACITY),
     "the capacity of a batch that finds nothing": Difference("0 units; an item that is not there costs", _CAPACITY),
     "a page of 1 MB": Difference("ends it after the item that exceeds 1 MB", f"{_GUIDE}/Query.Pagination.html"),
+    "a number that is written out with a zero at its end": Difference("gives it back so", _NUMBERS),
     "a batch that names an item twice": Difference("refuses it, and has done both all the same", _BATCH),
 }
 

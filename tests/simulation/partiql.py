@@ -9,15 +9,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from tests.simulation.conditions import AllHold, At, Comparison, Condition, Exists, Given, Operand, Values, conjuncts
+from tests.simulation.conditions import (
+    AllHold,
+    At,
+    Comparison,
+    Condition,
+    Exists,
+    Given,
+    HasType,
+    Not,
+    Operand,
+    Values,
+    conjuncts,
+)
 from tests.simulation.grammar import Parser
 from tests.simulation.rejections import Rejected, invalid
 from tests.simulation.schema import clean_item
-from tests.simulation.updates import Action, ListAppend, Sum
-from tests.simulation.values import InvalidValue, Item, Value, clean
+from tests.simulation.updates import Action, IfNotExists, ListAppend, Sum
+from tests.simulation.values import InvalidValue, Item, Value, clean, kind_of
 
 _WORDS: Final = re.compile(
-    r"""\s+|"(?:[^"]|"")+"|'(?:[^']|'')*'|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\w+|<>|<=|>=|<<|>>|[=<>()\[\]{},.:?+-]"""
+    r"""\s+|"(?:[^"]|"")+"|'(?:[^']|'')*'|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\w+|<>|!=|<=|>=|<<|>>|[=<>()\[\]{},.:?+-]"""
 )
 _NUMBER: Final = re.compile(r"-?\d.*")
 _CONSTANTS: Final[Mapping[str, Value]] = {"TRUE": {"BOOL": True}, "FALSE": {"BOOL": False}, "NULL": {"NULL": True}}
@@ -121,9 +133,44 @@ class _Statement(Parser):
             return {"N": self.next()}
         if word.upper() in _CONSTANTS:
             return _CONSTANTS[self.next().upper()]
+        return self._collection()
+
+    def _collection(self) -> Value | None:
+        """A map, a list or a set that is written out.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.data-types.html
+        """
+        if self.comes("{"):
+            pairs = () if self.peek() == "}" else self.list_of(self._pair)
+            self.expect("}")
+            return {"M": dict(pairs)}
+        if self.comes("["):
+            elements = () if self.peek() == "]" else self.list_of(self._element)
+            self.expect("]")
+            return {"L": list(elements)}
+        if self.comes("<<"):
+            elements = self.list_of(self._element)
+            self.expect(">>")
+            kind = kind_of(elements[0])
+            return {f"{kind}S": [element[kind] for element in elements]}
         return None
 
+    def _pair(self) -> tuple[str, Value]:
+        name = self._element()
+        if "S" not in name:
+            raise self.error()
+        self.expect(":")
+        return name["S"], self._element()
+
+    def _element(self) -> Value:
+        found = self._constant()
+        if found is None:
+            raise self.error()
+        return found
+
     def relation(self, left: Operand) -> Condition:
+        if self.comes("!="):
+            return Comparison("<>", left, self.operand())
         if not self.comes("IS"):
             return super().relation(left)
         if not isinstance(left, At):
@@ -131,6 +178,10 @@ class _Statement(Parser):
         negated = self.comes("NOT")
         if self.comes("MISSING"):
             return Exists(left.path, wanted=negated)
+        if self.comes("NULL"):
+            self.constants["the type of NULL"] = {"S": "NULL"}
+            is_null = HasType(left.path, Given("the type of NULL"))
+            return Not(is_null) if negated else is_null
         raise self.error()
 
     def statement(self) -> Statement:
@@ -180,9 +231,13 @@ class _Statement(Parser):
             found = ListAppend(*self.pair(self.operand, self.operand))
             self.expect(")")
             return found
+        if self.comes("if_not_exists", "("):
+            chosen = IfNotExists(*self.pair(self.path, self.operand))
+            self.expect(")")
+            return chosen
         left = self.operand()
-        if self.peek() in ("+", "-"):
-            return Sum(self.next(), left, self.operand())
+        while self.peek() in ("+", "-"):
+            left = Sum(self.next(), left, self.operand())
         return left
 
     def _delete(self) -> Delete:

@@ -576,6 +576,65 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
             )
         ),
     ],
+    "values that are written out": [
+        put(a=5, z=None, m={"k": 1}, l=[1]),
+        *(
+            one(f"UPDATE T {change} WHERE p='a' AND s='1' AND {condition}")
+            for change, condition in (
+                ("SET r = {'a': [1, 'x', null, true], 'b': {}, 'c': []}", "m = {'k': 1}"),
+                ("SET r = <<'x', 'y'>>", "l = [1]"),
+                ("SET r = <<1, 2>>", "l = [2]"),
+                ("SET n = 1, m.j = -1.5", "a = 5.0"),
+            )
+        ),
+        get(),
+        one("INSERT INTO T VALUE {'p':'a','s':'7','m':{'k':[1,'x']}}"),
+        get("7"),
+    ],
+    "a number that is written out with a zero at its end": [
+        put(),
+        one("UPDATE T SET n = -1.50 WHERE p='a' AND s='1'"),
+        get(),
+    ],
+    "conditions and changes of statements that are rare": [
+        put(a=5, z=None, m={"k": 1}, l=[1]),
+        *(
+            one(f"UPDATE T SET q = 1 WHERE p='a' AND s='1' AND {condition}")
+            for condition in (
+                "z IS NULL",
+                "x IS NULL",
+                "a IS NULL",
+                "x IS NOT NULL",
+                "z IS MISSING",
+                "a != 5",
+                "5 = a",
+                "size(m) = 1",
+                "attribute_exists(a)",
+                "attribute_not_exists(a)",
+                "a = a",
+                "a < 'x'",
+                "a BETWEEN 7 AND 6",
+                "m.k = 1",
+                "l[0] = 1",
+                "((a = 5))",
+            )
+        ),
+        *(
+            one(f"UPDATE T {change} WHERE p='a' AND s='1'")
+            for change in (
+                "SET r = if_not_exists(r, 2)",
+                "SET r = r + 1 + 1",
+                "SET r = x",
+                "SET r = x + 1",
+                "SET l[9] = 3",
+                "REMOVE l[0]",
+                "REMOVE m.nothing_there",
+                "REMOVE x.y",
+                "SET r = 1 REMOVE r",
+            )
+        ),
+        get(),
+    ],
     "what a statement says of what is missing": [
         put(a=5),
         one(f"UPDATE T SET q = ? {WHERE} AND x = ?", 1, "a", "1", 1),
