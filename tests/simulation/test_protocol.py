@@ -1,8 +1,8 @@
 """The protocol, played by a seeded scheduler: the product's own code, every request a turn, deaths, lost answers,
 repetitions, other writers, and an operator who retries.
 
-What has to hold: nothing is lost, nothing is applied twice, every record says what happened, and all is settled in the
-end. Deliberate mistakes are each found.
+What has to hold: nothing is lost, nothing is applied twice, every record says what the item decided, and all is settled
+in the end. Deliberate mistakes are each found.
 """
 
 import random
@@ -31,8 +31,8 @@ from tests.simulation.turns import Actor, play
 
 MUG: Final = ItemKey("mug", "DC1")
 OPENING: Final = 2
-CHANGES: Final = {"a-sale": -4, "b-in": 1, "c-more": 2, "d-sale": -1}
-EARLY, LATE = ("a-sale", "b-in"), ("c-more", "d-sale")
+CHANGES: Final = {"a-sale": -4, "b-in": 1, "c-more": 2, "d-sale": -1, "e-in": 1, "f-in": 1, "g-sale": -2}
+EARLY, LATE = ("a-sale", "b-in"), ("c-more", "d-sale", "e-in", "f-in", "g-sale")
 SEEDS: Final = 150
 TABLES: Final = {"inventory": ("sku", "location_id"), "changes": ("item", "change_id")}
 
@@ -132,8 +132,8 @@ class Life:
 
     def live(self) -> None:
         work: dict[str, Callable[[Any], object]] = {
-            "worker-1": self._quietly(self.settle, 3),
-            "worker-2": self._quietly(self.settle, 3),
+            "worker-1": self._quietly(self.settle, 4),
+            "worker-2": self._quietly(self.settle, 4),
             "checkout": self.sell,
             "door": lambda client: self.schedule(client, *LATE),
             "operator": self._quietly(self.retry),
@@ -163,8 +163,8 @@ class Life:
 
     def wrong(self) -> str | None:
         """What is wrong with how it ended; None where nothing is."""
-        (item,) = map(from_attribute_values, self.dynamodb.items("inventory"))
-        records = {str(each["change_id"]): each for each in map(from_attribute_values, self.dynamodb.items("changes"))}
+        (item,) = self._stored("inventory")
+        records = {str(each["change_id"]): each for each in self._stored("changes")}
         open_ones = [name for name, each in records.items() if each["status"] in ("PENDING", "OPEN")]
         if open_ones:
             return f"never settled: {open_ones}"
@@ -178,23 +178,37 @@ class Life:
             return f"on hand is {item['on_hand']}, the records say {OPENING + applied - sold}"
         if item["on_hand"] < 0:
             return "more was sold than there was"
+        outcomes = self._outcomes()
+        for name, each in records.items():
+            if outcomes.get((name, each["attempt"])) != {each["status"]}:
+                return f"{name} says {each['status']}, decided was {outcomes.get((name, each['attempt']))}"
         return None
 
+    def _stored(self, table: str) -> list[dict[str, Any]]:
+        stored: Any = self.dynamodb.items(table)
+        return [from_attribute_values(each) for each in stored]
 
-def first_wrong(seeds: int = SEEDS) -> tuple[int, str] | None:
-    for seed in range(seeds):
-        life = Life(seed)
-        life.live()
-        if wrong := life.wrong():
-            return seed, wrong
-    return None
+    def _outcomes(self) -> dict[tuple[str, object], set[object]]:
+        """What the item has ever decided about an attempt of a change."""
+        found: dict[tuple[str, object], set[object]] = {}
+        for write in self.dynamodb.landed:
+            after: Any = write.after or {}
+            decided: Any = from_attribute_values(after).get("decided", {})
+            for name, decision in decided.items() if write.table == "inventory" else ():
+                found.setdefault((name, decision["attempt"]), set()).add(decision["outcome"])
+        return found
+
+
+def lived(seed: int) -> Life:
+    life = Life(seed)
+    life.live()
+    return life
 
 
 def test_nothing_is_lost_nothing_is_twice_every_record_says_what_happened() -> None:
     reached: Counter[str] = Counter()
     for seed in range(SEEDS):
-        life = Life(seed)
-        life.live()
+        life = lived(seed)
         assert (seed, life.wrong()) == (seed, None)
         reached += life.reached
 
@@ -204,8 +218,7 @@ def test_nothing_is_lost_nothing_is_twice_every_record_says_what_happened() -> N
 
 def test_a_seed_replays_exactly() -> None:
     def landed(seed: int) -> list[Any]:
-        life = Life(seed)
-        life.live()
+        life = lived(seed)
         return [(write.table, write.operation, write.after) for write in life.dynamodb.landed]
 
     assert landed(7) == landed(7)
@@ -259,8 +272,16 @@ def marks_without_condition(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "mistake", [records_read_first, entries_dropped_early, no_version_in_the_guard, marks_without_condition]
+    ("mistake", "seed"),
+    [
+        (records_read_first, 924),
+        (entries_dropped_early, 0),
+        (no_version_in_the_guard, 3),
+        (marks_without_condition, 347),
+    ],
 )
-def test_a_deliberate_mistake_is_found(mistake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deliberate_mistake_is_found(mistake: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first seed that finds it; after a change of the product or of the scheduler it may be another one."""
+    assert lived(seed).wrong() is None
     with mistake(monkeypatch):
-        assert first_wrong(2000) is not None
+        assert lived(seed).wrong() is not None

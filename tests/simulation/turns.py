@@ -62,7 +62,7 @@ def play(chance: random.Random, actors: Mapping[str, Actor], *, between: Callabl
     slow = chance.choice(sorted(actors))
     while alive:
         name = chance.choice(sorted(alive))
-        if name == slow and len(alive) > 1 and chance.random() < 0.8:
+        if name == slow and len(alive) > 1 and chance.random() < 0.9:
             continue
         alive[name].go_on()
         problem = alive[name].problem
