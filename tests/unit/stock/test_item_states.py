@@ -23,8 +23,8 @@ def test_what_is_stored_is_read_as_it_was() -> None:
     state = read_state(stored)
 
     assert isinstance(state, ItemState)
-    assert (state.windows, state.bases, state.decided) == ({"w": WINDOW}, {"price": 4}, {"c": DECISION})
-    assert (state.version, state.next_version) == (7, 8)
+    assert (state.windows, state.bases, state.decided) == ({"w": WINDOW}, {"price": Decimal(4)}, {"c": DECISION})
+    assert (state.version, state.next_version) == (Decimal(7), Decimal(8))
 
 
 def test_a_base_counts_only_while_a_window_is_open() -> None:
