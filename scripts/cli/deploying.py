@@ -75,7 +75,7 @@ def deploy(options: argparse.Namespace) -> int | None:
         return None
     paused: Sequence[str] = ()
     if change_set is not None:
-        if not (options.yes or options.local or agreed("Deploy this?", ("y", "yes"))):
+        if not (options.yes or options.local or agreed("Deploy this? [y/N]", ("y", "yes"))):
             discard(target.client, target.name, change_set)
             raise InputError("nothing was deployed")
         paused = _carry_out(target, before, change_set)

@@ -21,6 +21,13 @@ class _Clock(ProgressColumn):
         return Text(str(timedelta(seconds=int(task.elapsed or 0))))
 
 
+class _Count(ProgressColumn):
+    """How much is done of nobody knows how much."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}" if task.completed else "")
+
+
 @contextmanager
 def progress(total: int | None = None) -> Iterator[Callable[[str, int], None]]:
     """Show how far the work has come, once it has taken two seconds.
@@ -28,7 +35,8 @@ def progress(total: int | None = None) -> Iterator[Callable[[str, int], None]]:
     Yields the function to call: with what is being done, and how much of `total` is done.
     """
     console = console_of(is_error=True)
-    columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
+    columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    columns += [_Count()] if total is None else [BarColumn(), MofNCompleteColumn()]
     display = Progress(*columns, _Clock(), console=console, transient=True, disable=not console.is_terminal)
     task = display.add_task("working", total=total)
     timer = threading.Timer(SECONDS_WITHOUT_PROGRESS, display.start)
