@@ -32,7 +32,8 @@ def delete(options: argparse.Namespace) -> None:
         resource
         for page in pages
         for resource in page["StackResourceSummaries"]
-        if resource["ResourceStatus"] != "DELETE_COMPLETE"
+        # What could not be created is somebody else's, or nothing.
+        if resource.get("PhysicalResourceId") and resource["ResourceStatus"] not in ("DELETE_COMPLETE", "CREATE_FAILED")
     ]
     tables = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::DynamoDB::Table"]
     protected = [table for table in tables if _is_protected(dynamodb, table)]
@@ -48,7 +49,8 @@ def delete(options: argparse.Namespace) -> None:
         dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
         dynamodb.get_waiter("table_exists").wait(TableName=table)
     operation = Operation(target.client, target.name)
-    target.client.delete_stack(StackName=target.name, ClientRequestToken=operation.token)
+    if stack.status != "DELETE_IN_PROGRESS":
+        target.client.delete_stack(StackName=target.name, ClientRequestToken=operation.token)
     with progress() as tell:
         status = operation.wait(tell)
     if status != "DELETE_COMPLETE":

@@ -5,15 +5,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from botocore.exceptions import ClientError
 
 from cli.command_line import CommandLine
 from cli.deleting import delete
 from cli.deployment_screens import Preview, drift, parameters_screen, preview_screen
 from cli.deployments import Deployment, say_where
 from cli.engine import CHECKOUT
-from cli.errors import CommandFailed, InputError
+from cli.errors import CommandFailed, InputError, explain
 from cli.exit_codes import EXIT_FAILED
 from cli.job_screens import headline
 from cli.output import note, print_figures, print_json, print_screen, view_of
@@ -26,6 +29,8 @@ from cli.stacks import (
     Operation,
     Stack,
     discard,
+    discard_empty,
+    discard_unmade,
     resource_changes,
 )
 from cli.targets import ENVIRONMENTS, Target, agreed, only_to_be_deleted, target_of
@@ -50,6 +55,8 @@ def deploy(options: argparse.Namespace) -> int | None:
         note(f"note: {sentence}")
     before = target.found()
     _refuse_another_place(target, before, wanted)
+    if options.yes not in (None, True, target.name):
+        raise InputError(f"--yes {options.yes}: the stack that is to be deployed is {target.name}")
     if not (options.yes or options.local or options.preview) and (options.json or not sys.stdin.isatty()):
         raise InputError(
             "nobody can be asked here: --yes deploys without asking, --preview only shows what would change"
@@ -62,24 +69,29 @@ def deploy(options: argparse.Namespace) -> int | None:
     bucket = ensure_code_bucket(s3, account, str(target.session.region_name))
     upload_package(s3, package, bucket, account)
     complete = wanted | {"CodeBucket": bucket, "CodeKey": package.key, "PackageVersion": __version__}
+    paused = _paused_schedules(target, before)
     change_set = make_change_set(target, complete, bucket)
-    changes = [] if change_set is None else resource_changes(target.client, target.name, change_set)
-    preview = Preview(before, complete, changes)
-    if not options.json:
-        print_screen(preview_screen(preview, view_of(options)), view_of(options))
-    if options.preview:
-        if change_set is not None:
+    is_agreed = False
+    try:
+        changes = [] if change_set is None else resource_changes(target.client, target.name, change_set)
+        preview = Preview(before, complete, changes)
+        if not options.json:
+            print_screen(preview_screen(preview, view_of(options)), view_of(options))
+        is_agreed = not options.preview and (
+            change_set is None or options.yes or options.local or agreed("Deploy this? [y/N]", ("y", "yes"))
+        )
+    finally:
+        if change_set is not None and not is_agreed:
             discard(target.client, target.name, change_set)
+    if options.preview:
         if options.json:
             print_json(preview.as_document(), options)
         return None
-    paused: Sequence[str] = ()
+    if not is_agreed:
+        raise InputError("nothing was deployed")
     if change_set is not None:
-        if not (options.yes or options.local or agreed("Deploy this? [y/N]", ("y", "yes"))):
-            discard(target.client, target.name, change_set)
-            raise InputError("nothing was deployed")
-        paused = _carry_out(target, before, change_set)
-    return _deployed(target, before, complete, preview, paused, options)
+        _carry_out(target, paused, change_set)
+    return _deployed(target, before, complete, preview, paused.scopes, options)
 
 
 def _refuse_another_place(target: Target, before: Stack | None, wanted: Mapping[str, str]) -> None:
@@ -92,6 +104,13 @@ def _refuse_another_place(target: Target, before: Stack | None, wanted: Mapping[
         for name in NAMES_OF_A_PLACE
         if before.parameters.get(name, wanted[name]) != wanted[name]
     ]
+    if before.status == "UPDATE_ROLLBACK_FAILED":
+        raise InputError(
+            f"the stack {target.name} is in {before.status}: first let it roll back to the end, "
+            f"aws cloudformation continue-update-rollback --stack-name {target.name}"
+        )
+    if before.status.endswith("_IN_PROGRESS"):
+        raise InputError(f"the stack {target.name} is in {before.status}: wait until that has ended")
     if others:
         raise InputError(
             f"the stack {target.name} is another one: its {' and its '.join(others)}. Name the stack that you mean "
@@ -112,10 +131,14 @@ def make_change_set(target: Target, parameters: Mapping[str, str], bucket: str) 
             text=True,
             check=False,
         )
-    if made.returncode != 0:
-        raise CommandFailed(f"the deployment failed\n  {made.stderr.strip() or made.stdout.strip()}")
     arn = re.search(r"arn:\S+:changeSet/\S+", made.stdout)
-    return arn and arn[0]
+    if made.returncode == 0 and arn:
+        return arn[0]
+    if made.returncode == 0 and "No changes to deploy" in made.stdout:
+        discard_empty(target.client, target.name)
+        return None
+    discard_unmade(target.client, target.name)
+    raise CommandFailed(f"the deployment failed\n  {made.stderr.strip() or made.stdout.strip()}")
 
 
 def change_set_command(stack: str, region: str, parameters: Mapping[str, str], bucket: str) -> list[str]:
@@ -134,32 +157,56 @@ def change_set_command(stack: str, region: str, parameters: Mapping[str, str], b
     ]
 
 
-def _carry_out(target: Target, before: Stack | None, change_set: str) -> Sequence[str]:
-    """Execute a change set, and return the scopes whose schedules were paused and so still are."""
-    schedules, paused = _paused_schedules(target, before)
+@dataclass(frozen=True, slots=True)
+class _Paused:
+    """The schedules that were paused before a deployment, which may write them anew and switch them on."""
+
+    schedules: Schedules | None = None
+    scopes: Sequence[str] = ()
+
+    def keep(self) -> bool:
+        """Pause them again where they are on; False where that cannot be done, as while one is being replaced."""
+        try:
+            if self.schedules:
+                self.schedules.pause(self.scopes)
+        except ClientError:
+            return False
+        return True
+
+
+def _paused_schedules(target: Target, before: Stack | None) -> _Paused:
+    if before is None or "ScheduleGroupName" not in before.outputs:
+        return _Paused()
+    schedules = schedules_of(Deployment(target.name, target.session, before.outputs))
+    try:
+        scopes = [scope for scope, state in schedules.states().items() if state is ScheduleState.PAUSED]
+    except ClientError as error:
+        note(f"note: whether schedules are paused is not known, so none is paused again: {explain(error)}")
+        return _Paused()
+    return _Paused(schedules, scopes) if scopes else _Paused()
+
+
+def _carry_out(target: Target, paused: _Paused, change_set: str) -> None:
+    """Execute a change set, and keep paused what was. Raises CommandFailed with what failed first."""
     operation = Operation(target.client, target.name)
     target.client.execute_change_set(
         StackName=target.name, ChangeSetName=change_set, ClientRequestToken=operation.token
     )
-    with progress() as tell:
-        status = operation.wait(tell, meanwhile=lambda: schedules and schedules.pause(paused))
-    if schedules:
-        schedules.pause(paused)
+    try:
+        with progress() as tell:
+            status = operation.wait(tell, meanwhile=paused.keep)
+    except KeyboardInterrupt:
+        note(f"CloudFormation goes on with the stack {target.name}; its events say how far it is")
+        raise
+    finally:
+        if not paused.keep():
+            note(f"could not pause {', '.join(paused.scopes)} again: run job.py pause")
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         lines = [f"the deployment failed: the stack {target.name} is in {status}", *operation.failures()]
-        stack = target.existing()
-        if stack.status in ONLY_TO_BE_DELETED:
+        stack = target.found()
+        if stack is not None and stack.status in ONLY_TO_BE_DELETED:
             lines.append(only_to_be_deleted(target, stack))
         raise CommandFailed("\n  ".join(lines))
-    return paused
-
-
-def _paused_schedules(target: Target, before: Stack | None) -> tuple[Schedules | None, Sequence[str]]:
-    if before is None or "ScheduleGroupName" not in before.outputs:
-        return None, ()
-    schedules = schedules_of(Deployment(target.name, target.session, before.outputs))
-    paused = [scope for scope, state in schedules.states().items() if state is ScheduleState.PAUSED]
-    return (schedules, paused) if paused else (None, ())
 
 
 def _deployed(
@@ -251,7 +298,7 @@ def commands() -> CommandLine:
         nargs="?",
         const=True,
         metavar="NAME",
-        help="do not ask; with --delete, the name of the stack that is to go",
+        help="do not ask; with --delete the name of the stack that is to go has to be given",
     )
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--preview", action="store_true", help="show what a deployment would change, and stop")

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 ONLY_TO_BE_DELETED: Final = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
 WAS_COMPLETE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 NOT_MADE_YET: Final = "REVIEW_IN_PROGRESS"
+MADE_BY_THE_CLI: Final = "awscli-cloudformation-package-deploy-"
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
+ROUNDS_TO_BEGIN: Final = 20
+"""How often the stack may look as it did before, until it counts as having ended so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,25 @@ def _resource_change(change: "ResourceChangeTypeDef") -> ResourceChange:
 def discard(client: "CloudFormationClient", name: str, change_set_arn: str) -> None:
     """Delete a change set that nobody wants, and with it the stack that it would have made."""
     client.delete_change_set(StackName=name, ChangeSetName=change_set_arn)
-    if client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == NOT_MADE_YET:
+    discard_unmade(client, name)
+
+
+def discard_unmade(client: "CloudFormationClient", name: str) -> None:
+    """Delete a stack that is nothing but the place of its first change set."""
+    try:
+        (found,) = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError:
+        return  # there is none
+    if found["StackStatus"] == NOT_MADE_YET:
         client.delete_stack(StackName=name)
+
+
+def discard_empty(client: "CloudFormationClient", name: str) -> None:
+    """Delete the change sets of a stack that found nothing to change: the AWS CLI leaves them, and AWS counts them."""
+    for page in client.get_paginator("list_change_sets").paginate(StackName=name):
+        for each in page["Summaries"]:
+            if each["Status"] == "FAILED" and each["ChangeSetName"].startswith(MADE_BY_THE_CLI):
+                client.delete_change_set(StackName=name, ChangeSetName=each["ChangeSetId"])
 
 
 def was_ever_complete(client: "CloudFormationClient", stack: Stack) -> bool:
@@ -116,30 +137,38 @@ class Operation:
 
     def __init__(self, client: "CloudFormationClient", name: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
+        (found,) = client.describe_stacks(StackName=name)["Stacks"]
         # By its id: a deleted stack is no longer found by its name.
-        self._arn = client.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+        self._arn, self._status_before = found["StackId"], found["StackStatus"]
         self._sleep = sleep
         self.token = f"deploy-{uuid.uuid4()}"
 
     def wait(self, tell: Callable[[str, int], None], meanwhile: Callable[[], object] = lambda: None) -> str:
         """Wait until the operation has ended, and return the stack's status.
 
+        It may end under another token, as where somebody cancels it or deletes the stack: then the status says so.
+
         Args:
             tell: is told what happened last, again and again.
             meanwhile: is called as often.
         """
         pause = FIRST_PAUSE_SECONDS
-        while True:
+        for rounds in count():
             newest = self._client.describe_stack_events(StackName=self._arn)["StackEvents"]
             mine = [event for event in newest if event.get("ClientRequestToken") == self.token]
             status = next((event["ResourceStatus"] for event in mine if _is_of_stack(event)), "")
             if status and not status.endswith("_IN_PROGRESS"):
                 return status
+            now = self._client.describe_stacks(StackName=self._arn)["Stacks"][0]["StackStatus"]
+            may_not_have_begun = now == self._status_before and rounds < ROUNDS_TO_BEGIN
+            if not now.endswith("_IN_PROGRESS") and not may_not_have_begun:
+                return now
             if mine:
                 tell(f"{mine[0]['LogicalResourceId']} {mine[0]['ResourceStatus']}", 0)
             meanwhile()
             self._sleep(pause)
             pause = min(LONGEST_PAUSE_SECONDS, pause * 1.2)
+        raise AssertionError("it is waited for without end")
 
     def failures(self) -> list[str]:
         """What failed, the first failure first, as lines to print."""

@@ -67,4 +67,7 @@ def only_to_be_deleted(target: Target, stack: Stack) -> str:
 def agreed(question: str, answers: Sequence[str]) -> bool:
     """Ask on standard error, and say whether the answer is one of these."""
     print(question, end=" ", file=sys.stderr, flush=True)
-    return input().strip() in answers
+    try:
+        return input().strip() in answers
+    except EOFError:
+        return False

@@ -57,6 +57,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch, dynamodb: "DynamoDBClient") 
             "InventoryTable": ("AWS::DynamoDB::Table", TABLES[0]),
             "JobsTable": ("AWS::DynamoDB::Table", TABLES[1]),
             "Key": ("AWS::KMS::Key", "1234abcd"),
+            "Function": ("AWS::Lambda::Function", ""),  # it never came to be
         },
     )
     target = Target("staging", STACK, cast("boto3.Session", Session(fake, dynamodb)))

@@ -57,6 +57,21 @@ def test_an_operation_has_ended_when_the_stack_itself_says_so_and_not_when_an_ea
     assert between == [3, 2, 1]
 
 
+def test_an_operation_that_ends_under_another_token_has_ended_all_the_same() -> None:
+    fake = FakeCloudFormation(status="UPDATE_COMPLETE")
+    told: list[str] = []
+    operation = Operation(cast("CloudFormationClient", fake), STACK, sleep=lambda _seconds: None)
+
+    def somebody_deletes_it() -> None:
+        told.append(fake.status)
+        fake.status = "DELETE_IN_PROGRESS" if len(told) < 3 else "DELETE_COMPLETE"
+
+    assert operation.wait(lambda _text, _done: None, somebody_deletes_it) == "DELETE_COMPLETE"
+    fake.status = "UPDATE_COMPLETE"
+    unmoved = Operation(cast("CloudFormationClient", fake), STACK, sleep=lambda _seconds: None)
+    assert unmoved.wait(lambda _text, _done: None) == "UPDATE_COMPLETE"
+
+
 def test_of_hundreds_of_events_the_first_failure_comes_first_and_earlier_operations_are_left_out() -> None:
     fake = FakeCloudFormation()
     operation = Operation(cast("CloudFormationClient", fake), STACK)
