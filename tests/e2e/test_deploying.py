@@ -174,6 +174,7 @@ def test_a_deployment_meant_for_another_stack_is_refused_and_changes_nothing(sta
 # Where
 
 
+@pytest.mark.slow
 def test_one_suffix_can_be_deployed_in_two_regions(server: Engine, stack: Stack) -> None:
     there = run_script(
         server,
@@ -201,6 +202,7 @@ def test_one_suffix_can_be_deployed_in_two_regions(server: Engine, stack: Stack)
 # What fails
 
 
+@pytest.mark.slow
 def test_a_first_deployment_that_fails_says_what_to_do_and_is_deleted_only_by_name(
     server: Engine, checkout: Path
 ) -> None:
@@ -290,6 +292,7 @@ def run_here(stack: Stack) -> Run:
     return run_job(services, JobRequest("before-the-upgrade", now, scope="due", as_of=now))
 
 
+@pytest.mark.slow
 def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_records(
     server: Engine, tmp_path: Path
 ) -> None:

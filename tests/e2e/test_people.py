@@ -124,6 +124,7 @@ def put_a_job_that_rejected(stack: Stack) -> str:
     return stack.run_job().job_id
 
 
+@pytest.mark.slow
 def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(stack: Stack, by: Run) -> None:
     job = put_a_job_that_rejected(stack)
     verbs = {
