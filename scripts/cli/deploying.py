@@ -21,7 +21,7 @@ from cli.exit_codes import EXIT_FAILED
 from cli.job_screens import headline
 from cli.output import note, print_figures, print_json, print_screen, view_of
 from cli.packaging import build_package, ensure_code_bucket, upload_package
-from cli.parameters import TEMPLATE, check_parameters, declared_parameters, parse_override, wanted_parameters
+from cli.parameters import TEMPLATE, check_parameters, declared_parameters, is_on, parse_override, wanted_parameters
 from cli.pausing import Schedules, ScheduleState, schedules_of
 from cli.progress import progress
 from cli.stacks import (
@@ -36,6 +36,7 @@ from cli.stacks import (
 from cli.targets import ENVIRONMENTS, Target, agreed, only_to_be_deleted, target_of
 from cli.watching import Observation, Observer, executions_of
 from inventory_updater import __version__
+from inventory_updater.tables.inventory_table import SCOPES
 from inventory_updater.tables.records import JobStatus
 
 TAG_NAMES: Final = ("Project", "Environment", "Owner", "CostCenter", "ManagedBy")
@@ -224,15 +225,13 @@ def _deployed(
     if paused:
         note(f"still paused: {', '.join(paused)} (until job.py resume)")
     first = None
-    if before is None and not options.no_first_job:
+    if before is None and not options.no_first_job and any(is_on(parameters, scope) for scope in SCOPES):
         first = _first_job(Deployment(target.name, target.session, after.outputs))
     if options.json:
         answer = {"version": after.outputs["Version"], "key": parameters["CodeKey"], **preview.as_document()}
         job = {"first_job": first.as_document()} if first else {}
         print_json({**answer, "paused": paused, **job, "outputs": after.outputs}, options)
     else:
-        if not preview.changes:
-            print("Nothing to deploy: the stack is up to date.")
         print_figures(after.outputs.items(), options, title="Outputs")
     return EXIT_FAILED if first is not None and first.status != JobStatus.SUCCEEDED else None
 
@@ -306,7 +305,9 @@ def commands() -> CommandLine:
     action.add_argument("--delete", action="store_true", help="delete the stack and wait until it is gone")
     parser.add_argument("--if-exists", action="store_true", help="with --delete: that there is no such stack is fine")
     parser.add_argument(
-        "--no-first-job", action="store_true", help="after a first deployment do not run a job over all items"
+        "--no-first-job",
+        action="store_true",
+        help="after a first deployment with a schedule that is on do not run a job over all items",
     )
     verb = line.add_verb("show", show, "show the parameters in force, the version, and what the file says otherwise")
     _add_parameters(verb, default=argparse.SUPPRESS)

@@ -53,6 +53,8 @@ def preview_screen(preview: Preview, view: View) -> RenderableType:
     """What a deployment would change: for a first one, how much it would create."""
     if preview.before is None:
         return Text(f"A first deployment: it creates {counted(len(preview.changes), 'resource')}.")
+    if not preview.changes:
+        return Text("Nothing to deploy: the stack is up to date.")
     parts: list[RenderableType] = []
     if parameters := [(name, _shortened(now), _shortened(then)) for name, now, then in preview.changed_parameters]:
         parts += [rows_screen(PARAMETER_COLUMNS, parameters, view, "Parameters"), ""]

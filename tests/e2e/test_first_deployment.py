@@ -58,8 +58,9 @@ def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     assert expected == {alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms}
 
 
-def test_the_first_job_can_be_left_out(server: Engine) -> None:
+def test_the_first_job_can_be_left_out_and_is_where_no_schedule_is_on(server: Engine) -> None:
     quiet = deploy(server, "inventory-updater-quiet", ON | {"EnvironmentSuffix": "quiet"}, "--no-first-job")
+    off = deploy(server, "inventory-updater-off", {"EnvironmentSuffix": "off"})
 
-    assert 0 == quiet.status
-    assert {} == executions_of(server, quiet)
+    for deployed in (quiet, off):
+        assert (0, {}) == (deployed.status, executions_of(server, deployed))

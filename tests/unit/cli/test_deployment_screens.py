@@ -76,6 +76,11 @@ def test_a_first_deployment_says_how_much_it_creates() -> None:
     )
 
 
+def test_where_nothing_is_new_there_is_nothing_to_deploy() -> None:
+    screen = preview_screen(preview(STACK, IN_FORCE), View())
+    assert text_of(screen, View()) == "Nothing to deploy: the stack is up to date.\n"
+
+
 def test_what_is_in_force_is_shown_beside_what_the_file_says_otherwise() -> None:
     wanted = WANTED | {"Segments": "4", "NewParameter": "1"}
     del wanted["CodeKey"]
