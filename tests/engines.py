@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DYNAMODB_LOCAL: Final = CHECKOUT / ".local" / "dynamodb-local"
 LOOPBACK_SERVER: Final = CHECKOUT / "tests" / "dynamodb-local" / "LoopbackServer.java"
 
+PLACE: Final = ("stack", "account", "region")
+"""What each answer says of where it is."""
+
 _START_SECONDS: Final = 60.0
 
 
@@ -141,13 +144,12 @@ class Script:
     @property
     def answer(self) -> Any:
         """Standard output as the one JSON document that `--json` promises, without its `place`."""
-        return {name: value for name, value in json.loads(self.output).items() if name not in self.place}
+        return {name: value for name, value in json.loads(self.output).items() if name not in PLACE}
 
     @property
     def place(self) -> dict[str, str]:
         """Which stack in which account and region the answer is about."""
-        document = json.loads(self.output)
-        return {name: document[name] for name in ("stack", "account", "region") if name in document}
+        return {name: value for name, value in json.loads(self.output).items() if name in PLACE}
 
 
 def run_script(

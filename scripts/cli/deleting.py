@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli.deployments import say_where
 from cli.errors import CommandFailed, InputError
 from cli.output import counted, note, print_answer
+from cli.packaging import code_bucket
 from cli.progress import progress
 from cli.stacks import ONLY_TO_BE_DELETED, Operation, Stack, was_ever_complete
 from cli.targets import Target, agreed, target_of
@@ -89,7 +90,7 @@ def _refuse_protected(target: Target, stack: Stack, protected: Sequence[str]) ->
 
 
 def _what_stays(stack: Stack, *, has_key: bool) -> list[str]:
-    stays = [f"the bucket inventory-updater-code-{stack.account}-{stack.region}"]
+    stays = [f"the bucket {code_bucket(stack.account, stack.region)}"]
     if has_key:
         stays.append("the customer key, which older logs and backups need")
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html

@@ -29,9 +29,7 @@ class Preview:
     def changed_parameters(self) -> list[tuple[str, str | None, str | None]]:
         """Name, value now and value then, of those that differ; one that only one template has, has one value."""
         before = {} if self.before is None else self.before.parameters
-        names = sorted(before.keys() | self.parameters.keys())
-        values = [(name, before.get(name), self.parameters.get(name)) for name in names]
-        return [each for each in values if each[1] != each[2]]
+        return [(name, *values) for name, values in _differences(before, self.parameters).items()]
 
     def as_document(self) -> dict[str, object]:
         return {
@@ -86,11 +84,12 @@ def _shortened(value: str | None) -> str | None:
 def drift(stack: Stack, wanted: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
     """The parameters that a deployment would change: the value in force, and that by the file."""
     in_force = {name: value for name, value in stack.parameters.items() if name not in SET_BY_DEPLOYING}
-    return {
-        name: (in_force.get(name), wanted.get(name))
-        for name in sorted(in_force.keys() | wanted.keys())
-        if in_force.get(name) != wanted.get(name)
-    }
+    return _differences(in_force, wanted)
+
+
+def _differences(now: Mapping[str, str], then: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    names = sorted(now.keys() | then.keys())
+    return {name: (now.get(name), then.get(name)) for name in names if now.get(name) != then.get(name)}
 
 
 def parameters_screen(stack: Stack, wanted: Mapping[str, str], view: View) -> RenderableType:

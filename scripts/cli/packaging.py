@@ -56,13 +56,18 @@ def _package_files(sources: Path) -> Iterable[Path]:
     )
 
 
+def code_bucket(account: str, region: str) -> str:
+    """The name of an account's bucket for code and templates."""
+    return f"inventory-updater-code-{account}-{region}"
+
+
 def ensure_code_bucket(s3: "S3Client", account: str, region: str) -> str:
     """The name of this account's bucket for code and templates; made in the region if missing.
 
     A new bucket is encrypted and closed to the public:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
     """
-    bucket = f"inventory-updater-code-{account}-{region}"
+    bucket = code_bucket(account, region)
     try:
         # With the owner named, since anybody could have made a bucket of this name.
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ENVIRONMENTS: Final = ("dev", "staging", "prod", "local")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for the client
 class Target:
     """The stack that is to be deployed, shown or deleted, and how to reach it."""
 
@@ -26,7 +27,7 @@ class Target:
     name: str
     session: boto3.Session
 
-    @property
+    @cached_property
     def client(self) -> "CloudFormationClient":
         return self.session.client("cloudformation")
 

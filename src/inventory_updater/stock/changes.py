@@ -21,6 +21,14 @@ class ChangeKind(StrEnum):
 
 KINDS: tuple[str, ...] = tuple(kind.value for kind in ChangeKind)
 
+FIGURE_SET_BY: Mapping[str, str] = {
+    ChangeKind.COUNT.value: "on_hand",
+    ChangeKind.PRICE.value: "unit_price",
+    ChangeKind.REORDER_POINT.value: "reorder_point",
+    ChangeKind.SAFETY_STOCK.value: "safety_stock",
+}
+"""The figure that a setting sets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -124,7 +132,7 @@ def read_changes(attributes: Attributes) -> ItemChanges:
             change_id: _rejection(change_id, stored)
             for change_id, stored in map_at(attributes, "rejected_changes").items()
         },
-        last_set={kind: _last_set(kind, stored) for kind, stored in map_at(attributes, "last_set").items()},
+        last_set=read_last_set(attributes),
         next_change_at=text_at(attributes, "next_change_at"),
         settled_before=text_at(attributes, "settled_before"),
         version=version_of(attributes),
@@ -159,6 +167,15 @@ def _rejection(change_id: str, stored: object) -> Rejection:
         time_at(entry, "rejected_at", *where),
         str(entry.get("job_id")),
     )
+
+
+def read_last_set(attributes: Attributes) -> dict[str, LastSet]:
+    """The last setting of each kind.
+
+    Raises:
+        UnreadableAttributeError: where one of them is not what it must be.
+    """
+    return {kind: _last_set(kind, stored) for kind, stored in map_at(attributes, "last_set").items()}
 
 
 def _last_set(kind: str, stored: object) -> LastSet:

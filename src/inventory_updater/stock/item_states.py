@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
 
 from inventory_updater.stock.attributes import (
     Attributes,
@@ -16,16 +15,9 @@ from inventory_updater.stock.attributes import (
     wrong_type,
 )
 from inventory_updater.stock.change_records import WINDOW_KINDS, Status
-from inventory_updater.stock.changes import ChangeKind, LastSet
+from inventory_updater.stock.changes import FIGURE_SET_BY, LastSet, read_last_set
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item, read_key
 from inventory_updater.stock.numbers import NUMBERS, ZERO
-
-FIGURE_SET_BY: Final[Mapping[str, str]] = {
-    ChangeKind.COUNT.value: "on_hand",
-    ChangeKind.PRICE.value: "unit_price",
-    ChangeKind.REORDER_POINT.value: "reorder_point",
-    ChangeKind.SAFETY_STOCK.value: "safety_stock",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ def read_state(attributes: Attributes) -> ItemState | InvalidItem:
         windows = {name: _window(name, stored) for name, stored in map_at(attributes, "windows").items()}
         return ItemState(
             item=item,
-            last_set={kind: _last_set(kind, stored) for kind, stored in map_at(attributes, "last_set").items()},
+            last_set=read_last_set(attributes),
             windows=windows,
             bases={
                 window.kind: number_at(attributes, f"base_{FIGURE_SET_BY[window.kind]}") for window in windows.values()
@@ -113,11 +105,6 @@ def read_state(attributes: Attributes) -> ItemState | InvalidItem:
         )
     except UnreadableAttributeError as error:
         return InvalidItem(read_key(attributes), error.code, str(error))
-
-
-def _last_set(kind: str, stored: object) -> LastSet:
-    entry = entry_of(stored, kind, "last_set")
-    return LastSet(time_at(entry, "effective_at", kind, "last_set"), str(entry.get("change_id")))
 
 
 def _window(name: str, stored: object) -> Window:

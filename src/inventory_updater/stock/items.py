@@ -6,9 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 """
 
 from dataclasses import dataclass, field
-from decimal import (
-    Decimal,
-)
+from decimal import Decimal, DecimalException
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -79,6 +77,13 @@ class Figures:
         # The zero of a product may have a sign, and an exponent that DynamoDB has no room for.
         value = None if self.unit_price is None else NUMBERS.multiply(self.on_hand, self.unit_price) or ZERO
         return DerivedFigures(available, status, value)
+
+    def derive_if_exact(self) -> DerivedFigures | None:
+        """The derived figures; None where one of them cannot be held exactly."""
+        try:
+            return self.derive()
+        except DecimalException:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

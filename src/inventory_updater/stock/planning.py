@@ -13,7 +13,16 @@ from decimal import Decimal, DecimalException
 from functools import lru_cache
 from typing import Final, Literal, assert_never
 
-from inventory_updater.stock.changes import KINDS, Change, ChangeKind, ItemChanges, LastSet, Rejection, Settlement
+from inventory_updater.stock.changes import (
+    FIGURE_SET_BY,
+    KINDS,
+    Change,
+    ChangeKind,
+    ItemChanges,
+    LastSet,
+    Rejection,
+    Settlement,
+)
 from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
 from inventory_updater.stock.numbers import NUMBERS, plain
 from inventory_updater.stock.times import format_time, read_time
@@ -39,13 +48,6 @@ _PLANNED: Final = (
 # As plain text: a member of an enumeration is many times slower to compare and to look up.
 _ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
 _COUNT: Final = ChangeKind.COUNT.value
-
-_FIGURE_SET_BY: Final[Mapping[str, str]] = {
-    ChangeKind.COUNT: "on_hand",
-    ChangeKind.PRICE: "unit_price",
-    ChangeKind.REORDER_POINT: "reorder_point",
-    ChangeKind.SAFETY_STOCK: "safety_stock",
-}
 
 RejectionCode = Literal["UNKNOWN_KIND", "NOT_A_NUMBER", "NEGATIVE_VALUE", "TOO_PRECISE", "INSUFFICIENT_STOCK"]
 
@@ -147,7 +149,7 @@ def plan(
                 assert_never(verdict)
 
     if not applied:
-        derived = _derive(figures)
+        derived = figures.derive_if_exact()
     if derived is None:
         return InvalidItem(item.key, "TOO_PRECISE", "a derived figure would need more than 38 digits")
     remaining = {change_id: change for change_id, change in known.pending.items() if change.effective_at > as_of}
@@ -200,15 +202,15 @@ def _judge(
         if kind == _ADJUSTMENT:
             after = figures.adjusted(value)
         else:
-            after = replace(figures, **{_FIGURE_SET_BY[str(kind)]: NUMBERS.plus(value)})
+            after = replace(figures, **{FIGURE_SET_BY[str(kind)]: NUMBERS.plus(value)})
     except DecimalException:
         return _Rejected("TOO_PRECISE", "the result would need more than 38 digits")
     falls_below_zero = kind == _ADJUSTMENT and value < 0 and after.on_hand < 0
     if falls_below_zero and not policy.allow_negative_stock:
         return _Rejected("INSUFFICIENT_STOCK", f"on hand is {plain(figures.on_hand)}, the adjustment {plain(value)}")
-    derived = _derive(after)
+    derived = after.derive_if_exact()
     # Figures that another writer made underivable are not this change's fault.
-    if derived is None and _derive(figures) is not None:
+    if derived is None and figures.derive_if_exact() is not None:
         return _Rejected("TOO_PRECISE", "a derived figure would need more than 38 digits")
     return _Applied(after, derived)
 
@@ -219,13 +221,6 @@ def _is_superseded(change: Change, last_set: Mapping[str, LastSet]) -> bool:
         return last_count is not None and change.effective_at <= last_count.effective_at
     last = last_set.get(str(change.kind))
     return last is not None and (change.effective_at, change.change_id) < (last.effective_at, last.change_id)
-
-
-def _derive(figures: Figures) -> DerivedFigures | None:
-    try:
-        return figures.derive()
-    except DecimalException:
-        return None
 
 
 def _differences(

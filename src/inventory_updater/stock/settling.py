@@ -17,8 +17,8 @@ from functools import reduce
 from typing import Final
 
 from inventory_updater.stock.change_records import WINDOW_KINDS, ChangeRecord, Problem, Status
-from inventory_updater.stock.changes import ChangeKind, LastSet
-from inventory_updater.stock.item_states import FIGURE_SET_BY, Decision, ItemState, Window
+from inventory_updater.stock.changes import FIGURE_SET_BY, ChangeKind, LastSet
+from inventory_updater.stock.item_states import Decision, ItemState, Window
 from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
 from inventory_updater.stock.numbers import NUMBERS, ZERO, plain
 from inventory_updater.stock.planning import Update
@@ -128,7 +128,7 @@ class _Work:
 
     def _become(self, figures: Figures) -> None:
         # Figures that another writer made underivable are not this change's fault.
-        if _derive(figures) is None and _derive(self.figures) is not None:
+        if figures.derive_if_exact() is None and self.figures.derive_if_exact() is not None:
             raise _ProblemError(Problem("TOO_PRECISE", "a derived figure would need more than 38 digits"))
         self.figures = figures
 
@@ -262,7 +262,7 @@ def settle(
             work.decide(record)
     except _NeedsAllError:
         return NeedsAllRecords(state.key)
-    derived = _derive(work.figures)
+    derived = work.figures.derive_if_exact()
     if derived is None:
         return InvalidItem(state.key, "TOO_PRECISE", "a derived figure would need more than 38 digits")
     kept = {name: entry for name, entry in state.decided.items() if name in by_id and not _says(by_id[name], entry)}
@@ -294,13 +294,6 @@ def _was_applied(record: ChangeRecord, state: ItemState) -> bool:
 def _says(record: ChangeRecord, decision: Decision) -> bool:
     """Whether a record says what was decided, or has gone on since."""
     return record.status.is_final or record.attempt > decision.attempt
-
-
-def _derive(figures: Figures) -> DerivedFigures | None:
-    try:
-        return figures.derive()
-    except DecimalException:
-        return None
 
 
 def _latest(windows: Mapping[str, Window], kind: str) -> Decimal | None:
