@@ -7,16 +7,21 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatemen
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS
 from inventory_updater.dynamodb.pacing import RETRIED_CODES, request_code
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.stock.attributes import Attributes
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+
+BATCH_LIMIT: Final = 25
+"""How many statements AWS takes in one ``BatchExecuteStatement``."""
 
 
 class Outcome(Enum):
@@ -33,11 +38,12 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one write, with DynamoDB's own words where it refused."""
+    """What became of one write, with DynamoDB's own words where it refused, and the item that failed its condition."""
 
     outcome: Outcome
     code: str = ""
     message: str = ""
+    item: Attributes | None = None
 
 
 def outcome_of(error: Mapping[str, Any]) -> Outcome:
@@ -74,4 +80,12 @@ def send(client: "DynamoDBClient", statements: "Sequence[BatchStatementRequestTy
         return [answers[0] for answers, _ in alone], sum(units for _, units in alone)
     errors: list[Mapping[str, Any]] = [response.get("Error") or {} for response in answer["Responses"]]
     units = sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", []))
-    return [Answer(outcome_of(each), each.get("Code", ""), each.get("Message", "")) for each in errors], units
+    return [_answer(each) if each else _DONE for each in errors], units
+
+
+_DONE: Final = Answer(Outcome.DONE)
+
+
+def _answer(error: Mapping[str, Any]) -> Answer:
+    item = from_attribute_values(error["Item"]) if error.get("Item") else None
+    return Answer(outcome_of(error), error.get("Code", ""), error.get("Message", ""), item)

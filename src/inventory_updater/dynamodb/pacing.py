@@ -7,10 +7,10 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatemen
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,9 +33,6 @@ RETRIED_CODES: Final = frozenset(
     }
 )
 """What passes by itself: it is sent again, later."""
-
-UNANSWERED_CODES: Final = frozenset({"InternalServerError", "ServiceUnavailable"})
-"""Of these even the server cannot say whether the write was made."""
 
 _BACKOFF_BASE_SECONDS: Final = 0.05
 _BACKOFF_LIMIT_SECONDS: Final = 5.0
@@ -103,6 +100,17 @@ class Limits:
         end = clock() + seconds
         return cls(lambda: end - clock())
 
+    def permit(self, items: int) -> None:
+        """Return when a batch of ``items`` may be written.
+
+        Raises:
+            OutOfTimeError: where that is not in time.
+        """
+        self.check()
+        if self.seconds_left() <= 0:
+            raise OutOfTimeError("no time is left for this batch")
+        self.pace.wait(items, self.seconds_left())
+
     def may_retry_after(self, delay: float) -> bool:
         return delay < self.seconds_left()
 
@@ -130,11 +138,6 @@ def request_code(error: ClientError | BotoCoreError) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return "InternalServerError" if status >= 500 else code
-
-
-def was_sent_before(answer: Mapping[str, Any]) -> bool:
-    """Whether botocore sent a request more than once: the answer is to the last one, and the first may have landed."""
-    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def patiently(call: Callable[[], T], limits: Limits) -> T:

@@ -33,10 +33,11 @@ def read_keys(
     keys: Iterable[Mapping[str, object]],
     *,
     is_consistent: bool,
+    spend: Callable[[float], None] = lambda _read_units: None,
     rounds: int = ROUND_LIMIT,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Attributes]:
-    """What is there of at most 100 keys, each of them named once.
+    """What is there of at most 100 keys, each of them named once; ``spend`` is told the read units of each request.
 
     Raises:
         TimeoutError: where the table left keys unanswered in every one of ``rounds``.
@@ -47,7 +48,10 @@ def read_keys(
             return
         if attempt:
             sleep(backoff(attempt))
-        answer = client.batch_get_item(RequestItems={table: {"Keys": waiting, "ConsistentRead": is_consistent}})
+        answer = client.batch_get_item(
+            RequestItems={table: {"Keys": waiting, "ConsistentRead": is_consistent}}, ReturnConsumedCapacity="TOTAL"
+        )
+        spend(sum(used.get("CapacityUnits", 0.0) for used in answer.get("ConsumedCapacity", [])))
         yield from map(from_attribute_values, answer["Responses"].get(table, []))
         unprocessed = answer.get("UnprocessedKeys", {}).get(table)
         waiting = list(unprocessed["Keys"]) if unprocessed else []

@@ -11,8 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from inventory_updater.dynamodb.values import to_attribute_value
-from inventory_updater.stock.planning import Update
-from inventory_updater.stock.scheduling import Creation
+from inventory_updater.stock.writes import Creation, Update
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef

@@ -40,7 +40,6 @@ class Decision:
     attempt: int
     outcome: Status
     settled_at: str
-    job_id: str
     code: str | None = None
     message: str | None = None
     before: Decimal | None = None
@@ -51,7 +50,6 @@ class Decision:
             "attempt": Decimal(self.attempt),
             "outcome": self.outcome.value,
             "settled_at": self.settled_at,
-            "job_id": self.job_id,
         }
         told = {"code": self.code, "message": self.message, "before": self.before, "after": self.after}
         return stored | {name: value for name, value in told.items() if value is not None}
@@ -85,10 +83,14 @@ class ItemState:
     def next_version(self) -> Decimal:
         return NUMBERS.add(self.version or ZERO, Decimal(1))
 
+    def is_negative(self, *, may_be: bool) -> bool:
+        """Whether another writer left a negative figure; on hand ``may_be`` where the stack allows it."""
+        return (self.item.reserved or ZERO) < 0 or (self.item.on_hand < 0 and not may_be)
+
 
 def read_state(attributes: Attributes) -> ItemState | InvalidItem:
     """The item in ``attributes``, or why there is none."""
-    item = read_item({name: value for name, value in attributes.items() if name not in ("last_set", "version")})
+    item = read_item(attributes)
     if isinstance(item, InvalidItem):
         return item
     try:
@@ -126,7 +128,6 @@ def _decision(name: str, stored: object) -> Decision:
         attempt=int(_number(entry, name, "decided", "attempt")),
         outcome=outcome,
         settled_at=time_at(entry, "settled_at", name, "decided"),
-        job_id=str(entry.get("job_id")),
         code=None if "code" not in entry else str(entry["code"]),
         message=None if "message" not in entry else str(entry["message"]),
         before=number_at(entry, "before"),

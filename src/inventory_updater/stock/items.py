@@ -1,17 +1,16 @@
-"""Stock items and scheduled changes: frozen values, no I/O.
+"""Stock items: frozen values, no I/O.
 
 Numbers are ``Decimal`` in the range and precision of a DynamoDB number (38 digits, 1E-130 to 9.99E+125) and are
 never rounded; times are UTC text of 27 characters, so that they compare as text.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from enum import StrEnum
 from typing import NamedTuple
 
 from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError, number_at, text_at
-from inventory_updater.stock.changes import ItemChanges, read_changes
 from inventory_updater.stock.numbers import NUMBERS, ZERO
 
 
@@ -99,7 +98,6 @@ class StockItem:
     available: Decimal | None = None
     stock_status: str | None = None
     stock_value: Decimal | None = None
-    changes: ItemChanges = field(default_factory=ItemChanges)
 
     @property
     def figures(self) -> Figures:
@@ -140,7 +138,6 @@ def read_item(attributes: Attributes) -> StockItem | InvalidItem:
             available=number_at(attributes, "available"),
             stock_status=text_at(attributes, "stock_status"),
             stock_value=number_at(attributes, "stock_value"),
-            changes=read_changes(attributes),
         )
     except UnreadableAttributeError as error:
         return InvalidItem(key, error.code, str(error))

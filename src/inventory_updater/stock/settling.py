@@ -10,7 +10,7 @@ A count that says what it was ``expected`` to find books the difference, like an
 stays sold.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, DecimalException
 from functools import reduce
@@ -21,7 +21,7 @@ from inventory_updater.stock.changes import FIGURE_SET_BY, ChangeKind, LastSet
 from inventory_updater.stock.item_states import Decision, ItemState, Window
 from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
 from inventory_updater.stock.numbers import NUMBERS, ZERO, plain
-from inventory_updater.stock.planning import Update
+from inventory_updater.stock.writes import Update
 
 SETTLED_A_WRITE: Final = 100
 """How many changes one write of an item settles at most; a hot item takes several."""
@@ -36,11 +36,10 @@ _COUNT: Final = ChangeKind.COUNT.value
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The job that settles: up to when changes are due, what the clock says, and its rules."""
+    """When it is settled: up to when changes are due, what the clock says, and by which rule."""
 
     as_of: str
     now: str
-    job_id: str
     allow_negative_stock: bool = False
 
 
@@ -108,18 +107,17 @@ class _Work:
         figure: Decimal | None = getattr(self.figures, FIGURE_SET_BY.get(kind, "on_hand"))
         return figure
 
-    def decide(self, record: ChangeRecord) -> None:
+    def decide(self, record: ChangeRecord, *, is_cancelled: bool) -> None:
         """Decide about one change: it has its effect and an outcome, and never touches the others."""
         before, problem = self.figure(record.kind), None
         try:
-            outcome = self._apply(record)
+            outcome = self._cancel(record) if is_cancelled else self._apply(record)
         except _ProblemError as error:
             outcome, problem = Status.REJECTED, error.problem
         self.decided[record.change_id] = Decision(
             attempt=record.attempt,
             outcome=outcome,
             settled_at=self.moment.now,
-            job_id=self.moment.job_id,
             code=problem.code if problem else None,
             message=problem.message if problem else None,
             before=before,
@@ -211,6 +209,11 @@ class _Work:
         self.windows = windows
         return Status.OPEN
 
+    def _cancel(self, record: ChangeRecord) -> Status:
+        if record.status is Status.OPEN:
+            self._close(record)
+        return Status.CANCELLED
+
     def _close(self, record: ChangeRecord) -> Status:
         if self.windows.pop(record.change_id, None) is not None:
             latest = _latest(self.windows, record.kind)
@@ -232,22 +235,32 @@ class _Work:
 
 
 def settle(
-    state: ItemState, records: Iterable[ChangeRecord], moment: Moment, *, are_all: bool = False
+    state: ItemState,
+    records: Iterable[ChangeRecord],
+    moment: Moment,
+    *,
+    are_all: bool = False,
+    cancelled: Collection[str] = (),
 ) -> Settled | NeedsAllRecords | InvalidItem:
     """What becomes of the changes that are due, and what the item is then.
 
     Args:
         state: the item as it was read.
         records: the item's records, read after it, consistently: those that are due and those in ``decided``, at least.
-        moment: when and by whom.
+        moment: when.
         are_all: whether these are all records of the item.
+        cancelled: ids of changes that are not wanted any more, due or not; one that is settled stays as it is.
 
     Returns:
         What to write; or that all records are needed; or that the item cannot be settled: its figures have no exact
         derived figures and no due change mends that.
     """
     by_id = {record.change_id: record for record in records}
-    due = in_order(each for each in by_id.values() if _is_undecided(each, state) and each.due_at <= moment.as_of)
+    due = in_order(
+        each
+        for each in by_id.values()
+        if _is_undecided(each, state) and (each.due_at <= moment.as_of or each.change_id in cancelled)
+    )
     later = [each for each in by_id.values() if each.is_booking and _was_applied(each, state)]
     work = _Work(
         state.item.figures,
@@ -259,7 +272,7 @@ def settle(
     )
     try:
         for record in due[:SETTLED_A_WRITE]:
-            work.decide(record)
+            work.decide(record, is_cancelled=record.change_id in cancelled)
     except _NeedsAllError:
         return NeedsAllRecords(state.key)
     derived = work.figures.derive_if_exact()

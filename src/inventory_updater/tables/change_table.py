@@ -4,7 +4,7 @@ Keys ``item`` and ``change_id``; the sparse index ``due`` has what waits to happ
 what is due costs nothing for what is not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -99,11 +99,13 @@ class ChangeTable:
         units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
         return DuePage(found, from_attribute_values(last) if last else None, units)
 
-    def read(self, names: Iterable[tuple[ItemKey, str]]) -> dict[ItemKey, list[ChangeRecord]]:
-        """The records of these names (at most 100) as they are now, by item."""
+    def read(
+        self, names: Iterable[tuple[ItemKey, str]], spend: Callable[[float], None] = lambda _read_units: None
+    ) -> dict[ItemKey, list[ChangeRecord]]:
+        """The records of these names (at most 100) as they are now, by item; ``spend`` is told the read units."""
         keys = [{"item": item_id(key), "change_id": change_id} for key, change_id in names]
         found: dict[ItemKey, list[ChangeRecord]] = {}
-        for attributes in read_keys(self._client, self.name, keys, is_consistent=True):
+        for attributes in read_keys(self._client, self.name, keys, is_consistent=True, spend=spend):
             found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
         return found
 
@@ -124,21 +126,29 @@ class ChangeTable:
             },
         )
 
-    def mark(self, key: ItemKey, mark: Mark) -> "BatchStatementRequestTypeDef":
-        """The statement that lets a record say what its item has decided, while it is as it was read."""
+    def mark(self, key: ItemKey, mark: Mark, by: Mapping[str, str]) -> "BatchStatementRequestTypeDef":
+        """The statement that lets a record say what its item has decided, while it is as it was read.
+
+        Args:
+            key: the item.
+            mark: the record and the decision.
+            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``.
+        """
         status, attempt = mark.record.stored
         sets, removes = self._said(mark)
         named = {"item": item_id(key), "change_id": mark.record.change_id}
-        return guarded_update(self.name, named, sets, removes, {"status": status, "attempt": attempt})
+        return guarded_update(self.name, named, {**sets, **by}, removes, {"status": status, "attempt": attempt})
 
     def _said(self, mark: Mark) -> tuple[dict[str, object], tuple[str, ...]]:
         decision = mark.decision
         told = {"code": decision.code, "message": decision.message, "before": decision.before, "after": decision.after}
-        sets: dict[str, object] = {"status": decision.outcome.value, "job_id": decision.job_id}
+        sets: dict[str, object] = {"status": decision.outcome.value}
         sets |= {name: value for name, value in told.items() if value is not None}
         if decision.outcome is Status.OPEN:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
-        expires = int((read_time(decision.settled_at) + self._retention).timestamp())
+        # A record outlives the moment at which its change was to take effect: sent again, it is known.
+        ended_at = max(decision.settled_at, mark.record.effective_at)
+        expires = int((read_time(ended_at) + self._retention).timestamp())
         sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from inventory_updater.dynamodb.batches import Answer, Outcome, send
-from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, backoff, batched, patiently
+from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, send
+from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.stock.change_records import ChangeRecord
-from inventory_updater.stock.item_states import Decision, ItemState, read_state
+from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
-from inventory_updater.stock.settling import Moment, NeedsAllRecords, Settled, settle
+from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
 from inventory_updater.tables.change_table import ChangeTable
-from inventory_updater.tables.inventory_table import BATCH_LIMIT, InventoryTable
+from inventory_updater.tables.inventory_table import InventoryTable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -38,143 +38,171 @@ Due = Mapping[ItemKey, Collection[str]]
 
 @dataclass(slots=True)
 class Report:
-    """What became of the changes, and what it took.
+    """What became of the changes, and what it took; filled in while it happens, so that it holds where that ends early.
 
     Attributes:
+        written: the items that were written, each once.
         marked: what this call let the records say: each decision once, whoever took it.
         failures: the items that could not be settled, each with a code and a message.
+        negative: the items in which another writer left a negative figure.
+        is_exact: whether every answer came: a mark that was sent again may have been made the first time.
     """
 
-    marked: list[tuple[ItemKey, str, Decision]] = field(default_factory=list)
+    written: set[ItemKey] = field(default_factory=set)
+    marked: list[tuple[ItemKey, Mark]] = field(default_factory=list)
     failures: dict[ItemKey, tuple[str, str]] = field(default_factory=dict)
-    items_written: int = 0
+    negative: set[ItemKey] = field(default_factory=set)
+    is_exact: bool = True
     conflicts: int = 0
     throttles: int = 0
+    read_units: float = 0.0
     write_units: float = 0.0
 
+    def spend(self, read_units: float) -> None:
+        self.read_units += read_units
 
-def settle_items(
-    client: "DynamoDBClient",
-    inventory: InventoryTable,
-    changes: ChangeTable,
-    due: Due,
-    moment: Moment,
-    limits: Limits,
-) -> Report:
-    """Settle what is due of at most 100 items, each by itself, until it is decided and the records say so.
 
-    What the tables refuse for too long stays as it is: the item, or the record of an item that has decided. The next
-    call goes on from there.
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The two tables of one environment, and who settles: ``by`` is what the records say of that."""
 
-    Raises:
-        OutOfTimeError: where the pace leaves no time for these items.
-        botocore.exceptions.ClientError: where AWS refuses a request for good.
-    """
-    report = Report()
-    waiting: dict[ItemKey, Collection[str]] = dict(due)
-    for round_number in range(ROUND_LIMIT):
-        if not waiting:
-            break
-        limits.check()
-        planned = patiently(partial(_planned, inventory, changes, waiting, moment, report), limits)
-        limits.pace.wait(len(planned), limits.seconds_left())
-        again = _write(client, inventory, planned, report)
-        decided = {key: settled for key, settled in planned.items() if key not in again and key not in report.failures}
-        _mark(client, changes, decided, limits, report)
-        again |= {key: ("", "") for key, settled in decided.items() if not settled.is_finished}
-        waiting = {key: waiting[key] for key in again}
-        refused = {key: said for key, said in again.items() if said[0]}
-        delay = backoff(round_number) if refused else 0.0
-        if waiting and not limits.may_retry_after(delay):
-            report.failures |= refused
-            break
-        if delay:
+    client: "DynamoDBClient"
+    inventory: InventoryTable
+    changes: ChangeTable
+    by: Mapping[str, str]
+    batch_size: int = BATCH_LIMIT
+
+    def settle(
+        self,
+        due: Due,
+        moment: Moment,
+        limits: Limits,
+        *,
+        cancelled: Due | None = None,
+        report: Report | None = None,
+    ) -> Report:
+        """Settle what is due of these items, each by itself, until it is decided and the records say so.
+
+        What the tables refuse for too long stays as it is: the item, or the record of an item that has decided. The
+        next call goes on from there.
+
+        Args:
+            due: at most 100 items.
+            moment: when.
+            limits: time, pace and permission to write; asked before every batch.
+            cancelled: what is not wanted any more, whether it is due or not.
+            report: what to fill in; where this raises, it tells what had been written by then.
+
+        Raises:
+            OutOfTimeError: where the pace leaves no time for these items.
+            botocore.exceptions.ClientError: where AWS refuses a request for good.
+        """
+        report = Report() if report is None else report
+        withdrawn = cancelled or {}
+        waiting = {key: {*due.get(key, ()), *withdrawn.get(key, ())} for key in (*due, *withdrawn)}
+        refused: dict[ItemKey, Answer] = {}
+        for round_number in range(ROUND_LIMIT):
+            planned = patiently(partial(self._planned, waiting, withdrawn, moment, report), limits)
+            refused = self._write(planned, limits, report)
+            unfinished = {key for key, settled in planned.items() if not settled.is_finished}
+            waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
+            if not waiting:
+                return report
+            is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
+            delay = backoff(round_number) if is_busy else 0.0
+            if not limits.may_retry_after(delay):
+                break
+            if delay:
+                limits.sleep(delay)
+        report.failures |= {key: (refused[key].code, refused[key].message) for key in waiting if key in refused}
+        if not refused.keys() >= waiting.keys():
+            raise OutOfTimeError("the time was up in the midst of an item's changes")
+        return report
+
+    def _planned(self, named: Due, cancelled: Due, moment: Moment, report: Report) -> dict[ItemKey, Settled]:
+        """Read the items and then their records, and settle each; one that cannot be is a failure of its own."""
+        states: dict[ItemKey, ItemState] = {}
+        items = self.inventory.read_many(named, report.spend)
+        for key in named:
+            if key not in items:
+                report.failures[key] = ("UNKNOWN_ITEM", f"there is no item {key}")
+                continue
+            state = read_state(items[key])
+            if isinstance(state, InvalidItem):
+                report.failures[key] = (state.code, state.message)
+            else:
+                states[key] = state
+        records = self._records({key: {*named[key], *state.decided} for key, state in states.items()}, report)
+        planned: dict[ItemKey, Settled] = {}
+        for key, state in states.items():
+            unwanted = cancelled.get(key, ())
+            settled = settle(state, records.get(key, ()), moment, cancelled=unwanted)
+            if isinstance(settled, NeedsAllRecords):
+                settled = settle(state, self.changes.all_of(key), moment, are_all=True, cancelled=unwanted)
+            if isinstance(settled, Settled):
+                planned[key] = settled
+            elif isinstance(settled, InvalidItem):
+                report.failures[key] = (settled.code, settled.message)
+            if state.is_negative(may_be=moment.allow_negative_stock):
+                report.negative.add(key)
+        return planned
+
+    def _records(self, named: Due, report: Report) -> dict[ItemKey, list[ChangeRecord]]:
+        names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
+        found: dict[ItemKey, list[ChangeRecord]] = {}
+        for batch in batched(names, READ_LIMIT):
+            for key, records in self.changes.read(batch, report.spend).items():
+                found.setdefault(key, []).extend(records)
+        return found
+
+    def _write(self, planned: Mapping[ItemKey, Settled], limits: Limits, report: Report) -> dict[ItemKey, Answer]:
+        """Write the items and then mark their records; returns those to begin again with, from what is true then."""
+        again: dict[ItemKey, Answer] = {}
+        decided = [settled for settled in planned.values() if settled.write is None]
+        to_write = [settled for settled in planned.values() if settled.write is not None]
+        try:
+            for batch in batched(to_write, self.batch_size):
+                limits.permit(len(batch))
+                statements = [statement(self.inventory.name, settled.write) for settled in batch if settled.write]
+                for settled, answer in zip(batch, self._sent(statements, report), strict=True):
+                    match answer.outcome:
+                        case Outcome.DONE:
+                            report.written.add(settled.key)
+                            decided.append(settled)
+                        case Outcome.REFUSED:
+                            report.failures[settled.key] = (answer.code, answer.message)
+                        case _:
+                            report.conflicts += answer.outcome is Outcome.CONFLICT
+                            again[settled.key] = answer
+        finally:
+            # What is written has happened, whatever stops this call: its records say so as soon as they can.
+            self._mark([(settled.key, mark) for settled in decided for mark in settled.marks], limits, report)
+        return again
+
+    def _mark(self, waiting: Sequence[tuple[ItemKey, Mark]], limits: Limits, report: Report) -> None:
+        """Let the records say what their items have decided; who else does so at the same time is as welcome."""
+        for round_number in range(ROUND_LIMIT):
+            later: list[tuple[ItemKey, Mark]] = []
+            for batch in batched(waiting, self.batch_size):
+                answers = self._sent([self.changes.mark(key, mark, self.by) for key, mark in batch], report)
+                for named, answer in zip(batch, answers, strict=True):
+                    match answer.outcome:
+                        case Outcome.DONE:
+                            report.marked.append(named)
+                        case Outcome.LATER:
+                            later.append(named)
+                        case _:
+                            # Said already, by somebody else or by this call without hearing of it: only the tally asks.
+                            report.is_exact &= not self.by.items() <= (answer.item or {}).items()
+            waiting = later
+            delay = backoff(round_number)
+            if not waiting or not limits.may_retry_after(delay):
+                break
             limits.sleep(delay)
-    return report
+        report.is_exact &= not waiting
 
-
-def _planned(
-    inventory: InventoryTable, changes: ChangeTable, due: Due, moment: Moment, report: Report
-) -> dict[ItemKey, Settled]:
-    """Read the items and then their records, and settle each; one that cannot be is a failure of its own."""
-    states: dict[ItemKey, ItemState] = {}
-    items = inventory.read_many(due)
-    for key in due:
-        state = read_state(items[key]) if key in items else InvalidItem(key, "UNKNOWN_ITEM", f"there is no item {key}")
-        if isinstance(state, InvalidItem):
-            report.failures[key] = (state.code, state.message)
-        else:
-            states[key] = state
-    records = _records(changes, {key: {*due[key], *state.decided} for key, state in states.items()})
-    planned: dict[ItemKey, Settled] = {}
-    for key, state in states.items():
-        settled = settle(state, records.get(key, []), moment)
-        if isinstance(settled, NeedsAllRecords):
-            settled = settle(state, changes.all_of(key), moment, are_all=True)
-        if isinstance(settled, Settled):
-            planned[key] = settled
-        elif isinstance(settled, InvalidItem):
-            report.failures[key] = (settled.code, settled.message)
-    return planned
-
-
-def _records(changes: ChangeTable, named: Due) -> dict[ItemKey, list[ChangeRecord]]:
-    names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
-    found: dict[ItemKey, list[ChangeRecord]] = {}
-    for batch in batched(names, READ_LIMIT):
-        for key, records in changes.read(batch).items():
-            found.setdefault(key, []).extend(records)
-    return found
-
-
-def _write(
-    client: "DynamoDBClient", inventory: InventoryTable, planned: Mapping[ItemKey, Settled], report: Report
-) -> dict[ItemKey, tuple[str, str]]:
-    """Write the items; returns those to begin again with, and why: from what is true then, never from what was sent."""
-    writes = {key: settled.write for key, settled in planned.items() if settled.write is not None}
-    answers = _sent(client, [statement(inventory.name, write) for write in writes.values()], report)
-    again: dict[ItemKey, tuple[str, str]] = {}
-    for key, answer in zip(writes, answers, strict=True):
-        match answer.outcome:
-            case Outcome.DONE:
-                report.items_written += 1
-            case Outcome.CONFLICT:
-                report.conflicts += 1
-                again[key] = ("", "")
-            case Outcome.LATER:
-                again[key] = (answer.code, answer.message)
-            case Outcome.REFUSED:
-                report.failures[key] = (answer.code, answer.message)
-    return again
-
-
-def _mark(
-    client: "DynamoDBClient", changes: ChangeTable, decided: Mapping[ItemKey, Settled], limits: Limits, report: Report
-) -> None:
-    """Let the records say what their items have decided; who else does so at the same time is as welcome."""
-    waiting = [(key, mark) for key, settled in decided.items() for mark in settled.marks]
-    for round_number in range(ROUND_LIMIT):
-        answers = _sent(client, [changes.mark(key, mark) for key, mark in waiting], report)
-        outcomes = list(zip(waiting, answers, strict=True))
-        report.marked += [
-            (key, mark.record.change_id, mark.decision)
-            for (key, mark), answer in outcomes
-            if answer.outcome is Outcome.DONE
-        ]
-        waiting = [each for each, answer in outcomes if answer.outcome is Outcome.LATER]
-        delay = backoff(round_number)
-        if not waiting or not limits.may_retry_after(delay):
-            return
-        limits.sleep(delay)
-
-
-def _sent(
-    client: "DynamoDBClient", statements: "Sequence[BatchStatementRequestTypeDef]", report: Report
-) -> list[Answer]:
-    found: list[Answer] = []
-    for batch in batched(statements, BATCH_LIMIT):
-        answers, units = send(client, batch)
-        found += answers
+    def _sent(self, statements: "Sequence[BatchStatementRequestTypeDef]", report: Report) -> list[Answer]:
+        answers, units = send(self.client, statements)
         report.write_units += units
-    report.throttles += sum(answer.outcome is Outcome.LATER for answer in found)
-    return found
+        report.throttles += sum(answer.outcome is Outcome.LATER for answer in answers)
+        return answers
