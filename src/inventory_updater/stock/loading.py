@@ -8,7 +8,7 @@ from typing import Final
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import FIGURE_SET_BY
 from inventory_updater.stock.item_states import ItemState
-from inventory_updater.stock.items import DerivedFigures, Figures, ItemKey
+from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.settling import GUARDED
 from inventory_updater.stock.writes import Creation, Update
 
@@ -37,7 +37,7 @@ def new_item(key: ItemKey, figures: Figures, texts: Mapping[str, str | None], no
     Raises:
         TooPreciseError: where a derived figure cannot be held exactly.
     """
-    wanted = _columns(key, figures) | texts | {"version": Decimal(1), "updated_at": now}
+    wanted = {**_columns(key, figures), **texts, "version": Decimal(1), "updated_at": now}
     return Creation(key, {name: value for name, value in wanted.items() if value is not None})
 
 
@@ -60,7 +60,8 @@ def replaced_item(
     """
     bases = {f"base_{FIGURE_SET_BY[kind]}": _figure(figures, kind) for kind in state.bases}
     shown = {FIGURE_SET_BY[kind]: _figure(state.item.figures, kind) for kind in state.bases}
-    wanted = _columns(state.key, replace(figures, **shown)) | bases | texts  # type: ignore[arg-type]  # a quantity is never None
+    columns = _columns(state.key, replace(figures, **shown))  # type: ignore[arg-type]  # a quantity is never None
+    wanted = {**columns, **bases, **texts}
     sets = {name: value for name, value in wanted.items() if value is not None}
     removes = tuple([name for name in _REMOVABLE if name in wanted and wanted[name] is None and name in attributes])
     guard = {name: getattr(state.item, name) for name in GUARDED} | {"version": state.version}
@@ -73,7 +74,7 @@ def _figure(figures: Figures, kind: str) -> Decimal | None:
 
 
 def _columns(key: ItemKey, figures: Figures) -> dict[str, object]:
-    derived: DerivedFigures | None = figures.derive_if_exact()
+    derived = figures.derive_if_exact()
     if derived is None:
         raise TooPreciseError(key)
     return {
