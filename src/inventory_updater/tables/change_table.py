@@ -189,7 +189,7 @@ class ChangeTable:
             yield key_of(str(entry["item"])), str(entry["change_id"])
 
     def rejected(self, since: str | None = None) -> Iterator[Name]:
-        """What was rejected at or after ``since`` and needs a person, the latest first; from the index, as it is taken."""
+        """What was rejected at or after ``since`` and needs a person, the latest first; from the index as well."""
         for entry in self._index(REJECTED_SHARD, ">=", since, is_forward=False):
             yield key_of(str(entry["item"])), str(entry["change_id"])
 
