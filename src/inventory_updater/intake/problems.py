@@ -128,7 +128,7 @@ class Names:
             RowsChangedError: where they are not the rows of the first one.
         """
         place = -1
-        for place, row in enumerate(rows):  # noqa: B007  # the last place counts as well
+        for place, row in enumerate(rows):  # the last place counts as well
             if place == len(self._seen) or self._seen[place] != hash(name_of(row)):
                 raise RowsChangedError
             yield place, row
