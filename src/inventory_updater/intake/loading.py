@@ -119,7 +119,7 @@ class _Loading(Generic[RowT]):
             if isinstance(decided, dict):
                 statements[key] = decided
             else:
-                results[key] = decided  # type: ignore[assignment]  # a statement is a dict, a result is none
+                results[key] = decided
         return results | (write_each(self.client, statements, landed=True, decide=decide) if statements else {})
 
     def _decide(self, row: RowT, item: Attributes | None) -> Creation | Update | _Refusal:

@@ -1,8 +1,8 @@
-"""What becomes of changes by an operator's hand: cancel, retry, dismiss; and where they are, where only the id is known.
+"""What becomes of changes by an operator's hand: cancel, retry, dismiss; and where they are, if only the id is known.
 
-A cancellation is decided by the item, like every other outcome: the protocol of the jobs, by another hand. A retry and a
-dismissal touch nothing but the record, on the condition that it is as it was read; a retry raises ``attempt``, so that an
-item's old decision cannot be taken for a new one. All may be done again: what is already as it should be stays so.
+A cancellation is decided by the item, like every other outcome: the protocol of the jobs, by another hand. A retry and
+a dismissal touch nothing but the record, on the condition that it is as it was read; a retry raises ``attempt``, so
+that an item's old decision cannot be taken for a new one. All may be done again: what is as it should be stays so.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -211,17 +211,18 @@ def _rewrite(
 ) -> Outcomes:
     """Rewrite each record that is to be, on the condition that it is as it was read; what these are then."""
 
-    def decide(batch: Sequence[Name]) -> "Mapping[Name, BatchStatementRequestTypeDef | Status | None | NotWritten]":
+    def decide(batch: Sequence[Name]) -> "Mapping[Name, BatchStatementRequestTypeDef | Status | NotWritten | None]":
         found = changes.stored(batch)
         asked = {name: request(name, found[name]) for name in found}
         return {name: asked.get(name) or (read_record(found[name]).status if name in found else None) for name in batch}
 
     outcomes, unwritten = Outcomes(), Unwritten("change")
+    done: Status | None = landed
     for read in batched(told(names, "writing", progress), READ_LIMIT):
         found = changes.stored(read)
         statements = [(name, asked) for name in found if (asked := request(name, found[name]))]
         for batch in batched(statements, BATCH_LIMIT):
-            for name, result in write_each(client, dict(batch), landed=landed, decide=decide).items():
+            for name, result in write_each(client, dict(batch), landed=done, decide=decide).items():
                 if isinstance(result, NotWritten):
                     unwritten.add(_said(name), result.message)
                 else:
