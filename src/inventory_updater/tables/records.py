@@ -62,7 +62,7 @@ class Tally:
     write_units: float = 0.0
     memory_used: float = 0.0
     oldest_overdue: str | None = None
-    lateness: Lateness = Lateness()
+    lateness: Lateness = field(default_factory=Lateness)
 
     def __add__(self, other: "Tally") -> "Tally":
         sums = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
