@@ -86,7 +86,7 @@ def _settle_here(
     services: Services, run: Run, page: DuePage, seconds_left: Callable[[], float], *, is_first: bool
 ) -> bool:
     """Settle all that is due and close the job; whether that is done, or the workers have to go on."""
-    result = Pages(services, run, seconds_left).settle(page)
+    result = Pages(services, run, seconds_left, lease_is_fresh=True).settle(page)
     if result.ending is not None:
         _log.warning("opening leaves the rest to the workers: %s", result.ending, extra={"job_id": run.job_id})
         return False

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched, patiently
@@ -54,12 +54,12 @@ def lanes_of(run: Run, segment: int) -> list[int]:
 class Permission:
     """Whether this worker may write: the job goes on, and holds the lease, which is renewed while it does."""
 
-    def __init__(self, services: Services, job_id: str) -> None:
+    def __init__(self, services: Services, job_id: str, *, lease_is_fresh: bool) -> None:
         self._services = services
         self._job_id = job_id
         self._lock = threading.Lock()
-        self._renew_at = datetime.min.replace(tzinfo=UTC)
-        self._look_at = float("-inf")
+        self._renew_at = self._renewal(services.clock()) if lease_is_fresh else services.clock()
+        self._look_at = services.monotonic() + _LOOK_SECONDS
 
     def check(self) -> None:
         """Look at the job again where a second has passed, and renew the lease where a share of it has.
@@ -75,9 +75,12 @@ class Permission:
                     raise JobStoppedError(f"job {self._job_id} was stopped")
                 self._look_at = services.monotonic() + _LOOK_SECONDS
             if services.clock() >= self._renew_at:
-                seconds = services.settings.lease_seconds
-                until = services.jobs.renew_lease(self._job_id, seconds)
-                self._renew_at = until - timedelta(seconds=float(seconds * (1 - RENEWAL_SHARE)))
+                services.jobs.renew_lease(self._job_id, services.settings.lease_seconds)
+                self._renew_at = self._renewal(services.clock())
+
+    def _renewal(self, moment: datetime) -> datetime:
+        """When a lease that is taken at this moment is to be renewed."""
+        return moment + timedelta(seconds=float(self._services.settings.lease_seconds * RENEWAL_SHARE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +156,36 @@ class PageResult:
 
 
 class Pages:
-    """The pages of one call, each settled by itself; may be asked by several threads at once."""
+    """The pages of one call, each settled by itself; may be asked by several threads at once.
 
-    def __init__(self, services: Services, run: Run, seconds_left: Callable[[], float]) -> None:
+    Args:
+        services: what to work with.
+        run: the job, as it is now.
+        seconds_left: the time that remains for requests, in seconds.
+        lease_is_fresh: whether this very call has taken the lease.
+    """
+
+    def __init__(
+        self, services: Services, run: Run, seconds_left: Callable[[], float], *, lease_is_fresh: bool = False
+    ) -> None:
         settings = services.settings
         self._services = services
         self._run = run
         self._protocol = services.protocol(run.job_id)
         self._limits = Limits(
             seconds_left=seconds_left,
-            check=Permission(services, run.job_id).check,
+            check=Permission(services, run.job_id, lease_is_fresh=lease_is_fresh).check,
             pace=WritePace(settings.write_rate_of_one_worker, services.monotonic, services.sleep),
             sleep=services.sleep,
         )
 
     def of_lane(self, lane: int, cursor: Attributes | None) -> PageResult:
         """Settle the next page of a lane."""
+        try:
+            # Where nothing is to be written too: the lease is renewed in it.
+            self._limits.check()
+        except ENDINGS as ending:
+            return PageResult(Report(), (), 0, False, {}, cursor, ending)
         return self._of_shard(lane, cursor) if lane < len(SHARDS) else self._of_slice(lane - len(SHARDS), cursor)
 
     def _of_shard(self, shard: int, cursor: Attributes | None) -> PageResult:
@@ -217,8 +234,6 @@ class Pages:
 
     def _settle(self, due: Due, report: Report) -> Exception | None:
         try:
-            # Where nothing is to be written too: the lease is renewed in it.
-            self._limits.check()
             for keys in batched(due, READ_LIMIT):
                 self._protocol.settle({key: due[key] for key in keys}, self._moment(), self._limits, report=report)
         except ENDINGS as ending:

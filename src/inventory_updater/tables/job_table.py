@@ -121,8 +121,8 @@ class JobTable:
                 return seen
         raise TimeoutError("the lease changed hands too often while it was being taken")
 
-    def renew_lease(self, job_id: str, seconds: float) -> datetime:
-        """Hold the lease for ``seconds`` more; until when.
+    def renew_lease(self, job_id: str, seconds: float) -> None:
+        """Hold the lease for ``seconds`` more.
 
         Raises:
             LeaseLostError: where ``job_id`` does not hold it any more.
@@ -132,7 +132,6 @@ class JobTable:
         held_by = self._update(LEASE, LEASE, "SET held_until = :until", "#holder = :me", values, {"#holder": "holder"})
         if held_by is not None:
             raise LeaseLostError(f"the lease is held by {held_by.get('holder', 'nobody')}")
-        return until
 
     def free_lease(self, job_id: str) -> None:
         """Give the lease back, if ``job_id`` holds it."""
