@@ -3,12 +3,14 @@
 Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past nine of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal, localcontext
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import StockItem, read_item
+from inventory_updater.stock.items import ItemKey, StockItem, item_id, read_item, read_key
+from inventory_updater.tables.change_table import shard_of
 from tests.faults.model import DERIVED, derived_of
 
 Number = Decimal | int | str | None
@@ -31,6 +33,7 @@ NOW: Final = moment("18:00")
 ENVIRONMENT: Final = {
     "ENVIRONMENT": "staging",
     "INVENTORY_TABLE": "inventory-staging",
+    "CHANGES_TABLE": "inventory-changes-staging",
     "JOBS_TABLE": "inventory-jobs-staging",
     "SEGMENTS": "8",
     "PAGE_SIZE": "100",
@@ -52,16 +55,51 @@ ENVIRONMENT: Final = {
 
 def change(
     change_id: str,
-    kind: object = "adjustment",
-    value: object = 1,
+    kind: str = "adjustment",
+    value: Number = 1,
     at: str = "09:00",
     *,
+    until: str | None = None,
+    expected: Number = None,
+    not_after: str | None = None,
     reason: str | None = None,
     reference: str | None = None,
 ) -> Change:
-    """A change of the trading day; whole numbers become ``Decimal``, anything else is kept as a writer left it."""
-    number = Decimal(value) if isinstance(value, int) else value
-    return Change(change_id, kind, number, moment(at), reason, reference)
+    """A change of the trading day."""
+    return Change(
+        change_id,
+        kind,
+        Decimal(value or 0),
+        moment(at),
+        until=until and moment(until),
+        expected=_number(expected),
+        not_after=not_after and moment(not_after),
+        reason=reason,
+        reference=reference,
+    )
+
+
+def record_attributes(key: ItemKey, each: Change, **more: object) -> dict[str, object]:
+    """The record of a change that waits, as DynamoDB holds it; ``more`` is what else another writer may have put."""
+    item_name = item_id(key)
+    waits = {"due_shard": shard_of(item_name), "due_at": each.effective_at, "status": "PENDING", "attempt": Decimal(1)}
+    content = {name: value for name, value in asdict(each).items() if value is not None}
+    return {"item": item_name, **key._asdict(), **content, **waits, **more}
+
+
+class Stocked(NamedTuple):
+    """A stock item, and the changes that wait for it."""
+
+    attributes: Mapping[str, object]
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def key(self) -> ItemKey:
+        return read_key(self.attributes)
+
+    @property
+    def records(self) -> list[dict[str, object]]:
+        return [record_attributes(self.key, each) for each in self.changes]
 
 
 def item_attributes(
@@ -76,22 +114,14 @@ def item_attributes(
     available: Number = RIGHT,
     stock_status: str | None = RIGHT,
     stock_value: Number = RIGHT,
-    pending: Iterable[Change] = (),
-    next_change_at: str | None = RIGHT,
-    settled: Mapping[str, tuple[str, str]] | None = None,
-    rejected: Iterable[tuple[Change, str]] = (),
-    settled_before: str | None = None,
     last_set: Mapping[str, tuple[str, str]] | None = None,
     version: Number = 7,
 ) -> dict[str, object]:
     """The attributes of a stock item as DynamoDB holds them; ``None`` leaves an attribute out.
 
     Args:
-        settled: change id -> (settled at, effective at).
-        rejected: changes, each with the time at which it was rejected.
         last_set: kind -> (effective at, change id).
     """
-    changes = {each.change_id: each for each in pending}
     given = {"on_hand": on_hand, "reserved": reserved, "safety_stock": safety_stock, "reorder_point": reorder_point}
     figures: dict[str, object] = {
         name: _number(figure) for name, figure in (given | {"unit_price": unit_price}).items()
@@ -101,53 +131,36 @@ def item_attributes(
         "available": derived["available"] if available == RIGHT else _number(available),
         "stock_status": derived["stock_status"] if stock_status == RIGHT else stock_status,
         "stock_value": derived["stock_value"] if stock_value == RIGHT else _number(stock_value),
-        "next_change_at": min((each.effective_at for each in changes.values()), default=None)
-        if next_change_at == RIGHT
-        else next_change_at,
-        "settled_before": settled_before and moment(settled_before),
         "version": _number(version),
-    }
-    maps: dict[str, dict[str, object]] = {
-        "pending_changes": {change_id: _stored(each) for change_id, each in changes.items()},
-        "settled_changes": {
-            change_id: {"settled_at": moment(settled_at), "effective_at": moment(effective_at)}
-            for change_id, (settled_at, effective_at) in (settled or {}).items()
-        },
-        "rejected_changes": {
-            each.change_id: _stored(each)
-            | {
-                "code": "INSUFFICIENT_STOCK",
-                "message": "there were only 3",
-                "rejected_at": moment(at),
-                "job_id": "job-0",
-            }
-            for each, at in rejected
-        },
         "last_set": {
             kind: {"effective_at": moment(effective_at), "change_id": change_id}
             for kind, (effective_at, change_id) in (last_set or {}).items()
-        },
+        }
+        or None,
     }
-    return (
-        {"sku": sku, "location_id": location_id}
-        | {name: value for name, value in figures.items() if value is not None}
-        | {name: entries for name, entries in maps.items() if entries}
-    )
+    return {"sku": sku, "location_id": location_id} | {
+        name: value for name, value in figures.items() if value is not None
+    }
 
 
-def with_a_sale(sku: str = "mug", **attributes: Any) -> dict[str, object]:
+def stocked(*changes: Change, on_hand: Number = 10, **rest: Any) -> Stocked:
+    """An item of ``item_attributes``, and the changes that wait for it."""
+    return Stocked(item_attributes(on_hand, **rest), changes)
+
+
+def with_a_sale(sku: str = "mug", **attributes: Any) -> Stocked:
     """An item with 10 on hand and a sale of 3 that is due."""
-    return item_attributes(10, sku=sku, **{"pending": [change("sale", "adjustment", -3)]} | attributes)
+    return stocked(change("sale", "adjustment", -3), sku=sku, **attributes)
 
 
-def mugs(count: int, **attributes: Any) -> list[dict[str, object]]:
+def mugs(count: int, **attributes: Any) -> list[Stocked]:
     """Items ``mug-000`` and following, each with a sale of 3 that is due."""
     return [with_a_sale(f"mug-{number:03}", **attributes) for number in range(count)]
 
 
-def unreadable(sku: str = "cup", *pending: Change) -> dict[str, object]:
+def unreadable(sku: str = "cup", *changes: Change) -> Stocked:
     """An item that fails in every job until somebody mends it."""
-    return item_attributes(sku=sku, pending=pending) | {"on_hand": "many"}
+    return Stocked(item_attributes(sku=sku) | {"on_hand": "many"}, changes)
 
 
 def item(on_hand: Number = 10, **rest: object) -> StockItem:
@@ -166,10 +179,3 @@ def _derived(figures: Mapping[str, Any]) -> Mapping[str, Any]:
         return dict.fromkeys(DERIVED)
     with localcontext(prec=200):
         return derived_of(figures)
-
-
-def _stored(each: Change) -> dict[str, object]:
-    optional = {"reason": each.reason, "reference": each.reference}
-    return {"kind": each.kind, "value": each.value, "effective_at": each.effective_at} | {
-        name: text for name, text in optional.items() if text is not None
-    }

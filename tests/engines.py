@@ -28,14 +28,18 @@ LOOPBACK_SERVER: Final = CHECKOUT / "tests" / "dynamodb-local" / "LoopbackServer
 PLACE: Final = ("stack", "account", "region")
 """What each answer says of where it is."""
 
+TABLES: Final = ("InventoryTable", "ChangesTable", "JobsTable")
+"""Their names in template.yaml."""
+
 _START_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The names of the two tables of one test."""
+    """The names of the tables of one test."""
 
     inventory: str
+    changes: str
     jobs: str
 
 
@@ -112,24 +116,24 @@ def table_definition(logical_id: str, suffix: str) -> dict[str, Any]:
         load_template()["Resources"][logical_id]["Properties"], parameter_values(EnvironmentSuffix=suffix)
     )
     wanted = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    return {name: properties[name] for name in wanted}
+    return {name: properties[name] for name in wanted if name in properties}
 
 
 def create_tables(client: "DynamoDBClient", suffix: str) -> Tables:
-    """Create the two tables as template.yaml defines them, with `suffix` as EnvironmentSuffix."""
-    definitions = [table_definition(name, suffix) for name in ("InventoryTable", "JobsTable")]
+    """Create the tables as template.yaml defines them, with `suffix` as EnvironmentSuffix."""
+    definitions = [table_definition(name, suffix) for name in TABLES]
     for definition in definitions:
         client.create_table(**definition)
-    inventory, jobs = (definition["TableName"] for definition in definitions)
-    for name in (inventory, jobs):
+    names = [definition["TableName"] for definition in definitions]
+    for name in names:
         while client.describe_table(TableName=name)["Table"]["TableStatus"] != "ACTIVE":
             time.sleep(0.05)
-    return Tables(inventory, jobs)
+    return Tables(*names)
 
 
 def delete_tables(client: "DynamoDBClient", tables: Tables) -> None:
-    """Delete both tables."""
-    for name in (tables.inventory, tables.jobs):
+    """Delete all of them."""
+    for name in (tables.inventory, tables.changes, tables.jobs):
         client.delete_table(TableName=name)
 
 

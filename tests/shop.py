@@ -17,10 +17,14 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.changes import Change
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run
+from tests.builders import Stocked, record_attributes
 from tests.fakes.clock import Clock
 from tests.fakes.cloudwatch import RecordingCloudWatch
 
@@ -44,6 +48,13 @@ def put_items(client: "DynamoDBClient", table: str, items: Iterable[Attributes])
         while requests:
             answer = client.batch_write_item(RequestItems={table: requests})
             requests = list(answer.get("UnprocessedItems", {}).get(table, []))
+
+
+def put_stock(client: "DynamoDBClient", tables: "Tables", *stock: Attributes | Stocked) -> None:
+    """Put items, and the changes that wait for them, into their tables."""
+    put_items(client, tables.inventory, [each.attributes if isinstance(each, Stocked) else each for each in stock])
+    records = [record for each in stock if isinstance(each, Stocked) for record in each.records]
+    put_items(client, tables.changes, records)
 
 
 def stored_items(client: "DynamoDBClient", table: str) -> Items:
@@ -89,6 +100,7 @@ class Shop:
     """The services of one environment, and shorthands for what every test does with them."""
 
     services: Services
+    tables: "Tables"
     client: "DynamoDBClient"
     clock: Clock
     metrics: RecordingCloudWatch
@@ -96,12 +108,33 @@ class Shop:
     def set_up_with(self, client: object = None, **settings: Any) -> "Shop":
         """The same shop with other settings, or seen through another client."""
         services = self.services
-        inventory = InventoryTable(cast("DynamoDBClient", client or self.client), services.inventory.name)
+        through = cast("DynamoDBClient", client or self.client)
         settings_now = replace(services.settings, **settings)
-        return replace(self, services=replace(services, inventory=inventory, settings=settings_now))
+        return replace(
+            self,
+            services=replace(
+                services,
+                dynamodb=through,
+                inventory=InventoryTable(through, services.inventory.name),
+                changes=change_table(through, services.changes.name, settings_now),
+                settings=settings_now,
+            ),
+        )
 
-    def put(self, *items: Attributes) -> None:
-        put_items(self.client, self.services.inventory.name, items)
+    def put(self, *stock: Attributes | Stocked) -> None:
+        put_stock(self.client, self.tables, *stock)
+
+    def schedule(self, key: ItemKey, *changes: Change) -> None:
+        """Put changes as another system may by itself."""
+        put_items(self.client, self.tables.changes, [record_attributes(key, each) for each in changes])
+
+    def records(self, sku: str = "mug", location_id: str = "DC1") -> dict[str, Attributes]:
+        """The records of an item, by change id."""
+        return {str(each["change_id"]): each for each in self.services.changes.stored_of(ItemKey(sku, location_id))}
+
+    def statuses(self, sku: str = "mug", location_id: str = "DC1") -> dict[str, object]:
+        """What has become of an item's changes, by change id."""
+        return {change_id: record["status"] for change_id, record in self.records(sku, location_id).items()}
 
     def items(self) -> Items:
         return stored_items(self.client, self.services.inventory.name)
@@ -128,6 +161,11 @@ class Shop:
         return run_job(self.services, self.request(job_id, **wanted), call_seconds=call_seconds)
 
 
+def change_table(client: "DynamoDBClient", name: str, settings: Settings) -> ChangeTable:
+    """The changes table as these settings want it."""
+    return ChangeTable(client, name, retention_days=settings.change_retention_days)
+
+
 @cache
 def session() -> boto3.Session:
     """One for all shops: what it knows of DynamoDB takes longer to read than many a job."""
@@ -136,16 +174,18 @@ def session() -> boto3.Session:
 
 def open_shop(endpoint_url: str, tables: "Tables", client_kind: ClientKind = "JSON", **settings: Any) -> Shop:
     """A shop on the tables of one test, with a client of that kind."""
-    wanted = replace(Settings("test", tables.inventory, tables.jobs), **settings)
+    wanted = replace(Settings("test", tables.inventory, tables.changes, tables.jobs), **settings)
     # The engines have clients with settings of their own: here the product's matter.
     make_client = dynamodb_client if client_kind == "JSON" else botocore_client
     client = make_client(session(), wanted.write_concurrency, endpoint_url)
     clock, metrics = Clock.running(), RecordingCloudWatch()
     services = Services(
+        client,
         InventoryTable(client, tables.inventory),
+        change_table(client, tables.changes, wanted),
         JobTable(client, tables.jobs, retention_days=wanted.job_retention_days, clock=clock),
         Reporter(wanted.environment, metrics.client),
         wanted,
         clock=clock,
     )
-    return Shop(services, client, clock, metrics)
+    return Shop(services, tables, client, clock, metrics)

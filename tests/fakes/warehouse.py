@@ -1,10 +1,13 @@
-"""Everything that a job works with: an inventory in memory, a jobs table, and a clock that only the test moves."""
+"""Everything that a job works with: its tables in memory, and a clock that only the test moves."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from typing import Any
 
+from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.in_process import run_job
 from inventory_updater.jobs.opening import open_job
@@ -13,19 +16,22 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run, Segment, Tally
-from tests.builders import change, item_attributes
+from tests.builders import Stocked, change, record_attributes, stocked
+from tests.engines import TABLES, Tables, table_definition
 from tests.fakes.clock import Clock
 from tests.fakes.cloudwatch import RecordingCloudWatch
-from tests.fakes.dynamodb import WRITE, InMemoryInventory
+from tests.fakes.dynamodb import WRITE
 from tests.fakes.sns import RecordingTopic
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
+from tests.shop import put_items, put_stock
+from tests.simulation.faults import Fault, Request
+from tests.simulation.table import SimulatedDynamoDB
 
 MUG = ItemKey("mug", "DC1")
 
@@ -33,53 +39,87 @@ MUG = ItemKey("mug", "DC1")
 class Warehouse:
     """Everything that a job works with, and the job of the tests, ``job-1``."""
 
-    def __init__(self, client: "DynamoDBClient", jobs_table: str) -> None:
+    def __init__(self) -> None:
         self.clock = Clock()
-        self.inventory = InMemoryInventory()
-        self.before_write = self.inventory.before_write
-        self.lose_next_answer = self.inventory.lose_next_answer
+        self.dynamodb = SimulatedDynamoDB(random.Random(1), self.clock.monotonic, self._decide)
+        for name in TABLES:
+            self.dynamodb.create_table(**table_definition(name, "test"))
+        self.tables = Tables("inventory-test", "inventory-changes-test", "inventory-jobs-test")
+        self.happens: Callable[[str, Request], Fault | None] = lambda _operation, _request: None
+        """Asked before each request of a job: it may move the clock, change a table, or say what goes wrong."""
         self.metrics = RecordingCloudWatch()
         self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
-        self.jobs = JobTable(client, jobs_table, retention_days=30, clock=self.clock)
+        self.jobs = JobTable(self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock)
         self.settings = Settings(
-            "test", "inventory", "jobs", segments=1, page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+            *("test", *astuple(self.tables)), segments=1, page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
         )
+
+    def _decide(self, operation: str, request: Request) -> Fault | None:
+        return self.happens(operation, request)
+
+    def before_write(self, *hooks: Callable[[], Fault | None]) -> None:
+        """Let these happen just before the first, the second, ... batch of the inventory is written."""
+        waiting = iter(hooks)
+        self.happens = lambda operation, request: (
+            hook() if self.is_write(operation, request) and (hook := next(waiting, None)) else None
+        )
+
+    def is_write(self, operation: str, request: Request) -> bool:
+        """Whether a request writes items."""
+        return operation == WRITE and f'"{self.tables.inventory}"' in request["Statements"][0]["Statement"]
 
     def configure(self, **settings: int) -> None:
         self.settings = replace(self.settings, **settings)  # type: ignore[arg-type]  # none of them is text
 
-    def put(self, *items: Mapping[str, object]) -> None:
-        self.inventory.items |= InMemoryInventory(items).items
+    def put(self, *stock: Attributes | Stocked) -> None:
+        happens, self.happens = self.happens, lambda _operation, _request: None
+        put_stock(self.dynamodb.client, self.tables, *stock)
+        self.happens = happens
+
+    def schedule(self, key: ItemKey, *changes: Change) -> None:
+        """Put changes of an item that is there."""
+        put_items(self.dynamodb.client, self.tables.changes, [record_attributes(key, each) for each in changes])
+
+    def items(self) -> dict[ItemKey, Attributes]:
+        found = map(from_attribute_values, self.dynamodb.items(self.tables.inventory))
+        return {read_key(item): item for item in found}
+
+    def statuses(self) -> dict[str, object]:
+        """What has become of the changes, by change id."""
+        found = map(from_attribute_values, self.dynamodb.items(self.tables.changes))
+        return {str(record["change_id"]): record["status"] for record in found}
 
     @property
     def services(self) -> Services:
+        client = self.dynamodb.client
         return Services(
-            InventoryTable(self.inventory.client, "inventory"),
+            client,
+            InventoryTable(client, self.tables.inventory),
+            ChangeTable(client, self.tables.changes, retention_days=30),
             self.jobs,
             Reporter("test", self.metrics.client, self.topic.client, self.topic.arn),
             self.settings,
             clock=self.clock,
             monotonic=self.clock.monotonic,
+            sleep=self.clock.sleep,
         )
 
-    def request(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> JobRequest:
+    def request(self, job_id: str = "job-1", scope: str = "due") -> JobRequest:
         now = self.services.now()
-        return JobRequest(job_id, now, scope, now, dry_run)  # type: ignore[arg-type]  # one of the two scopes
+        return JobRequest(job_id, now, scope, now)  # type: ignore[arg-type]  # one of the two scopes
 
-    def open_with(self, *items: Mapping[str, object], **settings: int) -> None:
-        """Open the job of the tests on these items."""
+    def open_with(self, *stock: Attributes | Stocked, scope: str = "due", **settings: int) -> None:
+        """Open the job of the tests on this stock, which is more than opening settles."""
         self.configure(**settings)
-        self.put(*items)
-        self.open()
+        self.put(*stock)
+        self.open(scope=scope)
 
-    def open(self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False) -> None:
-        assert open_job(self.services, self.request(job_id, scope, dry_run=dry_run))["outcome"] == "OPENED"
+    def open(self, job_id: str = "job-1", scope: str = "due") -> None:
+        assert open_job(self.services, self.request(job_id, scope))["outcome"] == "OPENED"
 
-    def run_job(
-        self, job_id: str = "job-1", scope: str = "due", *, dry_run: bool = False, call_seconds: float | None = None
-    ) -> Run:
+    def run_job(self, job_id: str = "job-1", scope: str = "due", *, call_seconds: float | None = None) -> Run:
         """A whole job in one process."""
-        return run_job(self.services, self.request(job_id, scope, dry_run=dry_run), call_seconds=call_seconds)
+        return run_job(self.services, self.request(job_id, scope), call_seconds=call_seconds)
 
     def update(self, segment: int = 0, seconds: float = 900.0) -> bool:
         return update_segment(self.services, "job-1", segment, self.clock.countdown(seconds))
@@ -102,22 +142,31 @@ class Warehouse:
 
     def on_hand(self) -> set[object]:
         """Which numbers the items have on hand."""
-        return {item["on_hand"] for item in self.inventory.items.values()}
+        return {item["on_hand"] for item in self.items().values()}
+
+    @property
+    def writes(self) -> Counter[ItemKey]:
+        """How often each item was written by a job."""
+        return Counter(
+            read_key(from_attribute_values(each.key))
+            for each in self.dynamodb.landed
+            if each.table == self.tables.inventory and each.operation == WRITE
+        )
 
     def every_write_takes(self, *seconds: float) -> None:
         """Let the first batches take these seconds and the rest the last of them."""
         durations = itertools.chain(seconds, itertools.repeat(seconds[-1]))
-        self.inventory.before = lambda operation, _request: (
-            self.clock.goes_on(next(durations)) if operation == WRITE else None
+        self.happens = lambda operation, request: (
+            self.clock.goes_on(next(durations)) if self.is_write(operation, request) else None
         )
 
 
-def mug(*pending: Change, **rest: Any) -> dict[str, object]:
-    return item_attributes(10, pending=pending, **rest)
+def mug(*changes: Change, **rest: Any) -> Stocked:
+    return stocked(*changes, **rest)
 
 
-def items_with_work(count: int) -> list[dict[str, object]]:
-    return [item_attributes(10, sku=f"sku-{n:03}", pending=[change(f"c{n}", "adjustment", 5)]) for n in range(count)]
+def items_with_work(count: int) -> list[Stocked]:
+    return [stocked(change(f"c{n}", "adjustment", 5), sku=f"sku-{n:03}") for n in range(count)]
 
 
 def counted(tally: Tally, *names: str) -> tuple[object, ...]:

@@ -1,18 +1,17 @@
 """The protocol of changes as records on each engine: what the item decides, its records say."""
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from inventory_updater.dynamodb.pacing import Limits
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.settling import Moment
-from inventory_updater.tables.change_table import DUE_INDEX, SHARDS, ChangeTable, item_id, key_of, shard_of
+from inventory_updater.tables.change_table import SHARDS, ChangeTable, shard_of
 from inventory_updater.tables.inventory_table import InventoryTable
-from inventory_updater.tables.protocol import Report, settle_items
+from inventory_updater.tables.protocol import Protocol, Report
 from tests.builders import moment
 from tests.engines import Tables
 from tests.shop import put_items
@@ -20,38 +19,13 @@ from tests.shop import put_items
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
-_suffixes = itertools.count(1)
-
-
-@pytest.fixture
-def changes(dynamodb_client: "DynamoDBClient") -> Iterator[ChangeTable]:
-    name = f"changes-{next(_suffixes)}"
-    index: Any = {
-        "IndexName": DUE_INDEX,
-        "KeySchema": [
-            {"AttributeName": "due_shard", "KeyType": "HASH"},
-            {"AttributeName": "due_at", "KeyType": "RANGE"},
-        ],
-        "Projection": {"ProjectionType": "KEYS_ONLY"},
-    }
-    dynamodb_client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "item", "KeyType": "HASH"}, {"AttributeName": "change_id", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": each, "AttributeType": "S"} for each in ("item", "change_id", "due_shard", "due_at")
-        ],
-        GlobalSecondaryIndexes=[index],
-    )
-    yield ChangeTable(dynamodb_client, name, retention_days=30)
-    dynamodb_client.delete_table(TableName=name)
-
 
 class Place:
     """Both tables on one engine."""
 
-    def __init__(self, client: "DynamoDBClient", tables: Tables, changes: ChangeTable) -> None:
-        self.client, self.changes = client, changes
+    def __init__(self, client: "DynamoDBClient", tables: Tables) -> None:
+        self.client = client
+        self.changes = ChangeTable(client, tables.changes, retention_days=30)
         self.inventory = InventoryTable(client, tables.inventory)
 
     def put(self, key: ItemKey, **figures: int) -> None:
@@ -63,19 +37,19 @@ class Place:
 
     def settle(self, at: str, *, allow_negative: bool = False) -> Report:
         """A job: what is due in any shard, item by item."""
-        due: dict[ItemKey, tuple[str, ...]] = {}
-        for shard in range(SHARDS):
-            due |= self.changes.due_page(f"{shard:02}", moment(at), limit=100).changes
-        instant = Moment(moment(at), moment(at), "job-1", allow_negative)
-        return settle_items(self.client, self.inventory, self.changes, due, instant, Limits.for_seconds(60))
+        due: dict[ItemKey, Sequence[str]] = {}
+        for shard in SHARDS:
+            due |= self.changes.due_page(shard, moment(at), limit=100).changes
+        protocol = Protocol(self.client, self.inventory, self.changes, {"job_id": "job-1"})
+        return protocol.settle(due, Moment(moment(at), moment(at), allow_negative), Limits.for_seconds(60))
 
     def statuses(self, key: ItemKey) -> dict[str, object]:
         return {str(each["change_id"]): each["status"] for each in self.changes.stored_of(key)}
 
 
 @pytest.fixture
-def place(dynamodb_client: "DynamoDBClient", tables: Tables, changes: ChangeTable) -> Place:
-    return Place(dynamodb_client, tables, changes)
+def place(dynamodb_client: "DynamoDBClient", tables: Tables) -> Place:
+    return Place(dynamodb_client, tables)
 
 
 def test_each_item_is_settled_by_itself_and_its_records_say_how(place: Place) -> None:
@@ -89,7 +63,7 @@ def test_each_item_is_settled_by_itself_and_its_records_say_how(place: Place) ->
 
     report = place.settle("12:00")
 
-    assert {(key.sku, name, decision.outcome.value) for key, name, decision in report.marked} == {
+    assert {(key.sku, mark.record.change_id, mark.decision.outcome.value) for key, mark in report.marked} == {
         ("mug", "in", "APPLIED"),
         (odd.sku, "sale", "REJECTED"),
     }
@@ -101,7 +75,7 @@ def test_each_item_is_settled_by_itself_and_its_records_say_how(place: Place) ->
         *("REJECTED", "INSUFFICIENT_STOCK", "REJECTED"),
     )
     again = place.settle("12:00")
-    assert (again.marked, again.items_written) == ([], 0)
+    assert (again.marked, again.written) == ([], set())
 
 
 def test_a_window_opens_and_ends_and_a_late_count_keeps_later_sales(place: Place) -> None:
@@ -133,4 +107,4 @@ def test_no_two_items_meet_in_the_changes_table() -> None:
 
     assert len({item_id(key) for key in keys}) == len(keys)
     assert [key_of(item_id(key)) for key in keys] == keys
-    assert all(int(shard_of(item_id(key))) < SHARDS for key in keys)
+    assert all(shard_of(item_id(key)) in SHARDS for key in keys)

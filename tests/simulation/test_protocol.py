@@ -19,10 +19,10 @@ from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock import settling
 from inventory_updater.stock.change_records import Status
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.stock.settling import Moment
 from inventory_updater.tables import protocol
-from inventory_updater.tables.change_table import ChangeTable, item_id
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from tests.builders import moment
 from tests.simulation.faults import AnswerLost, Dies, DoneTwice, Fault, LandsLater, Refused, RefusedInPart
@@ -91,10 +91,8 @@ class Life:
         changes = ChangeTable(client, "changes", retention_days=30)
         waits = [each.change_id for each in changes.all_of(MUG) if not each.status.is_final]
         limits = replace(Limits.for_seconds(60), sleep=lambda _seconds: None)
-        instant = Moment(moment("09:00"), moment("09:00"), "job-1")
-        report = protocol.settle_items(
-            client, InventoryTable(client, "inventory"), changes, {MUG: waits}, instant, limits
-        )
+        settling = protocol.Protocol(client, InventoryTable(client, "inventory"), changes, {"job_id": "job-1"})
+        report = settling.settle({MUG: waits}, Moment(moment("09:00"), moment("09:00")), limits)
         self.reached["conflict"] += report.conflicts
 
     def sell(self, client: Any) -> None:

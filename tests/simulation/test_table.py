@@ -6,12 +6,9 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.client import BROKEN_CONNECTIONS
-from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.stock.scheduling import size_in_bytes
+from inventory_updater.dynamodb.values import from_attribute_values
 from tests.simulation.faults import (
     AnswerLost,
     Dies,
@@ -23,7 +20,6 @@ from tests.simulation.faults import (
     RefusedInPart,
     Stale,
 )
-from tests.simulation.schema import clean_item
 from tests.simulation.sequences import (
     DEFINITION,
     SEQUENCES,
@@ -38,9 +34,7 @@ from tests.simulation.sequences import (
     statement,
     update,
 )
-from tests.simulation.sizes import item_size
 from tests.simulation.table import SimulatedDynamoDB
-from tests.strategies import dynamodb_values, texts
 
 INCREMENT: Final = update("SET a = a + :one", "a = :seen", one=1, seen=1)
 
@@ -290,10 +284,3 @@ def test_segments_share_out_the_items(simulated: Simulated, segments: int) -> No
     found = [item["p"]["S"] for page in pages for item in page["Items"]]
 
     assert sorted(found) == sorted(["a", *(f"p{place}" for place in range(50))])
-
-
-@given(st.dictionaries(texts, dynamodb_values, max_size=4))
-def test_the_product_never_counts_an_item_smaller_than_it_is(item: dict[str, object]) -> None:
-    counted = item_size(clean_item(to_attribute_values(item)))
-
-    assert counted <= size_in_bytes(item)

@@ -36,5 +36,5 @@ def jobs_table(moto_client: "DynamoDBClient") -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse(moto_client: "DynamoDBClient", jobs_table: str, without_pauses: None) -> Warehouse:  # noqa: ARG001
-    return Warehouse(moto_client, jobs_table)
+def warehouse() -> Warehouse:
+    return Warehouse()

@@ -1,11 +1,12 @@
 """Loading: the rows of a stock file become items, or set the columns of those that are there.
 
-One pass over the rows checks, and only if it finds no problem another one writes; the rows are never all in memory. The
+One pass over the rows checks, and only if it finds no refusal another one writes; the rows are never all in memory. The
 check reads eventually consistently: what it does not see, the condition of the write meets.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -14,40 +15,47 @@ from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
 from inventory_updater.dynamodb.reading import read_keys
 from inventory_updater.dynamodb.statements import statement
-from inventory_updater.intake.problems import Names, Problem, Problems, TellProblem, Unwritten
+from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.item_states import read_state
 from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, read_key
 from inventory_updater.stock.loading import TooPreciseError, new_item, replaced_item
 from inventory_updater.stock.writes import Creation, Update
-from inventory_updater.tables.change_table import READ_LIMIT
 from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.protocol import READ_LIMIT
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 
-class StockRow(Protocol):
-    """The columns of one item."""
+class Row(Protocol):
+    """What a stock file says of one item."""
 
     @property
     def key(self) -> ItemKey: ...
-
     @property
-    def figures(self) -> Figures: ...
-
+    def on_hand(self) -> Decimal: ...
     @property
-    def texts(self) -> Mapping[str, str | None]:
-        """``currency`` and ``description``, None for absent."""
+    def reserved(self) -> Decimal: ...
+    @property
+    def safety_stock(self) -> Decimal: ...
+    @property
+    def reorder_point(self) -> Decimal: ...
+    @property
+    def unit_price(self) -> Decimal | None: ...
+    @property
+    def currency(self) -> str | None: ...
+    @property
+    def description(self) -> str | None: ...
 
 
-RowT = TypeVar("RowT", bound=StockRow)
+RowT = TypeVar("RowT", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refused:
     code: str
     message: str
 
@@ -62,16 +70,16 @@ class _Loading(Generic[RowT]):
     progress: Progress
     names: Names = field(default_factory=Names)
 
-    def check(self, problems: Problems) -> None:
+    def check(self, refusals: Refusals) -> None:
         rows = told(self.rows(), "checking", self.progress)
         for chunk, stored in side_by_side(self._read, batched(rows, READ_LIMIT)):
             for row in chunk:
                 self.names.add(row.key)
                 decided = self._decide(row, stored.get(row.key))
-                if isinstance(decided, _Refusal):
-                    problems.add(Problem(row, decided.code, decided.message))
+                if isinstance(decided, _Refused):
+                    refusals.add(Refusal(row, decided.code, decided.message))
         for row in self.names.twice(self.rows, _key_of):
-            problems.add(Problem(row, "TWICE", f"item {row.key} comes twice"))
+            refusals.add(Refusal(row, "TWICE", f"item {row.key} comes twice"))
 
     def _read(self, chunk: Sequence[RowT]) -> tuple[Sequence[RowT], Mapping[ItemKey, Attributes]]:
         def read() -> dict[ItemKey, Attributes]:
@@ -107,7 +115,7 @@ class _Loading(Generic[RowT]):
             if item is not None and key in wanted and _is_of(wanted[key], item):
                 return True
             decided = self._decide(by_key[key], item)
-            if isinstance(decided, _Refusal):
+            if isinstance(decided, _Refused):
                 return NotWritten(decided.message)
             wanted[key] = decided
             return statement(self.inventory.name, decided)
@@ -122,18 +130,20 @@ class _Loading(Generic[RowT]):
                 results[key] = decided
         return results | (write_each(self.client, statements, landed=True, decide=decide) if statements else {})
 
-    def _decide(self, row: RowT, item: Attributes | None) -> Creation | Update | _Refusal:
+    def _decide(self, row: RowT, item: Attributes | None) -> Creation | Update | _Refused:
+        figures = Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price)
+        texts = {"currency": row.currency, "description": row.description}
         try:
             if item is None:
-                return new_item(row.key, row.figures, row.texts, self.now)
+                return new_item(row.key, figures, texts, self.now)
             if not self.replace:
-                return _Refusal("ITEM_EXISTS", f"item {row.key} is already there (--replace sets its columns)")
+                return _Refused("ITEM_EXISTS", f"item {row.key} is already there (--replace sets its columns)")
             state = read_state(item)
             if isinstance(state, InvalidItem):
-                return _Refusal(state.code, f"item {row.key} cannot be replaced: {state.message}")
-            return replaced_item(state, item, row.figures, row.texts, self.now)
+                return _Refused(state.code, f"item {row.key} cannot be replaced: {state.message}")
+            return replaced_item(state, item, figures, texts, self.now)
         except TooPreciseError as error:
-            return _Refusal(error.code, str(error))
+            return _Refused(error.code, str(error))
 
 
 def load_stock(
@@ -143,7 +153,7 @@ def load_stock(
     now: str,
     *,
     replace: bool = False,
-    tell_problem: TellProblem = lambda _problem: None,
+    tell_refusal: TellRefusal = lambda _refusal: None,
     progress: Progress = no_progress,
 ) -> int:
     """Make items, or set the columns of those that are there; how many.
@@ -154,7 +164,7 @@ def load_stock(
         rows: gives the rows from the beginning each time that it is called: the same ones, in the same order.
         now: stored time by the clock.
         replace: whether items that are there may be replaced.
-        tell_problem: told every problem; the error keeps the first thousand.
+        tell_refusal: told every refusal; the error keeps the first thousand.
         progress: told how far it is.
 
     Raises:
@@ -163,13 +173,13 @@ def load_stock(
         RowsChangedError: where the rows are others the second time; some may have been written.
     """
     loading = _Loading(client, inventory, rows, now, replace, progress)
-    problems = Problems(tell_problem)
-    loading.check(problems)
-    problems.refuse_any()
+    refusals = Refusals(tell_refusal)
+    loading.check(refusals)
+    refusals.refuse_any()
     return loading.write()
 
 
-def _key_of(row: StockRow) -> ItemKey:
+def _key_of(row: Row) -> ItemKey:
     return row.key
 
 

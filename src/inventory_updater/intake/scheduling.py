@@ -1,6 +1,6 @@
 """Scheduling: changes that somebody asks for become records that wait.
 
-One pass over the rows checks, and only if it finds no problem another one writes. The rows are never all in memory; of
+One pass over the rows checks, and only if it finds no refusal another one writes. The rows are never all in memory; of
 each there is a handful of bytes, so that the second pass writes what the first one did not find. What another writer
 puts there in between is met by the condition of the write. Sent again, a file writes what is missing, nothing else.
 
@@ -20,7 +20,7 @@ from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
 from inventory_updater.dynamodb.reading import read_keys
 from inventory_updater.dynamodb.statements import statement
-from inventory_updater.intake.problems import Names, Problem, Problems, TellProblem, Unwritten
+from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import Change
@@ -28,8 +28,9 @@ from inventory_updater.stock.items import Figures, ItemKey, read_key
 from inventory_updater.stock.loading import new_item
 from inventory_updater.stock.numbers import ZERO
 from inventory_updater.stock.scheduling import differences, taken_message
-from inventory_updater.tables.change_table import READ_LIMIT, ChangeTable, Name
+from inventory_updater.tables.change_table import ChangeTable, Name
 from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.protocol import READ_LIMIT
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -97,7 +98,7 @@ class _Scheduling(Generic[RowT]):
 
     # The first pass
 
-    def check(self, problems: Problems) -> None:
+    def check(self, refusals: Refusals) -> None:
         forgotten_until = "" if self.allow_old else self.changes.forgotten_until(self.now)
         rows = told(self.rows(), "checking", self.progress)
         for chunk, stored, there in side_by_side(self._read, batched(rows, READ_LIMIT)):
@@ -106,9 +107,9 @@ class _Scheduling(Generic[RowT]):
                 if self.checked.is_there.get(hash(key)) is None:
                     self.checked.is_there[hash(key)] = is_there
             for row in chunk:
-                self._check(row, stored.get((row.key, row.change.change_id)), forgotten_until, problems)
+                self._check(row, stored.get((row.key, row.change.change_id)), forgotten_until, refusals)
         for row in self.checked.names.twice(self.rows, _name_of):
-            problems.add(Problem(row, "TWICE", f"change {row.change.change_id} of {row.key} comes twice"))
+            refusals.add(Refusal(row, "TWICE", f"change {row.change.change_id} of {row.key} comes twice"))
 
     def _read(self, chunk: Sequence[RowT]) -> tuple[Sequence[RowT], Mapping[Name, Attributes], Mapping[ItemKey, bool]]:
         """The records of these rows, and whether the items of the others are there, as far as that is not known."""
@@ -130,7 +131,7 @@ class _Scheduling(Generic[RowT]):
         found = patiently(read, limits)
         return {key: key in found for key in keys}
 
-    def _check(self, row: RowT, stored: Attributes | None, forgotten_until: str, problems: Problems) -> None:
+    def _check(self, row: RowT, stored: Attributes | None, forgotten_until: str, refusals: Refusals) -> None:
         checked, change, item = self.checked, row.change, hash(row.key)
         checked.names.add(_name_of(row))
         is_there = checked.is_there.setdefault(item, None)
@@ -139,15 +140,15 @@ class _Scheduling(Generic[RowT]):
             verdict = _KNOWN
             checked.known[str(stored.get("status"))] += 1
             if differences(change, stored):
-                problems.add(Problem(row, "CHANGE_ID_TAKEN", taken_message(change, row.key, stored)))
+                refusals.add(Refusal(row, "CHANGE_ID_TAKEN", taken_message(change, row.key, stored)))
         else:
             if not is_there and self.create_missing:
                 verdict = _NEEDS_ITEM
                 checked.is_there[item] = True
             elif not is_there:
-                problems.add(Problem(row, "UNKNOWN_ITEM", f"there is no item {row.key}"))
+                refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}"))
             if change.effective_at <= forgotten_until:
-                problems.add(Problem(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
+                refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
         checked.verdicts.append(verdict)
 
     # The second pass
@@ -227,7 +228,7 @@ def schedule_changes(
     source: str,
     allow_old: bool = False,
     create_missing: bool = False,
-    tell_problem: TellProblem = lambda _problem: None,
+    tell_refusal: TellRefusal = lambda _refusal: None,
     progress: Progress = no_progress,
 ) -> Scheduled:
     """Schedule changes: all of them, or none where one of them cannot be taken.
@@ -242,7 +243,7 @@ def schedule_changes(
         source: which file or message brought it.
         allow_old: take changes so old that they may have been settled and forgotten.
         create_missing: make items that are not there, with nothing on hand.
-        tell_problem: told every problem; the error keeps the first thousand.
+        tell_refusal: told every refusal; the error keeps the first thousand.
         progress: told how far it is.
 
     Raises:
@@ -252,9 +253,9 @@ def schedule_changes(
     """
     given = {"actor": _end_of(actor), "source": _end_of(source), "scheduled_at": now}
     scheduling = _Scheduling(client, inventory, changes, rows, given, now, allow_old, create_missing, progress)
-    problems = Problems(tell_problem)
-    scheduling.check(problems)
-    problems.refuse_any()
+    refusals = Refusals(tell_refusal)
+    scheduling.check(refusals)
+    refusals.refuse_any()
     items_made = scheduling.make_items()
     added, met = scheduling.write()
     checked = scheduling.checked

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched
-from inventory_updater.intake.problems import Problem, Problems, Unwritten
+from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.item_states import Decision
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.settling import Mark, Moment
-from inventory_updater.tables.change_table import READ_LIMIT, ChangeTable, Name
-from inventory_updater.tables.protocol import Protocol, Report
+from inventory_updater.tables.change_table import ChangeTable, Name
+from inventory_updater.tables.protocol import READ_LIMIT, Protocol, Report
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -45,16 +45,16 @@ def find(among: Iterable[Name], change_ids: Collection[str], progress: Progress 
     for key, change_id in told(among, "reading", progress):
         if change_id in holders:
             holders[change_id].append(key)
-    problems, named = Problems(), dict[ItemKey, list[str]]()
+    refusals, named = Refusals(), dict[ItemKey, list[str]]()
     for change_id, keys in holders.items():
         if not keys:
-            problems.add(Problem(change_id, "UNKNOWN_CHANGE", f"change {change_id} is not among them"))
+            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", f"change {change_id} is not among them"))
         elif len(keys) > 1:
             message = f"{len(keys)} items have a change {change_id}: name one of {', '.join(map(str, keys[:5]))}"
-            problems.add(Problem(change_id, "AMBIGUOUS_CHANGE", message))
+            refusals.add(Refusal(change_id, "AMBIGUOUS_CHANGE", message))
         else:
             named.setdefault(keys[0], []).append(change_id)
-    problems.refuse_any()
+    refusals.refuse_any()
     return named
 
 
@@ -237,16 +237,16 @@ def _check(changes: ChangeTable, named: Named, code: str, may_be: Callable[[Stat
     Raises:
         RefusedError: where one is unknown, or not what it may be: ``code``.
     """
-    problems, outcomes = Problems(), Outcomes()
+    refusals, outcomes = Refusals(), Outcomes()
     found = dict(_stored(changes, named))
     for name in _names(named):
         if name not in found:
-            problems.add(Problem(name, "UNKNOWN_CHANGE", f"there is no change {_said(name)}"))
+            refusals.add(Refusal(name, "UNKNOWN_CHANGE", f"there is no change {_said(name)}"))
             continue
         outcomes[name] = status = read_record(found[name]).status
         if not may_be(status):
-            problems.add(Problem(name, code, f"change {_said(name)} is {status}"))
-    problems.refuse_any()
+            refusals.add(Refusal(name, code, f"change {_said(name)} is {status}"))
+    refusals.refuse_any()
     return outcomes
 
 

@@ -36,7 +36,7 @@ class History:
 
     def run(self, at: str, *, now: str | None = None, marks: bool = True, allow_negative: bool = True) -> None:
         """A run up to a time; without ``marks`` its worker dies once the item is written."""
-        instant = Moment(moment(at), moment(now or at), "job-1", allow_negative)
+        instant = Moment(moment(at), moment(now or at), allow_negative)
         while not self._step(instant, marks=marks):
             pass
 

@@ -9,7 +9,7 @@ from tests.builders import moment
 
 ITEM: dict[str, object] = {"sku": "mug", "location_id": "DC1", "on_hand": Decimal(5)}
 WINDOW = Window("price", Decimal(3), moment("08:00"), moment("18:00"))
-DECISION = Decision(2, Status.REJECTED, moment("09:00"), "job-1", "STALE", "no", Decimal(1), Decimal(1))
+DECISION = Decision(2, Status.REJECTED, moment("09:00"), "STALE", "no", Decimal(1), Decimal(1))
 
 
 def test_what_is_stored_is_read_as_it_was() -> None:

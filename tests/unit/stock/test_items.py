@@ -7,19 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value, to_attribute_values
-from inventory_updater.stock.changes import read_changes
 from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, StockItem, StockStatus, read_item
-from tests.builders import change, item, item_attributes
+from tests.builders import item, item_attributes
 from tests.strategies import dynamodb_values, numbers
 
 MUG: Final = ItemKey("mug", "DC1")
 NUMBERS: Final = ("on_hand", "reserved", "safety_stock", "reorder_point", "unit_price", "available", "stock_value")
-TEXTS: Final = ("stock_status", "next_change_at", "settled_before")
-MAPS: Final = ("pending_changes", "settled_changes", "rejected_changes", "last_set")
 TYPES: Final[dict[str, tuple[type, str]]] = {
     **dict.fromkeys(NUMBERS, (Decimal, "a number")),
-    **dict.fromkeys(TEXTS, (str, "text")),
-    **dict.fromkeys(MAPS, (dict, "a map")),
+    "stock_status": (str, "text"),
 }
 
 
@@ -61,8 +57,8 @@ def test_the_stock_value_is_exact_and_that_of_nothing_is_0_without_a_sign() -> N
 # Items
 
 
-def test_an_item_is_read_with_its_figures_and_what_it_knows_of_its_changes() -> None:
-    attributes = item_attributes(12, reserved=2, safety_stock=1, reorder_point=4, pending=[change("c1")])
+def test_an_item_is_read_with_its_figures() -> None:
+    attributes = item_attributes(12, reserved=2, safety_stock=1, reorder_point=4)
 
     read = read_item(attributes)
 
@@ -70,7 +66,6 @@ def test_an_item_is_read_with_its_figures_and_what_it_knows_of_its_changes() -> 
     assert read.key == MUG
     assert read.figures == Figures(Decimal(12), Decimal(2), Decimal(1), Decimal(4), Decimal("2.50"))
     assert (read.available, read.stock_status, read.stock_value) == (Decimal(9), "IN_STOCK", Decimal(30))
-    assert read.changes == read_changes(attributes)
 
 
 def test_on_hand_is_all_that_an_item_needs() -> None:
@@ -81,9 +76,6 @@ def test_on_hand_is_all_that_an_item_needs() -> None:
 @given(st.sampled_from(list(TYPES)), dynamodb_values)
 def test_every_attribute_is_of_its_type_or_the_item_is_invalid(name: str, value: object) -> None:
     kind, wanted = TYPES[name]
-    if kind is dict and isinstance(value, dict):
-        return  # what is in it is read too
-
     read = read_item(item_attributes() | {name: value})
 
     if isinstance(value, kind):
@@ -93,20 +85,14 @@ def test_every_attribute_is_of_its_type_or_the_item_is_invalid(name: str, value:
         assert read == InvalidItem(MUG, "WRONG_TYPE", f"{name} is not {wanted}")
 
 
-@given(st.dictionaries(st.sampled_from([*TYPES, "version"]), dynamodb_values))
+@given(st.dictionaries(st.sampled_from(list(TYPES)), dynamodb_values))
 def test_whatever_dynamodb_can_hold_is_read_or_invalid_but_never_an_error(spoilt: dict[str, object]) -> None:
     read = read_item(from_attribute_values(to_attribute_values(item_attributes() | spoilt)))
 
     assert read.key == MUG
     if isinstance(read, InvalidItem):
-        assert read.code in ("WRONG_TYPE", "TOO_PRECISE")
+        assert read.code == "WRONG_TYPE"
         assert any(read.message.startswith(name) for name in spoilt)
-
-
-def test_a_version_that_cannot_be_raised_makes_the_item_invalid() -> None:
-    said = "version cannot be raised by one within 38 digits"
-
-    assert read_item(item_attributes(version="1E+38")) == InvalidItem(MUG, "TOO_PRECISE", said)
 
 
 @given(st.sampled_from(["description", "currency", "colour", "on-hand"]), dynamodb_values)

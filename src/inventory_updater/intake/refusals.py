@@ -1,4 +1,4 @@
-"""Why nothing was written, or not all: a problem is a row, a code and a sentence."""
+"""Why nothing was written, or not all: a refusal is a row, a code and a sentence."""
 
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -8,14 +8,14 @@ from typing import Final, TypeVar
 
 from inventory_updater.stock.numbers import counted
 
-PROBLEMS_KEPT: Final = 1_000
-"""How many problems an error keeps; a file may have millions."""
+REFUSALS_KEPT: Final = 1_000
+"""How many refusals an error keeps; a file may have millions."""
 
 RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Refusal:
     """Why a row, or a change, cannot be taken.
 
     Attributes:
@@ -31,23 +31,23 @@ class Problem:
     message: str
 
 
-TellProblem = Callable[[Problem], object]
-"""Told every problem, in the order of the rows."""
+TellRefusal = Callable[[Refusal], object]
+"""Told every refusal, in the order of the rows."""
 
 
 class RefusedError(ValueError):
     """Nothing was written.
 
     Attributes:
-        problems: the first thousand.
+        refusals: the first thousand.
         count: how many there are; whoever wants to hear of all of them gives a function that is told each.
     """
 
-    def __init__(self, problems: "Problems") -> None:
-        more = f" (and {problems.count - 1:,} more)" if problems.count > 1 else ""
-        super().__init__(problems.kept[0].message + more)
-        self.problems = tuple(problems.kept)
-        self.count = problems.count
+    def __init__(self, refusals: "Refusals") -> None:
+        more = f" (and {refusals.count - 1:,} more)" if refusals.count > 1 else ""
+        super().__init__(refusals.kept[0].message + more)
+        self.refusals = tuple(refusals.kept)
+        self.count = refusals.count
 
 
 class UnfinishedError(Exception):
@@ -87,18 +87,18 @@ class Unwritten:
 
 
 @dataclass(slots=True)
-class Problems:
-    """The problems that were found."""
+class Refusals:
+    """The refusals that were found."""
 
-    tell: TellProblem = lambda _problem: None
-    kept: list[Problem] = field(default_factory=list)
+    tell: TellRefusal = lambda _refusal: None
+    kept: list[Refusal] = field(default_factory=list)
     count: int = 0
 
-    def add(self, problem: Problem) -> None:
-        self.tell(problem)
+    def add(self, refusal: Refusal) -> None:
+        self.tell(refusal)
         self.count += 1
-        if len(self.kept) < PROBLEMS_KEPT:
-            self.kept.append(problem)
+        if len(self.kept) < REFUSALS_KEPT:
+            self.kept.append(refusal)
 
     def refuse_any(self) -> None:
         """
