@@ -137,7 +137,7 @@ def test_items_that_are_missing_are_made_once_when_told_so_before_anything_waits
 
 
 def happens_at_first_write(warehouse: Warehouse, happens: Any) -> None:
-    def decide(operation: str, request: Request) -> Fault | None:
+    def decide(operation: str, _request: Request) -> Fault | None:
         if operation != WRITE:
             return None
         warehouse.happens = lambda _operation, _request: None
