@@ -113,7 +113,7 @@ def _cancel(protocol: Protocol, group: Named, now: str) -> tuple[Outcomes, Mappi
         limits.sleep(delay)  # an item that comes back decides by itself
     found = dict(_stored(protocol.changes, group))
     statuses = {name: read_record(found[name]).status if name in found else None for name in _names(group)}
-    return statuses, {key: message for key, (_code, message) in report.failures.items()}
+    return statuses, {key: message for key, (_code, message) in (report.failures | report.invalid).items()}
 
 
 def _mark_without_item(protocol: Protocol, name: Name, attributes: Attributes, now: str) -> bool:
