@@ -15,6 +15,7 @@ from botocore.httpsession import URLLib3Session
 
 from inventory_updater.dynamodb import pacing
 from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.jobs import pages
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ HURRY: Final = 100.0
 
 @contextlib.contextmanager
 def hurried() -> Iterator[None]:
-    """Let the pauses of botocore and of the product pass faster: their number stays as it is."""
+    """Let the pauses of botocore and of the product pass faster: their number stays as it is.
+
+    A worker looks as much more often whether its job was stopped.
+    """
     sleep = time.sleep
     quick = SimpleNamespace(time=time.time, sleep=lambda seconds: sleep(seconds / HURRY))
     with (
         mock.patch.object(botocore.endpoint, "time", quick),
         mock.patch.object(pacing, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
         mock.patch.object(pacing, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
+        mock.patch.object(pages, "_LOOK_SECONDS", 1.0 / HURRY),
     ):
         yield
 
