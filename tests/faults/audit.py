@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from inventory_updater.jobs.pages import NEGATIVE
 from inventory_updater.tables.records import JobStatus, Run
 from tests.faults.findings import Finding, Spoilt
 from tests.faults.model import FINAL, Difference, Key, derived_of
@@ -86,7 +87,7 @@ class Audit:
             if is_recorded:
                 recorded = {
                     "changes_rejected": len({(each.key, each.change_id) for each in failures if each.change_id}),
-                    "items_failed": sum(1 for each in failures if each.change_id is None),
+                    "items_failed": sum(1 for each in failures if each.change_id is None and each.code != NEGATIVE),
                 }
                 rejected = {entry[:3] for entry in settled if entry[3] == "REJECTED"}
                 if recorded["changes_rejected"] != len(rejected):
@@ -105,7 +106,7 @@ class Audit:
 
     def _may_doubt(self, job: Job) -> bool:
         """Whether the product may have lost sight of what it wrote."""
-        return bool(job.rate or job.statement_rate or job.throttles_for_good)
+        return bool(job.rate or job.statement_rate or job.beside or job.throttles_for_good)
 
     def _check_reports(self, job: Job, run: Run) -> None:
         def say(words: str) -> None:

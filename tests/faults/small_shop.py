@@ -64,7 +64,7 @@ def minute(number: int) -> str:
 
 
 class SmallShop:
-    """Three tables on an engine, the gate before them, and who trades there. The clock says noon of the trading day."""
+    """Three tables on an engine, the gate before them, and who trades there. The clock says two in the afternoon."""
 
     def __init__(self, engine: Engine, seed: str, number: int, generator: random.Random) -> None:
         self.random = generator
@@ -72,7 +72,7 @@ class SmallShop:
         self.number = number
         self.findings = Findings(rounds=1)
         self.clock = Clock.running()
-        self.clock.goes_on((read_time(minute(4 * 60)) - self.clock()).total_seconds())
+        self.clock.goes_on((read_time(minute(6 * 60)) - self.clock()).total_seconds())
         self.client = engine.calm
         self.tables = create_tables(self.client, f"faults-{number}-{uuid.uuid4().hex[:12]}")
         self.settings = Settings(
@@ -356,7 +356,9 @@ class SmallShop:
                 "item": list(key),
                 "load": worker.name,
                 "figures": {
-                    each: figure and str(figure) for each, figure in asdict(row(key)).items() if each in figures[key]
+                    each: None if figure is None else str(figure)
+                    for each, figure in asdict(row(key)).items()
+                    if each in figures[key]
                 },
             }
             return worker
