@@ -66,7 +66,7 @@ STATEMENT_FAULTS: Final = (
     f"statement: {REPEATED}",
 )
 _LANDING: Final = (None, f"statement: {LANDED_ALL_THE_SAME}", f"statement: {REPEATED}")
-_OF_TRUTH: Final = "statement: ConditionalCheckFailed"
+_OF_TRUTH: Final = ("statement: ConditionalCheckFailed", "statement: DuplicateItem")
 
 _THROTTLING: Final = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 _BURST: Final = 4
@@ -390,7 +390,7 @@ class Gate:
                 faults[each.name] = "statement: ThrottlingError"
             elif disturb:
                 # A condition that failed by mistake would be no fault of DynamoDB's but a lie about a record.
-                among = [fault for fault in STATEMENT_FAULTS if each.table == "inventory" or fault != _OF_TRUTH]
+                among = [fault for fault in STATEMENT_FAULTS if each.table == "inventory" or fault not in _OF_TRUTH]
                 fault = self._fault(worker, f"statement {each.name}", among, worker.statement_rate)
                 if fault is not None:
                     faults[each.name] = fault

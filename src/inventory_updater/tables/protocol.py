@@ -197,7 +197,9 @@ class Protocol:
                             unmarked.append(named)
                             later[named[0]] = answer
                         case Outcome.REFUSED:
+                            # This time; nobody knows of an earlier one whose answer was lost.
                             report.failures[named[0]] = (answer.code, answer.message)
+                            report.is_exact = False
                         case _:
                             # Said already, by somebody else or by this call without hearing of it: only the tally asks.
                             report.is_exact &= self._is_said_by_another(named[1], answer.item or {})
