@@ -287,9 +287,8 @@ def settle(
     ]
     write = _update(state, work, derived, {**kept, **work.decided})
     # A window that opened long ago and whose record does not say so has to say it before it can close.
-    has_ended = any(
-        mark.decision.outcome is Status.OPEN and (mark.record.until or "") <= moment.as_of for mark in marks
-    )
+    opened = [mark.record.until or "" for mark in marks if mark.decision.outcome is Status.OPEN]
+    has_ended = min(opened, default=LAST_MOMENT) <= moment.as_of
     return Settled(state.key, write, work.decided, tuple(marks), len(due) <= SETTLED_A_WRITE and not has_ended)
 
 
