@@ -302,7 +302,9 @@ class Model:
         """The changes of items that are there which are due at ``as_of`` and were waiting before that moment."""
         for key in self.items:
             for change_id, record in self.records[key].items():
-                if record.status not in FINAL and record.due_at <= as_of and record.since <= before:
+                # One without a time that is retried waits from then on, whatever it says.
+                is_due = "" < record.due_at <= as_of or (not record.due_at and record.attempt == 1)
+                if record.status not in FINAL and is_due and record.since <= before:
                     yield key, change_id
 
     def waiting(self, key: Key) -> list[str]:

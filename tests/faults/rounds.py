@@ -301,7 +301,7 @@ class Round:
     def check_everything_is_settled(self) -> None:
         """A last run that nothing disturbs settles whatever is left."""
         self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
-        job = self.machine.new_job("all", minute(3 * MINUTES))
+        job = self.machine.new_job("all", self.shop.now())
         self._drive_and_check(job)
         self.audit.check_everything_is_said(job.request.as_of)
         if self.gate.problems:
