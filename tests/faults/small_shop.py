@@ -321,14 +321,14 @@ class SmallShop:
 
         self._operate(name, send, rate)
 
-    def retry(self, name: str, key: Key, ids: list[str], rate: float) -> None:
+    def retry(self, name: str, rejected: Mapping[Key, list[str]], rate: float) -> None:
         """Let rejected changes wait again."""
-        named = {ItemKey(*key): ids}
+        named = {ItemKey(*key): ids for key, ids in rejected.items()}
         self._operate(name, lambda client: retry_changes(client, self.change_table(client), named, self.now()), rate)
 
-    def dismiss(self, name: str, key: Key, ids: list[str], rate: float) -> None:
+    def dismiss(self, name: str, rejected: Mapping[Key, list[str]], rate: float) -> None:
         """Take rejected changes from what needs a person."""
-        named = {ItemKey(*key): ids}
+        named = {ItemKey(*key): ids for key, ids in rejected.items()}
 
         def send(client: "DynamoDBClient") -> None:
             dismiss_changes(client, self.change_table(client), named, self.now(), actor="the campaign")
@@ -437,7 +437,7 @@ class SmallShop:
             case "change cancelled beside the call":
                 self.cancel(name, key, [generator.choice(model.waiting(key) or ["none"])], 0.0)
             case "rejected change retried beside the call":
-                self.retry(name, key, model.rejected(key), 0.0)
+                self.retry(name, {key: model.rejected(key)}, 0.0)
             case "stock replaced beside the call":
                 self.load(name, [key], generator, 0.0)
             case _:
