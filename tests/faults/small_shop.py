@@ -149,7 +149,7 @@ class SmallShop:
     def _current(self, statement: Statement) -> dict[str, Any] | None:
         key = {name: {"S": each} for name, each in zip(("sku", "location_id"), statement.item, strict=True)}
         found = self.client.get_item(TableName=self.tables.inventory, Key=key, ConsistentRead=True)
-        item: Any = found.get("Item")
+        item: dict[str, Any] | None = found.get("Item")
         return item
 
     def stored_items(self) -> Items:
@@ -218,7 +218,7 @@ class SmallShop:
         record = record_attributes(ItemKey(*key), change)
         record["effective_at"] = change.effective_at.replace(".000000", "")
         spoilt = generator.choice([*({},) * 4, {"kind": "theft"}, {"value": "many"}, {"effective_at": "soon"}])
-        record |= spoilt  # type: ignore[arg-type]  # attributes are what they are
+        record |= spoilt
         if generator.random() < 0.5:
             del record["attempt"]
         content = {name: as_json(record[name]) for name in CONTENT if name in record}
