@@ -341,6 +341,8 @@ class Model:
                     words.append(f"{name} is {found}, not {wanted}")
                     some = _explanation(item, name, (found or _ZERO) - (wanted or _ZERO))
                     lost, twice, foreign_lost = lost + some[0], twice + some[1], foreign_lost + some[2]
+            # Each write of the product raises it: where it is behind, one was written over.
+            lost += max(0, item.version - int(stored.get("version", 0)))
             words += [] if words else _beside_figures(item, stored)
         if not words:
             return None
