@@ -49,6 +49,7 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.OPEN)
 
 
+_MOST_ATTEMPTS: Final = 10**9
 _STATUSES: Final = tuple(status.value for status in Status)
 
 
@@ -110,14 +111,14 @@ def read_record(attributes: Attributes) -> ChangeRecord:
     problems = list(_problems(attributes))
     return ChangeRecord(
         change_id=str(attributes["change_id"]),
-        kind=str(attributes.get("kind")),
+        kind=kind if isinstance(kind := attributes.get("kind"), str) else "",
         value=_number(attributes, "value") or Decimal(0),
         effective_at=_time(attributes, "effective_at") or "",
         until=_time(attributes, "until"),
         expected=_number(attributes, "expected"),
         not_after=_time(attributes, "not_after"),
         status=Status(str(attributes["status"])) if attributes.get("status") in _STATUSES else Status.PENDING,
-        attempt=int(_number(attributes, "attempt") or 1),
+        attempt=int(attempt) if 1 <= (attempt := _number(attributes, "attempt") or Decimal(1)) < _MOST_ATTEMPTS else 1,
         problem=problems[0] if problems else None,
         stored=(attributes.get("status"), attributes.get("attempt")),
     )
@@ -150,7 +151,8 @@ def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
 
 
 def _time(attributes: Mapping[str, object], name: str) -> str | None:
+    value = attributes.get(name)
     try:
-        return parse_time(str(attributes[name]))
-    except (KeyError, ValueError):
+        return parse_time(value) if isinstance(value, str) else None
+    except ValueError:
         return None
