@@ -303,7 +303,8 @@ class Model:
         for key in self.items:
             for change_id, record in self.records[key].items():
                 # One without a time that is retried waits from then on, whatever it says.
-                is_due = "" < record.due_at <= as_of or (not record.due_at and record.attempt == 1)
+                due_at = record.due_at or (record.change.get("due_at", "") if record.attempt == 1 else "")
+                is_due = "" < due_at <= as_of
                 if record.status not in FINAL and is_due and record.since <= before:
                     yield key, change_id
 
