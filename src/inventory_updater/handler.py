@@ -21,6 +21,7 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.watching import watch
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 
@@ -67,7 +68,9 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
     dynamodb = dynamodb_client(session, settings.write_concurrency)
     config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
     return Services(
+        dynamodb,
         InventoryTable(dynamodb, settings.inventory_table),
+        ChangeTable(dynamodb, settings.changes_table, retention_days=settings.change_retention_days),
         JobTable(
             dynamodb,
             settings.jobs_table,
@@ -100,7 +103,7 @@ def handle(event: object, context: Context) -> dict[str, object]:
         raise BadRequestError("the event must be an object")
     match event.get("action"):
         case "open":
-            return dict(open_job(services(), _request(event)))
+            return dict(open_job(services(), _request(event), seconds_left))
         case "update":
             segment = event.get("segment")
             if not isinstance(segment, int) or isinstance(segment, bool):

@@ -7,13 +7,15 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
-from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
-from inventory_updater.jobs.worker import SAMPLES_A_JOB
-from inventory_updater.stock.times import format_time, is_stored_time, read_time
+from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.tables.change_table import SHARDS
 from inventory_updater.tables.records import JobStatus, LastAlert, Run, Segment, Tally
+
+_LOOKED_UP: Final = 25
 
 _log = logging.getLogger(__name__)
 
@@ -41,22 +43,29 @@ def close_job(
     Raises:
         AlertError: where people could not be told, once everything else is done.
     """
-    jobs = services.jobs
-    run = jobs.run(request.job_id)
+    run = services.jobs.run(request.job_id)
     if run is None:
-        run = jobs.start_run(request.new_run(services.settings.segments))
-    if not run.is_settled:
-        run = jobs.settle_run(_settled(services, run, error, seconds_left))
+        run = services.jobs.start_run(request.new_run(services.settings.segments))
+    return conclude(services, run if run.is_settled else _settled(services, run, error, seconds_left)).status
+
+
+def conclude(services: Services, settled: Run) -> Run:
+    """Write how a job has ended, tell people and metrics about it, and free the lease.
+
+    Raises:
+        AlertError: where people could not be told, once everything else is done.
+    """
+    jobs = services.jobs
+    run = jobs.settle_run(settled)
+    if run is settled:
         services.reports.log(run)
-    if run.has_finished and not run.dry_run:
+    if run.has_finished:
         jobs.note_finish(run.scope, run.finished_at or services.now())
-    run = publish_metrics_once(services, run)
-    run = alert(services, run)
-    if not run.dry_run:
-        jobs.free_lease(run.job_id)
+    run = tell(services, run)
+    jobs.free_lease(run.job_id)
     if run.alert_is_owed:
         raise AlertError(run.alert_error)
-    return run.status
+    return run
 
 
 def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
@@ -69,28 +78,38 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
     if run is None or run.is_settled:
         return run
     segments = services.jobs.segments(run.job_id, run.segments)
-    problems = [reason, *_recording_problems(segments)]
-    abandoned = replace(
-        _added_up(services, run, segments), status=JobStatus.ABANDONED, error="; ".join(problems)[:4000]
-    )
-    run = services.jobs.settle_run(abandoned)
+    abandoned = _at_its_end(_added_up(run, segments), services, [reason, *_recording_problems(segments)])
+    run = services.jobs.settle_run(replace(abandoned, status=JobStatus.ABANDONED))
     services.reports.log(run)
     return run
 
 
-def _added_up(services: Services, run: Run, segments: Sequence[Segment]) -> Run:
-    """The run with its segments' tallies, as it would end now."""
-    tally = sum((segment.tally for segment in segments), Tally())
+def _added_up(run: Run, segments: Sequence[Segment]) -> Run:
+    """The run with its segments' tallies."""
+    are_exact = all(segment.tally_is_exact and not segment.call_is_open for segment in segments)
+    return replace(
+        run,
+        tally=sum((segment.tally for segment in segments), Tally()),
+        tally_is_exact=run.tally_is_exact and are_exact,
+    )
+
+
+def _at_its_end(run: Run, services: Services, problems: Sequence[str]) -> Run:
     finished = services.clock()
     return replace(
         run,
-        tally=tally,
-        tally_is_exact=all(segment.tally_is_exact and not segment.call_is_open for segment in segments),
-        failure_rate=tally.failure_rate,
+        failure_rate=run.tally.failure_rate,
         finished_at=format_time(finished),
         duration_seconds=max(0.0, (finished - read_time(run.started_at)).total_seconds()),
-        samples=[sample for segment in segments for sample in segment.samples][:SAMPLES_A_JOB],
+        error="; ".join(problems)[:4000] or None,
     )
+
+
+def ended(services: Services, run: Run, problems: Sequence[str]) -> Run:
+    """The run with its final status, where all of it was worked on."""
+    has_failures = run.tally.items_failed or run.tally.changes_rejected
+    status = JobStatus.COMPLETED_WITH_FAILURES if has_failures else JobStatus.SUCCEEDED
+    return replace(_at_its_end(run, services, problems), status=status)
 
 
 def _recording_problems(segments: Iterable[Segment]) -> list[str]:
@@ -106,77 +125,76 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     """The run with its final status, from what its segments say."""
     segments = services.jobs.segments(run.job_id, run.segments)
     failed = [segment for segment in segments if not segment.is_done and not segment.was_cut_short]
-    run = _added_up(services, run, segments)
+    was_cut_short = any(segment.was_cut_short for segment in segments)
+    run = _added_up(run, segments)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
     problems += _recording_problems(segments)
-    was_cut_short = any(segment.was_cut_short for segment in segments)
     if was_cut_short:
         problems.append(f"stopped after {run.tally.calls:,} calls; the next job takes up what is left")
+    if failed or was_cut_short:
+        run = replace(run, tally=run.tally + Tally(oldest_overdue=_oldest_overdue(services, run.as_of, seconds_left)))
+    run = ended(services, run, problems)
     if len(failed) == run.segments:
-        status, run = JobStatus.FAILED, replace(run, failure_rate=100.0)
-    elif failed or run.tally.items_failed or run.tally.changes_rejected:
-        status = JobStatus.COMPLETED_WITH_FAILURES
-    else:
-        status = JobStatus.SUCCEEDED
-    if (failed or was_cut_short) and not run.dry_run:
-        unread = _oldest_overdue(services, run.as_of, seconds_left)
-        run = replace(run, tally=run.tally + Tally(oldest_overdue=unread))
-    return replace(run, status=status, error="; ".join(problems)[:4000] or None)
+        return replace(run, status=JobStatus.FAILED, failure_rate=100.0)
+    return replace(run, status=JobStatus.COMPLETED_WITH_FAILURES) if failed else run
 
 
 def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], float]) -> str | None:
-    """The earliest change that is pending and due, as far as the index can be read in half of the time left."""
+    """Since when something has been due that is not settled, as far as that can be read in half of the time left.
+
+    The index may be behind: each shard's first ones are looked up in the table.
+    """
     enough = seconds_left() / 2
-    limits = Limits(lambda: seconds_left() - enough)
-    oldest: str | None = None
+    overdue: list[str] = []
     try:
-        for attributes in services.inventory.scan("due", as_of, limits=limits):
-            next_change = attributes.get("next_change_at")
-            if is_stored_time(next_change):
-                oldest = next_change if oldest is None else min(oldest, next_change)
-            if limits.seconds_left() <= 0:
+        for shard in SHARDS:
+            if seconds_left() <= enough:
                 break
+            page = services.changes.due_page(shard, as_of, limit=_LOOKED_UP)
+            named = [(key, change_id) for key, ids in page.changes.items() for change_id in ids]
+            records = services.changes.read(named) if named else {}
+            overdue += [each.due_at for of_item in records.values() for each in of_item if not each.status.is_final]
     except Exception:  # noqa: BLE001  # what made the segments fail may fail here too, and the job must close
         _log.exception("looking for overdue changes failed")
-    return oldest
+    return min(overdue, default=None)
 
 
-def publish_metrics_once(services: Services, run: Run) -> Run:
-    """Publish the metrics of a run that has any, unless that was done before; the run as it is marked then."""
-    if not run.has_metrics or run.metrics_published_at is not None:
-        return run
-    try:
-        services.reports.publish_metrics(run, services.clock())
-    except Exception as error:  # noqa: BLE001  # metrics may be lost, but not silently, and the job must close
-        _log.exception("publishing metrics failed", extra={"job_id": run.job_id})
-        return services.jobs.mark_run(run, metrics_error=f"{type(error).__name__}: {error}"[:1000])
-    return services.jobs.mark_run(run, metrics_published_at=services.now())
+def tell(services: Services, run: Run) -> Run:
+    """Publish the metrics of a settled run and tell people, each unless that was done before; the run as marked then.
 
-
-def alert(services: Services, run: Run) -> Run:
-    """Tell people about a run that did not end clean, unless the last job of its scope failed with just the same.
-
-    What is not news is sent again only after ``alert_repeat_hours``.
+    People are told of a run that did not end clean, unless the last job of its scope failed with just the same; what is
+    not news is sent again only after ``alert_repeat_hours``.
     """
+    marks = _metrics_marks(services, run)
+    if not services.reports.notifies_people or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
+        return services.jobs.mark_run(run, **marks) if marks else run
     settings, jobs = services.settings, services.jobs
-    if (
-        not services.reports.notifies_people
-        or run.dry_run
-        or run.status is JobStatus.SKIPPED
-        or run.alerted_at is not None
-    ):
-        return run
     signature = run.failure_signature
     last = jobs.last_alert(run.scope)
     repeat_before = format_time(services.clock() - timedelta(hours=settings.alert_repeat_hours))
     is_news = bool(signature) and (signature != last.signature or last.sent_at < repeat_before)
     try:
         if is_news:
+            # A call that dies while it tells people publishes nothing twice.
+            run = jobs.mark_run(run, **marks) if marks else run
+            marks = {}
             services.reports.send_alert(run, jobs.failures(run.job_id))
     except Exception as error:  # noqa: BLE001  # the rest of closing comes first; close_job raises then
         _log.exception("alerting failed", extra={"job_id": run.job_id})
         return jobs.mark_run(run, alert_error=f"{type(error).__name__}: {error}"[:1000])
     if is_news or signature != last.signature:
         jobs.save_alert(run.scope, LastAlert(signature, services.now() if is_news else ""))
-    return jobs.mark_run(run, alerted_at=services.now())
+    return jobs.mark_run(run, **marks, alerted_at=services.now())
+
+
+def _metrics_marks(services: Services, run: Run) -> dict[str, str]:
+    """Publish the metrics of a run that has any, unless that was done before; what to mark on it then."""
+    if not run.has_metrics or run.metrics_published_at is not None:
+        return {}
+    try:
+        services.reports.publish_metrics(run, services.clock())
+    except Exception as error:  # noqa: BLE001  # metrics may be lost, but not silently, and the job must close
+        _log.exception("publishing metrics failed", extra={"job_id": run.job_id})
+        return {"metrics_error": f"{type(error).__name__}: {error}"[:1000]}
+    return {"metrics_published_at": services.now()}

@@ -27,7 +27,7 @@ def run_job(
         request: the job.
         call_seconds: how long one update call may take, as a Lambda time-out would limit it; ``None`` for no limit.
     """
-    outcome = open_job(services, request)
+    outcome = open_job(services, request, _countdown(services, call_seconds))
     if outcome["outcome"] == "OPENED":
         for number in outcome["segments"]:
             try:

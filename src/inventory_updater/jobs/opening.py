@@ -1,62 +1,110 @@
-"""Opening a job: take the lease, settle the jobs that lost it, write the RUN record."""
+"""Opening a job: take the lease, settle the jobs that lost it, write the RUN record; a small job is settled here."""
 
 import logging
+from collections import ChainMap
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, TypedDict
 
-from inventory_updater.jobs.closing import abandon_job, alert, publish_metrics_once
+from inventory_updater.jobs.closing import AlertError, abandon_job, conclude, ended, tell
+from inventory_updater.jobs.pages import Pages, due_page
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
+from inventory_updater.jobs.worker import recorded
 from inventory_updater.stock.times import read_time
-from inventory_updater.tables.records import JobStatus
+from inventory_updater.tables.change_table import SHARDS, DuePage
+from inventory_updater.tables.records import FAILURES_A_JOB, JobStatus, Run, Segment, Tally
 
 _log = logging.getLogger(__name__)
 
 
 class Opened(TypedDict, total=False):
-    """What ``open_job`` answers: the segments to update where the outcome is ``OPENED``."""
+    """What ``open_job`` answers: the segments to update where the outcome is ``OPENED``; ``DONE`` is closed."""
 
-    outcome: Literal["OPENED", "WAIT", "SKIPPED"]
+    outcome: Literal["OPENED", "DONE", "WAIT", "SKIPPED"]
     segments: list[int]
 
 
-def open_job(services: Services, request: JobRequest) -> Opened:
-    """Take the lease, write the RUN record and say which segments there are.
+def open_job(services: Services, request: JobRequest, seconds_left: Callable[[], float] = lambda: 300.0) -> Opened:
+    """Take the lease, write the RUN record and say which segments there are; settle a small job here and now.
 
     Where another job holds the lease, scope ``due`` ends ``SKIPPED`` and scope ``all`` is told to wait, until it has
-    waited ``all_wait_minutes``. A dry run needs no lease.
+    waited ``all_wait_minutes``. A job whose due changes fit into one page is settled and closed here: most jobs of most
+    shops are like that.
+
+    Args:
+        services: what to work with.
+        request: the job.
+        seconds_left: the time that remains for this call, in seconds.
     """
     settings, jobs = services.settings, services.jobs
-    existing = jobs.run(request.job_id)
-    if existing is not None and existing.is_settled:
+    wanted = request.new_run(settings.segments)
+    lease = jobs.take_lease(request.job_id, settings.lease_seconds)
+    if lease.holder != request.job_id:
+        waited = services.clock() - read_time(request.started_at)
+        if request.scope == "all" and waited < timedelta(minutes=settings.all_wait_minutes):
+            _log.info("waiting for the lease", extra={"job_id": request.job_id, "holder": lease.holder})
+            return {"outcome": "WAIT"}
+        error = f"job {lease.holder} holds the lease until {lease.held_until}"
+        skipped = replace(wanted, status=JobStatus.SKIPPED, error=error, finished_at=services.now())
+        services.reports.log(jobs.start_run(skipped))
+        return {"outcome": "SKIPPED"}
+    for job_id in sorted(lease.displaced - {request.job_id}):
+        _settle_displaced(services, job_id, f"found without a live lease by {request.job_id}")
+    small = _small_page(services, request) if request.scope == "due" else None
+    # What is settled here has no record of progress: until the end nobody knows how much it was.
+    wanted = replace(wanted, tally_is_exact=not small)
+    run = jobs.start_run(wanted)
+    if run.is_settled or run.stop_reason is not None:
         # Stopped or abandoned meanwhile: nothing is left to update, and closing says how it ended.
-        is_skipped = existing.status is JobStatus.SKIPPED
-        return {"outcome": "SKIPPED"} if is_skipped else {"outcome": "OPENED", "segments": []}
-    if not request.dry_run:
-        lease = jobs.take_lease(request.job_id, settings.lease_seconds)
-        if lease.holder != request.job_id:
-            waited = services.clock() - read_time(request.started_at)
-            if request.scope == "all" and waited < timedelta(minutes=settings.all_wait_minutes):
-                _log.info("waiting for the lease", extra={"job_id": request.job_id, "holder": lease.holder})
-                return {"outcome": "WAIT"}
-            error = f"job {lease.holder} holds the lease until {lease.held_until}"
-            skipped = replace(
-                request.new_run(settings.segments), status=JobStatus.SKIPPED, error=error, finished_at=services.now()
-            )
-            services.reports.log(jobs.start_run(skipped))
-            return {"outcome": "SKIPPED"}
-        for job_id in sorted(lease.displaced - {request.job_id}):
-            _settle_displaced(services, job_id, f"found without a live lease by {request.job_id}")
-    run = jobs.start_run(request.new_run(settings.segments))
+        jobs.free_lease(request.job_id)
+        return {"outcome": "OPENED", "segments": []}
+    if small is not None and _settle_here(services, run, small, seconds_left, is_first=run is wanted):
+        return {"outcome": "DONE"}
     return {"outcome": "OPENED", "segments": list(range(run.segments))}
+
+
+def _small_page(services: Services, request: JobRequest) -> DuePage | None:
+    """All that is due, where it fits into one page."""
+    most = services.settings.page_size
+    with ThreadPoolExecutor(services.settings.write_concurrency) as pool:
+        pages = list(pool.map(lambda shard: due_page(services, request.as_of, shard), range(len(SHARDS))))
+    if sum(map(len, pages)) > most or any(page.cursor for page in pages):
+        return None
+    return DuePage(
+        changes=dict(ChainMap(*(page.changes for page in pages))),  # type: ignore[arg-type]
+        earliest=dict(ChainMap(*(page.earliest for page in pages))),  # type: ignore[arg-type]
+        misnamed=dict(ChainMap(*(page.misnamed for page in pages))),  # type: ignore[arg-type]
+        cursor=None,
+        read_units=sum(page.read_units for page in pages),
+    )
+
+
+def _settle_here(
+    services: Services, run: Run, page: DuePage, seconds_left: Callable[[], float], *, is_first: bool
+) -> bool:
+    """Settle all that is due and close the job; whether that is done, or the workers have to go on."""
+    result = Pages(services, run, seconds_left).settle(page)
+    if result.ending is not None:
+        _log.warning("opening leaves the rest to the workers: %s", result.ending, extra={"job_id": run.job_id})
+        return False
+    here = Segment(run.job_id, number=0)
+    tally, is_exact, error = recorded(services, here, [result], failures_left=FAILURES_A_JOB)
+    settled = replace(run, tally=tally + Tally(calls=1), tally_is_exact=is_exact and is_first)
+    try:
+        return conclude(services, ended(services, settled, [error] if error else [])).has_finished
+    except AlertError:
+        # Closing is a step of its own that is tried again.
+        return False
 
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
     """Settle a job that lost its lease without closing and report it; it stays on the lease until people are told."""
     run = abandon_job(services, job_id, reason)
     if run is not None and run.status is JobStatus.ABANDONED:
-        run = alert(services, publish_metrics_once(services, run))
+        run = tell(services, run)
         if run.alert_is_owed:
             return
     services.jobs.forget_displaced(job_id)

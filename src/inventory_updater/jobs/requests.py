@@ -20,7 +20,6 @@ class JobRequest:
     started_at: str
     scope: Scope
     as_of: str
-    dry_run: bool = False
     trigger: str = "manual"
 
     @classmethod
@@ -30,21 +29,21 @@ class JobRequest:
         Raises:
             BadRequestError: naming the field that is missing, unknown or bad.
         """
-        unknown = set(wanted) - {"scope", "as_of", "dry_run", "trigger"}
+        unknown = set(wanted) - {"scope", "as_of", "trigger"}
         if unknown:
             raise BadRequestError(f"input: unknown field {min(unknown)[:64]!r}")
         scope = wanted.get("scope")
         if scope not in ("due", "all"):
             raise BadRequestError('input: scope must be "due" or "all"')
-        dry_run = wanted.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            raise BadRequestError("input: dry_run must be true or false")
         trigger = wanted.get("trigger", "manual")
         if trigger not in ("manual", "schedule"):
             raise BadRequestError('input: trigger must be "manual" or "schedule"')
         started = _time_of("started_at", started_at)
         as_of = started if wanted.get("as_of") is None else _time_of("input: as_of", wanted["as_of"])
-        return cls(job_id, started, scope, as_of, dry_run, trigger)
+        if as_of > started:
+            # An item would refuse every count and price between now and then.
+            raise BadRequestError("input: as_of must not lie after the job's start")
+        return cls(job_id, started, scope, as_of, trigger)
 
     def new_run(self, segments: int) -> Run:
         """The run that begins with this request, over so many segments."""
@@ -53,7 +52,6 @@ class JobRequest:
             status=JobStatus.RUNNING,
             scope=self.scope,
             trigger=self.trigger,
-            dry_run=self.dry_run,
             as_of=self.as_of,
             started_at=self.started_at,
             segments=segments,

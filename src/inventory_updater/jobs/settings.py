@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Final
 
-from inventory_updater.stock.planning import Policy
-
 RENEWAL_SHARE: Final = Fraction(1, 3)
 """How much of a lease passes before it is renewed."""
 
@@ -26,11 +24,13 @@ class SettingsError(ValueError):
 class Settings:
     """What the template's parameters say, one field for each environment variable of the same name.
 
-    ``page_size`` and ``batch_size`` are items, ``max_write_rate`` items a second across the job (0: no limit).
+    ``page_size`` is in changes, or in items of scope ``all``; ``batch_size`` in items, ``max_write_rate`` in items a
+    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once.
     """
 
     environment: str
     inventory_table: str
+    changes_table: str
     jobs_table: str
     segments: int = 4
     page_size: int = 250
@@ -38,7 +38,7 @@ class Settings:
     write_concurrency: int = 4
     max_write_rate: int = 0
     allow_negative_stock: bool = False
-    change_retention_days: int = 7
+    change_retention_days: int = 30
     job_retention_days: int = 30
     all_wait_minutes: int = 60
     function_timeout_seconds: int = 300
@@ -76,10 +76,6 @@ class Settings:
         if problems:
             raise SettingsError("; ".join(problems))
         return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
-
-    @property
-    def policy(self) -> Policy:
-        return Policy(self.allow_negative_stock, self.change_retention_days)
 
     @property
     def lease_seconds(self) -> int:

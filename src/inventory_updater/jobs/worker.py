@@ -1,34 +1,28 @@
-"""One update call: the pages of one segment, until it is done or the time is nearly up.
+"""One update call: the lanes of one segment, several at once, until they are done or the time is nearly up.
 
 The timeline::
 
-    begin ──page──save──page──save──(time left < reserve)──▶ end       the next call goes on from the saved cursor
-              │
-              └ read ahead: while one page is planned and written, the next one is being read
+    begin ─┬─page──page──page──▶ done ──▶ next lane          │
+           ├─page──page──────────▶ done ──▶ next lane        ├──▶ end: the next call goes on from the saved cursors
+           └─page──page──page──page──(time left < reserve)───│
+                         save, now and then
 
-A page may be repeated: progress is only in the SEGMENT record, and a change that was applied is no longer pending.
+A page may be repeated: progress is only in the SEGMENT record, and what is settled is no longer due.
 """
 
 import logging
-import resource
-import sys
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
-from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched
+from inventory_updater.dynamodb.pacing import OutOfTimeError
+from inventory_updater.jobs.pages import NEGATIVE, PageResult, Pages, lanes_of
 from inventory_updater.jobs.services import Services
-from inventory_updater.jobs.settings import RENEWAL_SHARE
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import InvalidItem, ItemKey, read_item, read_key
-from inventory_updater.stock.planning import GUARDED, Plan, Unchanged, plan
-from inventory_updater.stock.times import is_stored_time
-from inventory_updater.tables.inventory_table import BatchReport, Page, Scope, WriteResult
-from inventory_updater.tables.job_table import LeaseLostError, SegmentTakenError
-from inventory_updater.tables.records import FAILURES_A_JOB, Failure, Run, Segment, Tally, failure_sum
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.tables.job_table import SegmentTakenError
+from inventory_updater.tables.records import FAILURES_A_JOB, Run, Segment, Tally
 
 CALLS_A_JOB: Final = 2_000
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.
@@ -38,28 +32,20 @@ A fifth of them is left for calls that are tried again and for an hour of waitin
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 
-SAMPLES_A_JOB: Final = 20
-"""How many before/after samples a dry run keeps."""
-
 _RESERVE_PER_SLOWEST_PAGE: Final = 1.5
 _CLOSING_SECONDS: Final = 1.0
 _CLOSING_SHARE: Final = 0.1
+_SAVE_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
-Planned = Plan | Unchanged | InvalidItem
-
 
 class NoProgressError(Exception):
-    """A call ended before it could finish one page."""
+    """A call ended before it could settle anything."""
 
 
 class UnknownJobError(LookupError):
     """There is no such job."""
-
-
-class _PageCutError(Exception):
-    """The time was up when some of a page's batches had been written and some had not."""
 
 
 def update_segment(
@@ -78,12 +64,12 @@ def update_segment(
 
     Raises:
         UnknownJobError: where there is no such job.
-        NoProgressError: where the time was up before one page was finished.
+        NoProgressError: where the time was up before anything was settled.
     """
     run = services.jobs.run(job_id)
     if run is None or not 0 <= number < run.segments:
         raise UnknownJobError(f"there is no job {job_id} with a segment {number}")
-    if run.is_settled:
+    if run.is_settled or run.stop_reason is not None:
         return True
     try:
         segment = services.jobs.begin_call(job_id, number)
@@ -96,307 +82,144 @@ def update_segment(
     except SegmentTakenError as error:
         _log.warning("another call took the segment over: %s", error, extra={"job_id": job_id, "segment": number})
         return False
-    except LeaseLostError as error:
-        _log.warning("the lease is lost", extra={"job_id": job_id, "segment": number})
-        services.jobs.note_segment_error(segment, str(error))
-        return True
     except Exception as error:
         services.jobs.note_segment_error(segment, f"{type(error).__name__}: {error}"[:1000])
         raise
 
 
-class _HeldLease:
-    """The lease in the hands of one worker, renewed when a share of it has passed."""
-
-    def __init__(self, services: Services, job_id: str) -> None:
-        self._services = services
-        self._job_id = job_id
-        self._lock = threading.Lock()
-        self._renew_at = datetime.min.replace(tzinfo=UTC)
-
-    def check(self) -> None:
-        """Make sure that this job may write.
-
-        Raises:
-            LeaseLostError: where another job holds the lease.
-        """
-        with self._lock:
-            if self._services.clock() < self._renew_at:
-                return
-            seconds = self._services.settings.lease_seconds
-            until = self._services.jobs.renew_lease(self._job_id, seconds)
-            self._renew_at = until - timedelta(seconds=float(seconds * (1 - RENEWAL_SHARE)))
-
-
 class _Call:
-    """One update call: the pages it works on and what it keeps between them."""
+    """One update call: the lanes that it works on, and what it has not saved yet."""
 
     def __init__(self, services: Services, run: Run, segment: Segment, seconds_left: Callable[[], float]) -> None:
-        settings = services.settings
+        closing_seconds = min(_CLOSING_SECONDS, seconds_left() * _CLOSING_SHARE)
+        self._seconds_left: Callable[[], float] = lambda: seconds_left() - closing_seconds
         self._services = services
         self._run = run
         self._segment = segment
-        self._policy = settings.policy
-        self._write_id = f"{run.job_id}/{segment.number}/{segment.call}"
-        closing_seconds = min(_CLOSING_SECONDS, seconds_left() * _CLOSING_SHARE)
-        self._seconds_left: Callable[[], float] = lambda: seconds_left() - closing_seconds
+        self._lanes = lanes_of(run, segment.number)
+        self._pages = Pages(services, run, self._seconds_left)
+        self._cursors: dict[int, Attributes] = dict(segment.cursors)
+        self._waiting = list(segment.cursors)
+        self._begun = segment.lanes_begun
+        self._unsaved: list[PageResult] = []
+        self._saved_at = services.monotonic()
+        self._slowest = segment.slowest_page_seconds
+        self._has_done_anything = False
+        self._ending: Exception | None = None
         self._failures_left = max(1, FAILURES_A_JOB // run.segments) - segment.tally.failures_recorded
-        self._samples_left = SAMPLES_A_JOB - len(segment.samples)
-        self._limits = Limits(
-            seconds_left=self._seconds_left,
-            check=(lambda: None) if run.dry_run else _HeldLease(services, run.job_id).check,
-            pace=WritePace(settings.write_rate_of_one_worker, services.monotonic, services.sleep),
-            sleep=services.sleep,
-        )
 
     def work(self) -> bool:
         """Page after page until the segment is done or the time is nearly up; whether no further call is needed."""
-        self._limits.check()
-        pages = 0
-        with (
-            ThreadPoolExecutor(1) as reader,
-            ThreadPoolExecutor(self._services.settings.write_concurrency) as writers,
-        ):
-            reading: Future[Page] | None = None
+        running: dict[Future[tuple[PageResult, float]], int] = {}
+        with ThreadPoolExecutor(self._services.settings.write_concurrency) as pool:
             while True:
-                started = self._services.monotonic()
-                page = (reading or reader.submit(self._read, self._segment.cursor)).result()
-                has_time_for_another = self._seconds_left() > 2 * self._reserve(self._segment.slowest_page_seconds)
-                reading = reader.submit(self._read, page.cursor) if page.cursor and has_time_for_another else None
-                try:
-                    results, tally = self._write(page, writers)
-                except (OutOfTimeError, _PageCutError) as error:
-                    if isinstance(error, OutOfTimeError):
-                        # Nothing of this page was written. Of one that was cut something is not counted: then the call
-                        # stays open, and the next one will say that the tally is not exact.
-                        self._segment = self._services.jobs.save_segment(
-                            replace(self._segment, call_is_open=False, was_cut_short=self._was_last_call())
-                        )
-                    if pages == 0:
-                        raise NoProgressError(
-                            f"a page of {len(page.items)} items did not fit into one call: lower PageSize or raise "
-                            f"FunctionTimeoutSeconds ({error})"
-                        ) from error
-                    return self._segment.was_cut_short
-                self._segment = self._after(page, results, tally, self._services.monotonic() - started)
-                pages += 1
-                if not self._segment.call_is_open:
-                    return self._segment.is_done or self._segment.was_cut_short
-
-    def _read(self, cursor: Mapping[str, object] | None) -> Page:
-        settings = self._services.settings
-        return self._services.inventory.scan_page(
-            cast(Scope, self._run.scope),
-            self._run.as_of,
-            segment=self._segment.number,
-            segments=self._run.segments,
-            limit=settings.items_per_page,
-            cursor=cursor,
-            limits=self._limits,
-        )
-
-    def _was_last_call(self) -> bool:
-        """Whether this segment has used up its share of the job's calls."""
-        return self._segment.call >= max(1, CALLS_A_JOB // self._run.segments)
-
-    @staticmethod
-    def _reserve(slowest_page_seconds: float) -> float:
-        """How much time must be left for another page, in seconds."""
-        return slowest_page_seconds * _RESERVE_PER_SLOWEST_PAGE
-
-    def _decide(self, key: ItemKey, attributes: Attributes | None) -> Planned:
-        return self._decide_at(self._services.now(), key, attributes)
-
-    def _decide_at(self, now: str, key: ItemKey, attributes: Attributes | None) -> Planned:
-        if attributes is None:
-            return InvalidItem(key, "ITEM_DELETED", "the item was deleted while its changes were being applied")
-        item = read_item(attributes)
-        if isinstance(item, InvalidItem):
-            return item
-        return plan(
-            item,
-            as_of=self._run.as_of,
-            now=now,
-            policy=self._policy,
-            job_id=self._run.job_id,
-            write_id=self._write_id,
-        )
-
-    def _landed(self, decision: Planned, attributes: Attributes) -> bool:
-        """Whether the item that a failed condition brought back is what this very decision made of it."""
-        if not isinstance(decision, Plan) or attributes.get("last_write_id") != self._write_id:
-            return False
-        pending = attributes.get("pending_changes", {})
-        settled = {
-            *(change.change_id for change in (*decision.applied, *decision.superseded)),
-            *(rejection.change.change_id for rejection in decision.rejected),
-        }
-        return isinstance(pending, dict) and settled.isdisjoint(pending)
-
-    def _write(self, page: Page, writers: ThreadPoolExecutor) -> tuple[list[WriteResult[Planned]], Tally]:
-        """Decide for every item of a page and write what was decided, in batches."""
-        now = self._services.now()
-        decisions: dict[ItemKey, Planned] = {}
-        for attributes in page.items:
-            key = read_key(attributes)
-            decisions[key] = self._decide_at(now, key, attributes)
-        if self._run.dry_run:
-            rehearsed = [
-                WriteResult(key, decision, written=isinstance(decision, Plan)) for key, decision in decisions.items()
-            ]
-            return rehearsed, Tally()
-        to_write = {key: decision for key, decision in decisions.items() if isinstance(decision, Plan)}
-        results = [
-            WriteResult(key, decision, written=False) for key, decision in decisions.items() if key not in to_write
-        ]
-        tally = Tally()
-        for report in self._write_batches(to_write, writers):
-            results += report.results
-            tally += Tally(conflicts=report.conflicts, throttles=report.throttles, write_units=report.write_units)
-            if report.is_in_doubt:
-                self._segment = replace(self._segment, tally_is_exact=False)
-        return results, tally
-
-    def _write_batches(
-        self, to_write: Mapping[ItemKey, Planned], writers: ThreadPoolExecutor
-    ) -> list[BatchReport[Planned]]:
-        futures = [
-            writers.submit(self._services.inventory.write_batch, dict(batch), self._decide, self._limits, self._landed)
-            for batch in batched(to_write.items(), self._services.settings.batch_size)
-        ]
-        try:
-            return [future.result() for future in futures]
-        except BaseException as error:
-            for future in futures:
-                future.cancel()
-            wait(futures)
-            # Only a batch that was out of time before its first request is known to have written nothing.
-            was_written = any(
-                not future.cancelled() and not isinstance(future.exception(), OutOfTimeError) for future in futures
+                while len(running) < self._services.settings.write_concurrency and (place := self._next()) is not None:
+                    running[pool.submit(self._page, place)] = place
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    self._take(running.pop(future), *future.result())
+                if self._is_worth_saving():
+                    self._save(call_is_open=True)
+        self._save(call_is_open=False)
+        if self._ending is not None and not isinstance(self._ending, OutOfTimeError):
+            where = {"job_id": self._run.job_id, "segment": self._segment.number}
+            _log.warning("the call ends early: %s", self._ending, extra=where)
+            self._services.jobs.note_segment_error(self._segment, str(self._ending))
+            return True
+        if not self._has_done_anything and not self._segment.is_done:
+            raise NoProgressError(
+                "not one batch fitted into a call: lower PageSize or raise FunctionTimeoutSeconds "
+                f"({self._ending or 'no time was left'})"
             )
-            if isinstance(error, OutOfTimeError) and was_written:
-                raise _PageCutError(str(error)) from error
-            raise
+        return self._segment.is_done or self._segment.was_cut_short
 
-    def _after(self, page: Page, results: Sequence[WriteResult[Planned]], tally: Tally, seconds: float) -> Segment:
-        """Record the page's failures and save the segment, its call closed where no time is left for another page."""
-        failures = [failure for result in results for failure in _failures_of(result)]
-        stuck, recorded, recording_error = self._record(failures)
-        tally += _tally_of(results, page, self._run.as_of, stuck)
-        tally += Tally(
-            items_scanned=page.scanned,
-            read_units=page.read_units,
-            memory_used=_peak_memory_megabytes(),
-            failures_recorded=recorded,
-            failure_sum=failure_sum(failures),
+    def _next(self) -> int | None:
+        """The place of the lane to go on with, those first that have begun; None where no page may begin."""
+        is_first = not self._has_done_anything and not self._unsaved
+        if self._ending is not None or not (is_first or self._seconds_left() > self._reserve):
+            return None
+        if self._waiting:
+            return self._waiting.pop()
+        if self._begun == len(self._lanes):
+            return None
+        self._cursors[self._begun] = {}
+        self._begun += 1
+        return self._begun - 1
+
+    @property
+    def _reserve(self) -> float:
+        """How much time must be left for another page, in seconds."""
+        return self._slowest * _RESERVE_PER_SLOWEST_PAGE
+
+    def _page(self, place: int) -> tuple[PageResult, float]:
+        started = self._services.monotonic()
+        result = self._pages.of_lane(self._lanes[place], self._cursors[place])
+        return result, self._services.monotonic() - started
+
+    def _take(self, place: int, page: PageResult, seconds: float) -> None:
+        """Take a page that is done, or was cut short: then its lane goes on from where it stood."""
+        self._unsaved.append(page)
+        self._slowest = max(self._slowest, seconds)
+        self._has_done_anything |= page.has_done_anything
+        if page.ending is not None:
+            self._ending = page.ending
+        elif page.cursor is None:
+            del self._cursors[place]
+        else:
+            self._cursors[place] = page.cursor
+            self._waiting.append(place)
+
+    def _is_worth_saving(self) -> bool:
+        settled = sum(len(page.report.marked) for page in self._unsaved)
+        is_time = self._services.monotonic() - self._saved_at >= _SAVE_SECONDS
+        return settled >= self._services.settings.page_size or is_time
+
+    def _save(self, *, call_is_open: bool) -> None:
+        """Record what the pages since the last save came to, and how far the segment is."""
+        pages, self._unsaved = self._unsaved, []
+        tally, is_exact, recording_error = recorded(
+            self._services, self._segment, pages, failures_left=self._failures_left
         )
-        samples = self._samples(page, results) if self._run.dry_run else ()
-        slowest = max(self._segment.slowest_page_seconds, seconds)
-        is_done = page.cursor is None
-        has_time = self._seconds_left() > self._reserve(slowest)
-        return self._services.jobs.save_segment(
+        self._failures_left -= tally.failures_recorded
+        is_done = not call_is_open and not self._cursors and self._begun == len(self._lanes)
+        was_last_call = self._segment.call >= max(1, CALLS_A_JOB // self._run.segments)
+        self._segment = self._services.jobs.save_segment(
             replace(
                 self._segment,
-                cursor=page.cursor,
+                lanes_begun=self._begun,
+                cursors=dict(self._cursors),
                 is_done=is_done,
                 tally=self._segment.tally + tally,
-                call_is_open=not is_done and has_time,
-                slowest_page_seconds=slowest,
-                was_cut_short=not is_done and not has_time and self._was_last_call(),
+                tally_is_exact=self._segment.tally_is_exact and is_exact,
+                call_is_open=call_is_open,
+                slowest_page_seconds=self._slowest,
+                was_cut_short=not call_is_open and not is_done and was_last_call,
                 recording_error=recording_error or self._segment.recording_error,
-                samples=(*self._segment.samples, *samples),
             )
         )
-
-    def _record(self, failures: Sequence[Failure]) -> tuple[set[ItemKey], int, str | None]:
-        """Record failures, as many as a job keeps.
-
-        Returns:
-            The items that an earlier job had failed on too, how many failures were recorded, and what prevented it.
-
-        The page is written by now: if this raised, nobody would count it, and a job whose changes were all rejected
-        would end well.
-        """
-        recorded = failures[: max(0, self._failures_left)]
-        try:
-            stuck = set() if self._run.dry_run else self._services.jobs.note_stuck(recorded)
-            self._services.jobs.record_failures(self._run.job_id, self._segment.number, recorded)
-        except Exception as error:  # noqa: BLE001  # closing reports it; the counts come first
-            where = {"job_id": self._run.job_id, "segment": self._segment.number}
-            _log.exception("recording failures failed", extra=where)
-            return set(), 0, f"{type(error).__name__}: {error}"[:1000]
-        self._failures_left -= len(recorded)
-        return stuck, len(recorded), None
-
-    def _samples(self, page: Page, results: Iterable[WriteResult[Planned]]) -> list[Attributes]:
-        """Before and after of items that a dry run would have written."""
-        before = {read_key(attributes): attributes for attributes in page.items}
-        samples = [
-            _sample(before[result.key], result.decision) for result in results if isinstance(result.decision, Plan)
-        ][: max(0, self._samples_left)]
-        self._samples_left -= len(samples)
-        return samples
+        self._saved_at = self._services.monotonic()
 
 
-def _sample(before: Attributes, decision: Plan) -> Attributes:
-    figures = [name for name in GUARDED if name in decision.write.sets or name in decision.write.removes]
-    return {
-        "sku": decision.write.key.sku,
-        "location_id": decision.write.key.location_id,
-        "before": {name: before[name] for name in figures if name in before},
-        "after": {name: decision.write.sets[name] for name in figures if name in decision.write.sets},
-        "applied": [change.change_id for change in decision.applied],
-        "superseded": [change.change_id for change in decision.superseded],
-        "rejected": [rejection.change.change_id for rejection in decision.rejected],
-    }
+def recorded(
+    services: Services, segment: Segment, pages: Sequence[PageResult], *, failures_left: int
+) -> tuple[Tally, bool, str | None]:
+    """Record which changes these pages settled and what failed; what they add up to, whether that is exact, and what
+    prevented the recording.
 
-
-def _failures_of(result: WriteResult[Planned]) -> list[Failure]:
-    """What to record of one item: the item itself where it failed, else each of its changes that was rejected."""
-    if result.code is not None:
-        return [Failure(*result.key, None, result.code, result.message)]
-    match result.decision:
-        case InvalidItem() as invalid:
-            return [Failure(*result.key, None, invalid.code, invalid.message)]
-        case Plan() as planned:
-            return [
-                Failure(*result.key, rejection.change.change_id, rejection.code, rejection.message)
-                for rejection in planned.rejected
-            ]
-        case Unchanged():
-            return []
-
-
-def _tally_of(results: Sequence[WriteResult[Planned]], page: Page, as_of: str, stuck: Collection[ItemKey]) -> Tally:
-    """What the results of a page add up to.
-
-    Items that an earlier job had failed on already (``stuck``) fail again, but neither raise nor dilute the failure
-    rate: they are overdue, not a new failure every five minutes.
+    The pages are written by now: if this raised, nobody would count them, and a job whose changes were all rejected
+    would end well.
     """
-    failed = [result for result in results if result.code is not None or isinstance(result.decision, InvalidItem)]
-    written = [result.decision for result in results if result.code is None and isinstance(result.decision, Plan)]
-    newly_failed = sum(1 for result in failed if result.key not in stuck)
-    troubled = sum(1 for decision in written if decision.rejected)
-    return Tally(
-        items_updated=len(written),
-        items_failed=len(failed),
-        items_with_work=newly_failed + len(written),
-        items_troubled=newly_failed + troubled,
-        changes_applied=sum(len(decision.applied) for decision in written),
-        changes_rejected=sum(len(decision.rejected) for decision in written),
-        changes_superseded=sum(len(decision.superseded) for decision in written),
-        oldest_overdue=_oldest_overdue(failed, page, as_of) if failed else None,
-    )
-
-
-def _oldest_overdue(failed: Iterable[WriteResult[Planned]], page: Page, as_of: str) -> str | None:
-    """The earliest due change of the items that failed."""
-    next_changes = {read_key(attributes): attributes.get("next_change_at") for attributes in page.items}
-    due = [next_changes.get(result.key) for result in failed]
-    return min((time for time in due if is_stored_time(time) and time <= as_of), default=None)
-
-
-def _peak_memory_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes on Linux, bytes on macOS.
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    failures = [failure for page in pages for failure in page.failures][: max(0, failures_left)]
+    settled = [change for page in pages for change in page.settled]
+    stuck: set[ItemKey] = set()
+    error: str | None = None
+    try:
+        services.jobs.record_settled(segment, settled)
+        stuck = services.jobs.note_stuck(failure for failure in failures if failure.code != NEGATIVE)
+        services.jobs.record_failures(segment.job_id, segment.number, failures)
+    except Exception as problem:  # noqa: BLE001  # closing reports it; the counts come first
+        _log.exception("recording failures failed", extra={"job_id": segment.job_id, "segment": segment.number})
+        failures, error = [], f"{type(problem).__name__}: {problem}"[:1000]
+    tally = sum((page.tally(stuck) for page in pages), Tally(failures_recorded=len(failures)))
+    return tally, all(page.report.is_exact for page in pages), error

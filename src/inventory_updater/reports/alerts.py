@@ -48,6 +48,7 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
         f"Items updated:      {tally.items_updated}",
         f"Items failed:       {tally.items_failed}",
         f"Changes applied:    {tally.changes_applied}",
+        f"Windows opened:     {tally.changes_opened}",
         f"Changes rejected:   {tally.changes_rejected}",
         f"Changes superseded: {tally.changes_superseded}",
         *([] if run.tally_is_exact else [_LOWER_BOUNDS]),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from inventory_updater.stock.times import read_time
+from inventory_updater.tables.lateness import seconds_of
 from inventory_updater.tables.records import JobStatus, Run
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def metric_data(
         ("ChangesRejected", tally.changes_rejected, "Count"),
         ("ChangesSuperseded", tally.changes_superseded, "Count"),
         ("ItemsFailed", tally.items_failed, "Count"),
+        ("ItemsRepaired", tally.items_repaired, "Count"),
+        ("ItemsNegative", tally.items_negative, "Count"),
         ("Conflicts", tally.conflicts, "Count"),
         ("Throttles", tally.throttles, "Count"),
         ("FailureRate", run.failure_rate, "Percent"),
@@ -61,7 +64,14 @@ def metric_data(
         ("ReadUnits", tally.read_units, "Count"),
         ("WriteUnits", tally.write_units, "Count"),
     )
-    return [_datum(name, environment, run.scope, moment, value, unit) for name, value, unit in figures]
+    data = [_datum(name, environment, run.scope, moment, value, unit) for name, value, unit in figures]
+    if tally.lateness.counts:
+        late = _datum("ChangeLateness", environment, run.scope, moment, 0.0, "Seconds")
+        del late["Value"]
+        late["Values"] = [seconds_of(bucket) for bucket in tally.lateness.counts]
+        late["Counts"] = [float(count) for count in tally.lateness.counts.values()]
+        data.append(late)
+    return data
 
 
 def silence_data(silence: Mapping[str, timedelta], environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":

@@ -8,10 +8,13 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError, number_at, text_at
 from inventory_updater.stock.numbers import NUMBERS, ZERO
+
+_UNESCAPED: Final = "".join(chr(code) for code in range(33, 127) if chr(code) not in "%#")
 
 
 class StockStatus(StrEnum):
@@ -30,6 +33,22 @@ class ItemKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.sku} at {self.location_id}"
+
+
+def item_id(key: ItemKey) -> str:
+    """Sku and location in one text, so that no two items meet."""
+    return f"{_escaped(key.sku)}#{_escaped(key.location_id)}"
+
+
+def key_of(item: str) -> ItemKey:
+    """The key that ``item_id`` has made a text of."""
+    sku, _, location_id = item.partition("#")
+    return ItemKey(unquote(sku), unquote(location_id))
+
+
+def _escaped(text: str) -> str:
+    """Only what has to be is escaped: everything but printable ASCII is text to DynamoDB as well."""
+    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if set(text) & {"%", "#"} else text
 
 
 @dataclass(frozen=True, slots=True)

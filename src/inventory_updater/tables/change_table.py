@@ -4,20 +4,19 @@ Keys ``item`` and ``change_id``; the sparse index ``due`` has what waits to happ
 what is due costs nothing for what is not.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote
 
 from inventory_updater.dynamodb.reading import query, read_keys
 from inventory_updater.dynamodb.statements import guarded_update
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.settling import Mark
 from inventory_updater.stock.times import read_time
 
@@ -26,41 +25,35 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef, QueryInputTypeDef
 
 DUE_INDEX: Final = "due"
-SHARDS: Final = 64
+SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
-
-_UNESCAPED: Final = "".join(chr(code) for code in range(33, 127) if chr(code) not in "%#")
 
 
 @dataclass(frozen=True, slots=True)
 class DuePage:
-    """Ids of what is due, by item, and where the shard goes on; ``cursor`` is None after the last page."""
+    """What is due in a part of a shard, by item.
 
-    changes: Mapping[ItemKey, tuple[str, ...]]
+    Attributes:
+        changes: the ids.
+        earliest: since when the first of them has been due.
+        misnamed: what another system put under an ``item`` that names none, and since when that has been due.
+        cursor: where the shard goes on; None after the last page.
+    """
+
+    changes: Mapping[ItemKey, Sequence[str]]
+    earliest: Mapping[ItemKey, str]
+    misnamed: Mapping[tuple[str, str], str]
     cursor: Attributes | None
     read_units: float
 
-
-def item_id(key: ItemKey) -> str:
-    """Sku and location in one text, so that no two items meet."""
-    return f"{_escaped(key.sku)}#{_escaped(key.location_id)}"
-
-
-def key_of(item: str) -> ItemKey:
-    """The key that ``item_id`` has made a text of."""
-    sku, _, location_id = item.partition("#")
-    return ItemKey(unquote(sku), unquote(location_id))
+    def __len__(self) -> int:
+        return sum(map(len, self.changes.values())) + len(self.misnamed)
 
 
 def shard_of(item: str) -> str:
     """The shard of the index in which an item's changes wait."""
-    return f"{int.from_bytes(sha256(item.encode()).digest()[:4], 'big') % SHARDS:02}"
-
-
-def _escaped(text: str) -> str:
-    """Only what has to be is escaped: everything but printable ASCII is text to DynamoDB as well."""
-    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if set(text) & {"%", "#"} else text
+    return SHARDS[int.from_bytes(sha256(item.encode()).digest()[:4], "big") % len(SHARDS)]
 
 
 class ChangeTable:
@@ -88,16 +81,23 @@ class ChangeTable:
             "Limit": limit,
             "ReturnConsumedCapacity": "TOTAL",
         }
-        if cursor is not None:
+        if cursor:
             request["ExclusiveStartKey"] = to_attribute_values(cursor)
         answer = self._client.query(**request)
-        found: dict[ItemKey, tuple[str, ...]] = {}
+        changes: dict[ItemKey, list[str]] = {}
+        earliest: dict[ItemKey, str] = {}
+        misnamed: dict[tuple[str, str], str] = {}
         for entry in map(from_attribute_values, answer["Items"]):
-            key = key_of(str(entry["item"]))
-            found[key] = (*found.get(key, ()), str(entry["change_id"]))
+            item, change_id, due_at = (str(entry[name]) for name in ("item", "change_id", "due_at"))
+            key = key_of(item)
+            if not all(key) or item_id(key) != item:
+                misnamed[item, change_id] = due_at
+                continue
+            changes.setdefault(key, []).append(change_id)
+            earliest.setdefault(key, due_at)
         last = answer.get("LastEvaluatedKey")
         units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
-        return DuePage(found, from_attribute_values(last) if last else None, units)
+        return DuePage(changes, earliest, misnamed, from_attribute_values(last) if last else None, units)
 
     def read(
         self, names: Iterable[tuple[ItemKey, str]], spend: Callable[[float], None] = lambda _read_units: None

@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import query, read_keys
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.records import (
     RUN,
@@ -34,6 +34,7 @@ from inventory_updater.tables.records import (
     Lease,
     Run,
     Segment,
+    SettledChange,
     Tally,
     optional_text,
     read_run,
@@ -56,6 +57,7 @@ _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
 _READ_LIMIT: Final = 100
 _UNPROCESSED_TRIES: Final = 12
+_SETTLED_A_RECORD: Final = 500
 _STUCK_FOR: Final = timedelta(days=2)
 
 
@@ -89,12 +91,7 @@ class JobTable:
 
     def lease(self) -> Lease:
         """The lease as it stands."""
-        stored = self._get(LEASE, LEASE) or {}
-        return Lease(
-            optional_text(stored, "holder"),
-            str(stored.get("held_until", "")),
-            frozenset(stored.get("displaced", ())),  # type: ignore[call-overload]  # a string set
-        )
+        return _read_lease(self._get(LEASE, LEASE) or {})
 
     def take_lease(self, job_id: str, seconds: float) -> Lease:
         """Take the lease for ``job_id``, or leave it to who holds it.
@@ -102,14 +99,13 @@ class JobTable:
         Returns:
             The lease as it stands then: look at its ``holder``, and settle the jobs in ``displaced``.
         """
+        seen = Lease()
         for _ in range(_LEASE_TRIES):
-            seen = self.lease()
             now = self._clock()
             if not seen.is_open_to(job_id, format_time(now)):
                 return seen
-            taken = Lease(job_id, format_time(now + timedelta(seconds=seconds)), seen.displaced)
             names: dict[str, str] = {"#holder": "holder"}
-            values: dict[str, object] = {":me": job_id, ":until": taken.held_until}
+            values: dict[str, object] = {":me": job_id, ":until": format_time(now + timedelta(seconds=seconds))}
             expression = "SET #holder = :me, held_until = :until"
             if seen.holder is None:
                 condition = "attribute_not_exists(#holder)"
@@ -119,9 +115,10 @@ class JobTable:
                 if seen.holder != job_id:
                     expression += " ADD displaced :displaced"
                     values[":displaced"] = {seen.holder}
-                    taken = replace(taken, displaced=seen.displaced | {seen.holder})
-            if self._update(LEASE, LEASE, expression, condition, values, names) is None:
-                return taken
+            taken, stored = self._change(LEASE, LEASE, expression, condition, values, names)
+            seen = _read_lease(stored)
+            if taken:
+                return seen
         raise TimeoutError("the lease changed hands too often while it was being taken")
 
     def renew_lease(self, job_id: str, seconds: float) -> datetime:
@@ -200,6 +197,23 @@ class JobTable:
         expression = "SET " + ", ".join(f"{name} = :{name}" for name in marks)
         self._update(run.job_id, RUN, expression, None, {f":{name}": value for name, value in marks.items()})
         return replace(run, **marks)  # type: ignore[arg-type]  # marks are text fields
+
+    def may_go_on(self, job_id: str) -> bool:
+        """Whether a job runs and nobody has asked it to stop."""
+        answer = self._client.get_item(
+            TableName=self.name,
+            Key=to_attribute_values({"job_id": job_id, "record": RUN}),
+            ConsistentRead=True,
+            ProjectionExpression="#status, stop_reason",
+            ExpressionAttributeNames={"#status": "status"},
+        )
+        found = from_attribute_values(answer.get("Item", {}))
+        return found.get("status") == JobStatus.RUNNING and "stop_reason" not in found
+
+    def request_stop(self, job_id: str, reason: str) -> None:
+        """Ask the workers of a job that runs to write no further batch."""
+        values = {":reason": reason, ":running": JobStatus.RUNNING.value}
+        self._update(job_id, RUN, "SET stop_reason = :reason", "#status = :running", values, {"#status": "status"})
 
     # Finishes
 
@@ -288,6 +302,28 @@ class JobTable:
                 raise SegmentTakenError(f"segment {segment.number} of {segment.job_id} has another worker") from None
             # This very save had landed; only its answer was lost.
         return segment
+
+    # Settled changes
+
+    def record_settled(self, segment: Segment, changes: Sequence[SettledChange]) -> None:
+        """Record which changes the call that holds the segment settled since it last saved it."""
+        save = f"PAGE#{segment.number:03}#{segment.call:05}#{segment.saves:05}"
+        self._put_many(
+            {
+                "job_id": segment.job_id,
+                "record": f"{save}#{number:02}",
+                "settled": [f"{each.outcome}#{item_id(each.key)}#{each.change_id}" for each in page],
+                "expires_at": self._expiry(),
+            }
+            for number, page in enumerate(batched(changes, _SETTLED_A_RECORD))
+        )
+
+    def settled(self, job_id: str) -> Iterator[SettledChange]:
+        """Every change that a job settled, window by window twice: when it opened and when it closed."""
+        for stored in self._records(job_id, "PAGE#"):
+            for text in stored["settled"]:  # type: ignore[attr-defined]  # a list, as it was recorded
+                outcome, sku, location_id, change_id = text.split("#", 3)
+                yield SettledChange(key_of(f"{sku}#{location_id}"), change_id, outcome)
 
     # Failures
 
@@ -399,12 +435,26 @@ class JobTable:
         names: Mapping[str, str] | None = None,
     ) -> Attributes | None:
         """Update a record; ``None`` when done, the record as it is (``{}`` if missing) where the condition failed."""
+        is_done, stored = self._change(job_id, record, expression, condition, values, names)
+        return None if is_done else stored
+
+    def _change(
+        self,
+        job_id: str,
+        record: str,
+        expression: str,
+        condition: str | None,
+        values: Mapping[str, object],
+        names: Mapping[str, str] | None = None,
+    ) -> tuple[bool, Attributes]:
+        """Update a record; whether its condition held, and the record as it is then (``{}`` if missing)."""
         try:
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self.name,
                 Key=to_attribute_values({"job_id": job_id, "record": record}),
                 UpdateExpression=expression,
                 ExpressionAttributeValues=to_attribute_values(values),
+                ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **({"ConditionExpression": condition} if condition else {}),  # type: ignore[arg-type]
                 **({"ExpressionAttributeNames": dict(names)} if names else {}),  # type: ignore[arg-type]
@@ -412,8 +462,16 @@ class JobTable:
         except ClientError as error:
             if not _is_condition_failure(error):
                 raise
-            return _item_of(error)
-        return None
+            return False, _item_of(error)
+        return True, from_attribute_values(answer["Attributes"])
+
+
+def _read_lease(stored: Attributes) -> Lease:
+    return Lease(
+        optional_text(stored, "holder"),
+        str(stored.get("held_until", "")),
+        frozenset(stored.get("displaced", ())),  # type: ignore[call-overload]  # a string set
+    )
 
 
 def _is_condition_failure(error: ClientError) -> bool:

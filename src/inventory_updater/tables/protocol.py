@@ -43,7 +43,8 @@ class Report:
     Attributes:
         written: the items that were written, each once.
         marked: what this call let the records say: each decision once, whoever took it.
-        failures: the items that could not be settled, each with a code and a message.
+        failures: the items that are gone or that the tables refused, each with a code and a message.
+        invalid: the items that cannot be read as stock items, likewise.
         negative: the items in which another writer left a negative figure.
         is_exact: whether every answer came: a mark that was sent again may have been made the first time.
     """
@@ -51,6 +52,7 @@ class Report:
     written: set[ItemKey] = field(default_factory=set)
     marked: list[tuple[ItemKey, Mark]] = field(default_factory=list)
     failures: dict[ItemKey, tuple[str, str]] = field(default_factory=dict)
+    invalid: dict[ItemKey, tuple[str, str]] = field(default_factory=dict)
     negative: set[ItemKey] = field(default_factory=set)
     is_exact: bool = True
     conflicts: int = 0
@@ -129,7 +131,7 @@ class Protocol:
                 continue
             state = read_state(items[key])
             if isinstance(state, InvalidItem):
-                report.failures[key] = (state.code, state.message)
+                report.invalid[key] = (state.code, state.message)
             else:
                 states[key] = state
         records = self._records({key: {*named[key], *state.decided} for key, state in states.items()}, report)
@@ -142,7 +144,7 @@ class Protocol:
             if isinstance(settled, Settled):
                 planned[key] = settled
             elif isinstance(settled, InvalidItem):
-                report.failures[key] = (settled.code, settled.message)
+                report.invalid[key] = (settled.code, settled.message)
             if state.is_negative(may_be=moment.allow_negative_stock):
                 report.negative.add(key)
         return planned

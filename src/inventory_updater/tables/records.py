@@ -10,6 +10,7 @@ from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey
+from inventory_updater.tables.lateness import Lateness
 
 FAILURES_A_JOB: Final = 1_000
 """How many failures a job records at most, shared out over its segments; the RUN counts them all."""
@@ -34,9 +35,10 @@ _FAILURE_SUM_LIMIT: Final = 2**126
 class Tally:
     """Counts of one page, segment or job; ``+`` adds them, the peak and the earliest time as such.
 
-    ``items_with_work`` are those that needed a write or could not be read; ``items_troubled`` those of them that
-    failed or had a change rejected. ``memory_used`` is in megabytes, ``oldest_overdue`` the earliest
-    ``effective_at`` among the due changes of items that failed. ``failure_sum`` stands for the set of what failed: it
+    ``items_with_work`` are those that were settled or failed; ``items_troubled`` those of them that failed or had a
+    change rejected. ``items_repaired`` had wrong derived figures and nothing due; ``items_negative`` have a negative
+    figure that another writer left. ``memory_used`` is in megabytes, ``oldest_overdue`` the earliest moment at which
+    something of the items that failed was due. ``failure_sum`` stands for the set of what failed: it
     adds up a number for each item and code, so that the order does not matter and two jobs can be compared.
     """
 
@@ -45,7 +47,10 @@ class Tally:
     items_failed: int = 0
     items_with_work: int = 0
     items_troubled: int = 0
+    items_repaired: int = 0
+    items_negative: int = 0
     changes_applied: int = 0
+    changes_opened: int = 0
     changes_rejected: int = 0
     changes_superseded: int = 0
     conflicts: int = 0
@@ -57,6 +62,7 @@ class Tally:
     write_units: float = 0.0
     memory_used: float = 0.0
     oldest_overdue: str | None = None
+    lateness: Lateness = field(default_factory=Lateness)
 
     def __add__(self, other: "Tally") -> "Tally":
         sums = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
@@ -66,6 +72,7 @@ class Tally:
             failure_sum=(self.failure_sum + other.failure_sum) % _FAILURE_SUM_LIMIT,
             memory_used=max(self.memory_used, other.memory_used),
             oldest_overdue=min(known, default=None),
+            lateness=self.lateness + other.lateness,
         )
 
     @property
@@ -74,7 +81,9 @@ class Tally:
         return 100.0 * self.items_troubled / self.items_with_work if self.items_with_work else 0.0
 
     def to_map(self) -> dict[str, object]:
-        stored = {field.name: getattr(self, field.name) for field in fields(self)}
+        stored = {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "lateness": self.lateness.to_map()
+        }
         return {
             name: Decimal(str(value)) if isinstance(value, float) else value
             for name, value in stored.items()
@@ -89,12 +98,14 @@ class Tally:
             value = stored.get(figure.name)
             if isinstance(value, Decimal):
                 values[figure.name] = float(value) if isinstance(figure.default, float) else int(value)
+            elif isinstance(value, Mapping):
+                values[figure.name] = Lateness.from_map(value)
             elif value is not None:
                 values[figure.name] = value
         return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
 
 
-_NOT_ADDED = ("failure_sum", "memory_used", "oldest_overdue")
+_NOT_ADDED = ("failure_sum", "memory_used", "oldest_overdue", "lateness")
 _ADDED = tuple(field.name for field in fields(Tally) if field.name not in _NOT_ADDED)
 
 
@@ -119,7 +130,6 @@ class Run:
     status: JobStatus
     scope: str
     trigger: str
-    dry_run: bool
     as_of: str
     started_at: str
     segments: int
@@ -129,11 +139,11 @@ class Run:
     tally_is_exact: bool = True
     failure_rate: float = 0.0
     error: str | None = None
+    stop_reason: str | None = None
     metrics_published_at: str | None = None
     metrics_error: str | None = None
     alerted_at: str | None = None
     alert_error: str | None = None
-    samples: Sequence[Attributes] = ()
 
     @property
     def is_settled(self) -> bool:
@@ -146,8 +156,8 @@ class Run:
 
     @property
     def has_metrics(self) -> bool:
-        """Whether metrics speak of it: it is neither a rehearsal nor one that never began."""
-        return not self.dry_run and self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
+        """Whether metrics speak of it: it has begun and ended."""
+        return self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
 
     @property
     def failure_signature(self) -> str:
@@ -164,7 +174,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The SEGMENT record: how far one slice of the table has come.
+    """The SEGMENT record: how far one worker's share has come.
+
+    A share is a row of lanes, shards of what is due and slices of the table. ``lanes_begun`` of them were begun;
+    ``cursors`` says where those of them go on that are not done, by their place in the row; empty is the beginning.
 
     ``call_is_open`` says that a call has begun and not ended: if another one finds it so, the first one died or is
     being overtaken, and what it wrote since its last save is not in the tally. ``recording_error`` is why failures that
@@ -173,7 +186,8 @@ class Segment:
 
     job_id: str
     number: int
-    cursor: Attributes | None = None
+    lanes_begun: int = 0
+    cursors: Mapping[int, Attributes] = field(default_factory=dict)
     is_done: bool = False
     tally: Tally = field(default_factory=Tally)
     tally_is_exact: bool = True
@@ -186,7 +200,6 @@ class Segment:
     error: str | None = None
     recording_error: str | None = None
     updated_at: str = ""
-    samples: Sequence[Attributes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +251,6 @@ def run_attributes(run: Run) -> dict[str, object]:
         "status": run.status.value,
         "scope": run.scope,
         "trigger": run.trigger,
-        "dry_run": run.dry_run,
         "as_of": run.as_of,
         "started_at": run.started_at,
         "segments": run.segments,
@@ -248,11 +260,11 @@ def run_attributes(run: Run) -> dict[str, object]:
         "tally_is_exact": run.tally_is_exact,
         "failure_rate": Decimal(str(round(run.failure_rate, 6))),
         "error": run.error,
+        "stop_reason": run.stop_reason,
         "metrics_published_at": run.metrics_published_at,
         "metrics_error": run.metrics_error,
         "alerted_at": run.alerted_at,
         "alert_error": run.alert_error,
-        "samples": list(run.samples) or None,
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
@@ -264,7 +276,6 @@ def read_run(stored: Attributes) -> Run:
         status=JobStatus(str(stored["status"])),
         scope=str(stored["scope"]),
         trigger=str(stored["trigger"]),
-        dry_run=bool(stored["dry_run"]),
         as_of=str(stored["as_of"]),
         started_at=str(stored["started_at"]),
         segments=int(stored["segments"]),  # type: ignore[call-overload]
@@ -274,11 +285,11 @@ def read_run(stored: Attributes) -> Run:
         tally_is_exact=bool(stored.get("tally_is_exact", True)),
         failure_rate=float(stored.get("failure_rate", 0)),  # type: ignore[arg-type]
         error=optional_text(stored, "error"),
+        stop_reason=optional_text(stored, "stop_reason"),
         metrics_published_at=optional_text(stored, "metrics_published_at"),
         metrics_error=optional_text(stored, "metrics_error"),
         alerted_at=optional_text(stored, "alerted_at"),
         alert_error=optional_text(stored, "alert_error"),
-        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
     )
 
 
@@ -287,7 +298,8 @@ def segment_attributes(segment: Segment) -> dict[str, object]:
         "job_id": segment.job_id,
         "record": segment_record(segment.number),
         "number": segment.number,
-        "cursor": segment.cursor,
+        "lanes_begun": segment.lanes_begun,
+        "cursors": {str(lane): cursor for lane, cursor in segment.cursors.items()},
         "is_done": segment.is_done,
         "tally": segment.tally.to_map(),
         "tally_is_exact": segment.tally_is_exact,
@@ -300,7 +312,6 @@ def segment_attributes(segment: Segment) -> dict[str, object]:
         "error": segment.error,
         "recording_error": segment.recording_error,
         "updated_at": segment.updated_at,
-        "samples": list(segment.samples) or None,
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
@@ -309,7 +320,8 @@ def read_segment(stored: Attributes) -> Segment:
     return Segment(
         job_id=str(stored["job_id"]),
         number=int(stored["number"]),  # type: ignore[call-overload]
-        cursor=stored.get("cursor"),  # type: ignore[arg-type]
+        lanes_begun=int(stored["lanes_begun"]),  # type: ignore[call-overload]
+        cursors={int(lane): cursor for lane, cursor in stored["cursors"].items()},  # type: ignore[attr-defined]
         is_done=bool(stored["is_done"]),
         tally=Tally.from_map(stored["tally"]),  # type: ignore[arg-type]
         tally_is_exact=bool(stored["tally_is_exact"]),
@@ -322,8 +334,16 @@ def read_segment(stored: Attributes) -> Segment:
         error=optional_text(stored, "error"),
         recording_error=optional_text(stored, "recording_error"),
         updated_at=str(stored["updated_at"]),
-        samples=tuple(stored.get("samples", ())),  # type: ignore[arg-type]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SettledChange:
+    """A change that a job settled, and its outcome."""
+
+    key: ItemKey
+    change_id: str
+    outcome: str
 
 
 def segment_record(number: int) -> str:
