@@ -52,10 +52,7 @@ def job_screen(seen: Observation, view: View) -> RenderableType:
     figures += [(name.replace("_", " "), getattr(tally, name)) for name in COUNTS]
     figures += [(name.replace("_", " "), getattr(tally, name) or None) for name in FINDINGS]
     if tally.lateness.counts:
-        late = late_seconds(tally)
-        figures.append(
-            ("took effect late by", "half: {p50:,.1f} s, 99 %: {p99:,.1f} s, all: {max:,.1f} s".format(**late))
-        )
+        figures += [(f"seconds late, {name}", seconds) for name, seconds in late_seconds(tally).items()]
     if not seen.tally_is_exact:
         figures.append(("note", "the counts are lower bounds: a worker was lost before it could save its own"))
     if job is not None and job.is_settled:

@@ -246,7 +246,7 @@ def stop(options: argparse.Namespace) -> None:
 
 
 def _wait_for_workers(jobs: JobTable, job_id: str, sleep: Callable[[float], None]) -> None:
-    """Wait until the workers have seen that they are to stop, as far as they are still there: then the tally is exact."""
+    """Wait until the workers that are still there have seen that they are to stop: then the tally is exact."""
     for _ in range(_LOOKS_AT_WORKERS):
         run = jobs.run(job_id)
         if run is None or run.is_settled or not any(each.call_is_open for each in jobs.segments(job_id, run.segments)):
@@ -353,8 +353,8 @@ def commands() -> CommandLine:
         "stop",
         stop,
         "stop a job",
-        "Its workers write no further batch, its record is settled as ABANDONED with what was written, and the next job "
-        "may begin. What it has applied stays applied.",
+        "Its workers write no further batch, its record is settled as ABANDONED with what was written, and the next "
+        "job may begin. What it has applied stays applied.",
     )
     verb.add_argument("job_id", type=filled, metavar="JOB_ID")
 
