@@ -54,6 +54,9 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
+ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
+COUNT: Final = ChangeKind.COUNT.value
+
 _number: Final = lru_cache(READ_LATELY)(parse_number)
 _time: Final = lru_cache(READ_LATELY)(parse_time)
 
@@ -245,7 +248,7 @@ def _plain_or_empty(number: Decimal | None) -> str:
     return "" if number is None else plain(number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Row:
     """One row as text: it turns its cells into values and collects what is wrong with them.
 
@@ -354,16 +357,16 @@ def _change_row(row: _Row) -> ChangeRow:
 def _check_together(row: _Row, change: Change) -> None:
     """Refuse what only cells together show; what stands in for an unreadable cell is not refused again."""
     kind = change.kind
-    if change.value < 0 and kind not in ("", ChangeKind.ADJUSTMENT):
+    if change.value < 0 and kind not in ("", ADJUSTMENT):
         row.refuse_negative("value", f"a {kind}")
     if change.until is not None and kind not in ("", *WINDOW_KINDS):
         row.refuse("until", "NO_WINDOW", f"a change of kind {kind} has no end; only {', '.join(WINDOW_KINDS)} have")
     elif change.until and change.until <= change.effective_at:
         row.refuse("until", "EMPTY_WINDOW", f"{row.found('until')} is not later than effective_at; a window ends later")
-    if change.expected is not None and kind == ChangeKind.ADJUSTMENT:
+    if change.expected is not None and kind == ADJUSTMENT:
         row.refuse("expected", "NO_EXPECTED", "an adjustment expects nothing; leave it empty, or use a count")
     # A system may show less than nothing on hand, but no negative price.
-    elif change.expected is not None and change.expected < 0 and kind not in ("", ChangeKind.COUNT):
+    elif change.expected is not None and change.expected < 0 and kind not in ("", COUNT):
         row.refuse_negative("expected", f"a {kind}")
     if change.not_after and change.not_after < change.effective_at:
         row.refuse(
@@ -378,7 +381,7 @@ def _change_identity(row: ChangeRow) -> tuple[str, ...]:
 def _setting_identity(row: ChangeRow) -> tuple[str, ...] | None:
     """What only one setting should set; None for a booking. A window lies over what is set without an end."""
     change = row.change
-    if change.kind == ChangeKind.ADJUSTMENT or (change.kind == ChangeKind.COUNT and change.expected is not None):
+    if change.kind == ADJUSTMENT or (change.kind == COUNT and change.expected is not None):
         return None
     return (*row.key, change.kind, change.effective_at, "" if change.until is None else "window")
 
@@ -496,6 +499,9 @@ class _Table:
         number = mark * LINES_A_MARK
         try:
             with self._path.open("rb") as file:
+                if not file.seekable():
+                    problem = "is a pipe, which cannot be read twice; write it to a file first"
+                    raise self._error("NOT_READABLE", problem)
                 file.seek(self._marks[mark])
                 # Bytes, because text mode would also end a line at a lone carriage return, which is not in RFC 4180.
                 while line := file.readline(MAXIMUM_LINE_BYTES + 1):
