@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from cli.output import View, figures_screen, rows_screen
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
-from inventory_updater.stock.item_states import ItemState
+from inventory_updater.stock.item_states import Decision, ItemState
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.change_table import Name
 
@@ -48,19 +48,22 @@ def change_screen(document: Document, view: View) -> RenderableType:
 
 
 def item_changes_screen(
-    state: ItemState, documents: Iterable[Document], view: View, limit: int | None = ROWS_OF_AN_ITEM
+    state: ItemState | None, documents: Iterable[Document], view: View, limit: int | None = ROWS_OF_AN_ITEM
 ) -> RenderableType:
-    """What an item has to do with changes, each sort that there is under its own title; at most ``limit`` of each."""
+    """What an item has to do with changes, each sort that there is under its own title; at most ``limit`` of each.
+
+    ``state`` is None where the item cannot be read.
+    """
     by_start = sorted(documents, key=lambda each: str(each.get("effective_at")))
     newest_first = sorted(by_start, key=lambda each: str(each.get("settled_at")), reverse=True)
-    windows = [
-        {"change_id": name, **window.to_map(), "base": state.bases[window.kind]}
-        for name, window in state.windows.items()
+    windows, bases, decided = (state.windows, state.bases, state.decided) if state else ({}, {}, {})
+    open_windows: list[Document] = [
+        {"change_id": name, **window.to_map(), "base": bases[window.kind]} for name, window in windows.items()
     ]
-    sections = {
-        "Open windows, and what the figure is without them": (windows, ("kind", "value", "from", "until", "base")),
+    sections: Mapping[str, tuple[list[Document], tuple[str, ...]]] = {
+        "Open windows, and what the figure is without them": (open_windows, ("kind", "value", "from", "until", "base")),
         "Decided, and the records do not say so yet": (
-            list(_unmarked(state, by_start)),
+            list(_unmarked(decided, by_start)),
             ("outcome", "kind", "value", "settled_at", "before", "after", "code", "message"),
         ),
         "Pending changes": (
@@ -95,10 +98,10 @@ def _section(
     return Group(rows_screen(columns, rows, view, title), *more)
 
 
-def _unmarked(state: ItemState, documents: Iterable[Document]) -> Iterable[Document]:
+def _unmarked(decided: Mapping[str, Decision], documents: Iterable[Document]) -> Iterable[Document]:
     """What the item has decided and the records do not say yet."""
     for each in documents:
-        record, decision = read_record(each), state.decided.get(str(each["change_id"]))
+        record, decision = read_record(each), decided.get(str(each["change_id"]))
         if decision is not None and not record.status.is_final and record.attempt == decision.attempt:
             yield {**each, **decision.to_map()}
 

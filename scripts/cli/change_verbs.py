@@ -1,10 +1,10 @@
 """Changes: schedule a file, list changes, show one, and cancel, retry or dismiss what is not to go its way."""
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
-from operator import itemgetter
 from typing import Final
 
 from cli.change_screens import LIST_COLUMNS, Document, change_screen, document_of
@@ -32,7 +32,7 @@ from inventory_updater.intake.writing import Progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.items import ItemKey, read_key
-from inventory_updater.tables.change_table import REJECTED_SHARD, Name
+from inventory_updater.tables.change_table import REJECTED_SHARD, ChangeTable, Name
 from inventory_updater.tables.protocol import READ_LIMIT, Protocol
 from inventory_updater.tables.records import JobStatus
 
@@ -92,66 +92,71 @@ def list_changes(options: argparse.Namespace) -> None:
     if options.limit is not None and options.limit < 1:
         raise InputError("--limit: at least 1 change")
     listed = _listed(find_deployment(options), options)
-    is_for_people = not (options.csv or options.json)
-    limit = ROWS_SHOWN if is_for_people and not options.all else None
-    limit = limit if options.limit is None else options.limit
-    has_more = False
-    if limit is not None or not options.csv:
-        with progress() as tell:
-            found = list(told(islice(listed, None if limit is None else limit + 1), "reading", tell))
-        has_more = limit is not None and len(found) > limit
-        listed = iter(found[:limit])
+    if options.csv and options.limit is None:
+        print_rows(LIST_COLUMNS, map(_row, listed), options)
+        return
+    is_limited = options.limit is not None or not (options.all or options.json)
+    limit = (options.limit or ROWS_SHOWN) if is_limited else sys.maxsize - 1
+    with progress() as tell:
+        found = list(told(islice(listed, limit + 1), "reading", tell))
+    has_more = len(found) > limit
+    found = found[:limit]
     if options.json:
-        print_json({"changes": list(listed), "has_more": has_more}, options)
+        print_json({"changes": found, "has_more": has_more}, options)
         return
-    rows = [] if options.csv else [[each.get(name) for name in LIST_COLUMNS] for each in listed]
-    if options.csv:
-        print_rows(LIST_COLUMNS, ([each.get(name) for name in LIST_COLUMNS] for each in listed), options)
-        if has_more:
-            note("there are more: without --limit all are listed")
-        return
-    print_rows(LIST_COLUMNS, rows, options)
-    print(counted(len(rows), "change") + (", and there are more: --all lists them" if has_more else ""))
+    print_rows(LIST_COLUMNS, map(_row, found), options)
+    if options.csv and has_more:
+        note("there are more")
+    elif not options.csv:
+        print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
+
+
+def _row(document: Document) -> list[object]:
+    return [document.get(name) for name in LIST_COLUMNS]
 
 
 def _listed(deployment: Deployment, options: argparse.Namespace) -> Iterator[Document]:
     """The changes that are asked for, read as they are taken."""
-    changes, moment = deployment.changes(), now()
-
-    def is_meant(attributes: Attributes) -> bool:
-        record = read_record(attributes)
-        match options.which:
-            case "pending":
-                return not record.status.is_final
-            case "due":
-                return not record.status.is_final and record.due_at <= moment
-            case "rejected":
-                return attributes.get("due_shard") == REJECTED_SHARD
-        return True
-
+    which = options.which or ("pending" if options.sku is None else "all")
+    moment = now()
     if options.sku is None:
-        if options.which == "rejected":
-            names = changes.rejected()
-        else:
-            names = changes.waiting(moment if options.which == "due" else None)
-        options.which = options.which or "pending"
-        for batch in batched(names, READ_LIMIT):
-            # The index may name what has been settled a moment ago.
-            for name, attributes in changes.stored(batch, is_consistent=False).items():
-                if is_meant(attributes):
-                    yield document_of(name, attributes)
-        return
-    if options.location is not None:
-        keys: Iterable[ItemKey] = [ItemKey(options.sku, options.location)]
+        found = _of_all_items(deployment.changes(), which, moment)
     else:
-        keys = map(read_key, deployment.inventory().items_of_sku(options.sku))
-    found = [
-        document_of((key, str(attributes["change_id"])), attributes)
-        for key in keys
-        for attributes in changes.stored_of(key)
-        if is_meant(attributes)
-    ]
-    yield from sorted(found, key=lambda each: (str(each.get("effective_at")), *itemgetter("sku", "change_id")(each)))
+        found = iter(sorted(_of_items(deployment, options.sku, options.location), key=_by_time))
+    return (document_of(name, attributes) for name, attributes in found if _is_meant(attributes, which, moment))
+
+
+def _of_all_items(changes: ChangeTable, which: str, moment: str) -> Iterator[tuple[Name, Attributes]]:
+    if which == "rejected":
+        names = changes.rejected()
+    else:
+        names = changes.waiting(moment if which == "due" else None)
+    for batch in batched(names, READ_LIMIT):
+        yield from changes.stored(batch, is_consistent=False).items()
+
+
+def _of_items(deployment: Deployment, sku: str, location_id: str | None) -> Iterator[tuple[Name, Attributes]]:
+    if location_id is not None:
+        keys: Iterable[ItemKey] = [ItemKey(sku, location_id)]
+    else:
+        keys = map(read_key, deployment.inventory().items_of_sku(sku))
+    changes = deployment.changes()
+    for key in keys:
+        for attributes in changes.stored_of(key):
+            yield (key, str(attributes["change_id"])), attributes
+
+
+def _by_time(found: tuple[Name, Attributes]) -> tuple[str, Name]:
+    name, attributes = found
+    return str(attributes.get("effective_at")), name
+
+
+def _is_meant(attributes: Attributes, which: str, moment: str) -> bool:
+    """Whether a change is one of those; the index may name one that has gone on a moment ago."""
+    if which == "rejected":
+        return attributes.get("due_shard") == REJECTED_SHARD
+    record = read_record(attributes)
+    return which == "all" or (not record.status.is_final and (which == "pending" or record.due_at <= moment))
 
 
 def show(options: argparse.Namespace) -> None:
