@@ -127,10 +127,7 @@ def _listed(deployment: Deployment, options: argparse.Namespace) -> Iterator[Doc
 
 
 def _of_all_items(changes: ChangeTable, which: str, moment: str) -> Iterator[tuple[Name, Attributes]]:
-    if which == "rejected":
-        names = changes.rejected()
-    else:
-        names = changes.waiting(moment if which == "due" else None)
+    names = changes.rejected() if which == "rejected" else changes.waiting(moment if which == "due" else None)
     for batch in batched(names, READ_LIMIT):
         yield from changes.stored(batch, is_consistent=False).items()
 

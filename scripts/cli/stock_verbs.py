@@ -61,12 +61,14 @@ def make_sample(options: argparse.Namespace) -> None:
         "items": made.items,
         "changes": made.changes,
         "changes_applied": made.applied,
+        "changes_opened": made.opened,
         "changes_rejected": made.rejected,
-        "changes_pending": made.future,
+        "changes_pending": made.pending,
     }
     sentence = (
-        f"{made.items:,} items in {made.stock_file}, {made.changes:,} changes in {made.changes_file}: a job will "
-        f"apply {made.applied:,}, reject {made.rejected:,} and leave {made.future:,} pending"
+        f"{counted(made.items, 'item')} in {made.stock_file}, {counted(made.changes, 'change')} in "
+        f"{made.changes_file}: a job will apply {made.applied:,}, open {made.opened:,} price windows, reject "
+        f"{made.rejected:,} and leave {made.pending:,} pending"
     )
     print_answer(document, sentence, options)
 
