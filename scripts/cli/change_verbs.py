@@ -107,7 +107,7 @@ def list_changes(options: argparse.Namespace) -> None:
     print_rows(LIST_COLUMNS, map(_row, found), options)
     if options.csv and has_more:
         note("there are more")
-    elif not options.csv:
+    elif found and not options.csv:
         print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
 
 
