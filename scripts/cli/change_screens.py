@@ -1,6 +1,7 @@
 """How changes look, and what an item knows of them: pure functions of records and of the view."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -38,7 +39,8 @@ def document_of(name: Name, attributes: Attributes) -> Document:
     if isinstance(attempt := attributes.get("attempt"), Decimal):
         told["attempt"] = int(attempt)
     if isinstance(expires := attributes.get("expires_at"), Decimal):
-        told["expires_at"] = format_time(datetime.fromtimestamp(int(expires), UTC))
+        with suppress(ValueError, OverflowError):  # another system may have put any number there
+            told["expires_at"] = format_time(datetime.fromtimestamp(int(expires), UTC))
     if _status(attributes).is_final:
         told.pop("due_at", None)  # the index needs it for what was rejected
     return told
@@ -61,10 +63,10 @@ def item_changes_screen(
     by_start = sorted(documents, key=lambda each: str(each.get("effective_at")))
     newest_first = sorted(by_start, key=lambda each: str(each.get("settled_at")), reverse=True)
     windows, bases, decided = (state.windows, state.bases, state.decided) if state else ({}, {}, {})
-    open_ones = [
-        {**each, **windows[change_id].to_map(), "base": bases[windows[change_id].kind]}
-        for each in by_start
-        if (change_id := str(each["change_id"])) in windows
+    by_id = {each["change_id"]: each for each in by_start}
+    open_ones: list[Document] = [
+        {"change_id": name, **by_id.get(name, {}), **window.to_map(), "base": bases[window.kind]}
+        for name, window in windows.items()
     ]
     sections: Mapping[str, tuple[list[Document], tuple[str, ...]]] = {
         "Open windows, and what the figure is without them": (
