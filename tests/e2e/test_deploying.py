@@ -24,7 +24,7 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, stocked, with_a_sale
+from tests.builders import change, item_attributes, stocked, with_a_sale
 from tests.cloudformation import template_before_alarms
 from tests.engines import Script, make_client, run_script
 from tests.shop import change_table
