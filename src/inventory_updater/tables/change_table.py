@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
 from inventory_updater.dynamodb.statements import guarded_update, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
@@ -42,7 +42,6 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
-_READ_LIMIT: Final = 100
 """How many keys AWS reads in one request."""
 
 _INDEX_PAGE: Final = 500
@@ -165,7 +164,7 @@ class ChangeTable:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
         """
         found: dict[Name, Attributes] = {}
-        for batch in batched(dict.fromkeys(names), _READ_LIMIT):
+        for batch in batched(dict.fromkeys(names), READ_LIMIT):
             name_of = {(item_id(key), change_id): (key, change_id) for key, change_id in batch}
             keys = [{"item": item, "change_id": change_id} for item, change_id in name_of]
             read = {
