@@ -48,7 +48,7 @@ PROBLEMS_SHOWN: Final = 50
 # Numbers and times come in crowds, a price list has one time for all: what was read lately is not read again.
 READ_LATELY: Final = 4_096
 
-LINES_A_MARK: Final = 64
+LINES_A_MARK: Final = 16
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -366,7 +366,7 @@ def test_what_is_there_twice_is_refused_naming_both_lines(path: Path) -> None:
 
 
 def test_a_line_far_back_is_found_again_whatever_the_lines_between_are(path: Path) -> None:
-    rows = [{**STOCK, "sku": f"{n}", "description": "two\r\nlines" if n % 3 else "é"} for n in range(LINES_A_MARK)]
+    rows = [{**STOCK, "sku": f"{n}", "description": "two\r\nlines" if n % 3 else "é"} for n in range(4 * LINES_A_MARK)]
     text = csv_text(STOCK_COLUMNS, [*rows, *reversed(rows)], "\r\n")
 
     read = list(read_stock_file(written(path, b"\xef\xbb\xbf" + text.encode())))
