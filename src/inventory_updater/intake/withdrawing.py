@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
@@ -19,7 +20,7 @@ from inventory_updater.stock.item_states import Decision
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.settling import Mark, Moment
 from inventory_updater.tables.change_table import ChangeTable, Name
-from inventory_updater.tables.protocol import READ_LIMIT, Protocol, Report
+from inventory_updater.tables.protocol import Protocol, Report
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -35,8 +36,14 @@ _ROUNDS: Final = 5
 """How often an item that comes and goes is asked again."""
 
 
-def find(among: Iterable[Name], change_ids: Collection[str], progress: Progress = no_progress) -> Named:
-    """The items of these changes, each of which is ``among`` one item's; ``ChangeTable.waiting()``, ``.rejected()``.
+def find(among: Iterable[Name], change_ids: Collection[str], state: str, *, progress: Progress = no_progress) -> Named:
+    """The items of these changes, of which only the ids are known.
+
+    Args:
+        among: where they are looked for: all of ``ChangeTable.waiting()`` or ``ChangeTable.rejected()``.
+        change_ids: their ids.
+        state: what a change is that is among them, for people: "waiting", "rejected".
+        progress: told how many have been looked at.
 
     Raises:
         RefusedError: where one is not among them, or several items have one of this id.
@@ -48,9 +55,12 @@ def find(among: Iterable[Name], change_ids: Collection[str], progress: Progress 
     refusals, named = Refusals(), dict[ItemKey, list[str]]()
     for change_id, keys in holders.items():
         if not keys:
-            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", f"change {change_id} is not among them"))
+            message = f"no change {change_id} is {state} (one that was written a moment ago is found a moment later)"
+            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", message))
         elif len(keys) > 1:
-            message = f"{len(keys)} items have a change {change_id}: name one of {', '.join(map(str, keys[:5]))}"
+            message = (
+                f"a change {change_id} is {state} in {len(keys)} items: name one of {', '.join(map(str, keys[:5]))}"
+            )
             refusals.add(Refusal(change_id, "AMBIGUOUS_CHANGE", message))
         else:
             named.setdefault(keys[0], []).append(change_id)
@@ -104,7 +114,7 @@ def _cancel(protocol: Protocol, group: Named, now: str) -> tuple[Outcomes, Mappi
         limits.sleep(delay)  # an item that comes back decides by itself
     found = dict(_stored(protocol.changes, group))
     statuses = {name: read_record(found[name]).status if name in found else None for name in _names(group)}
-    return statuses, {key: message for key, (_code, message) in report.failures.items()}
+    return statuses, {key: message for key, (_code, message) in (report.failures | report.invalid).items()}
 
 
 def _mark_without_item(protocol: Protocol, name: Name, attributes: Attributes, now: str) -> bool:
