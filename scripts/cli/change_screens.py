@@ -41,7 +41,7 @@ def document_of(name: Name, attributes: Attributes) -> Document:
     if isinstance(expires := attributes.get("expires_at"), Decimal):
         with suppress(ValueError, OverflowError):  # another system may have put any number there
             told["expires_at"] = format_time(datetime.fromtimestamp(int(expires), UTC))
-    if _status(attributes).is_final:
+    if _status(told).is_final:
         told.pop("due_at", None)  # the index needs it for what was rejected
     return told
 
