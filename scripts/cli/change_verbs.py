@@ -155,10 +155,8 @@ def show(options: argparse.Namespace) -> None:
     if options.sku is not None and options.location_id is None:
         raise InputError("SKU and LOCATION go together: they name one item")
     changes = find_deployment(options).changes()
-    if options.sku is not None:
-        key = ItemKey(options.sku, options.location_id)
-    else:
-        key = _item_of(options.change_id, changes)
+    named = None if options.sku is None else ItemKey(options.sku, options.location_id)
+    key = named or _item_of(options.change_id, changes)
     name = (key, options.change_id)
     attributes = changes.stored([name]).get(name)
     if attributes is None:
