@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice
 from operator import itemgetter
@@ -85,6 +86,11 @@ def shard_of(item: str) -> str:
 def _begun(entries: Iterator[Attributes]) -> Iterator[Attributes]:
     """The same entries, of which the first page has been read."""
     return chain(tuple(islice(entries, 1)), entries)
+
+
+@lru_cache(maxsize=1024)
+def _expiry(ended_at: str, retention: timedelta) -> Decimal:
+    return Decimal(int((read_time(ended_at) + retention).timestamp()))
 
 
 class ChangeTable:
@@ -319,8 +325,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        expires = int((read_time(ended_at) + self._retention).timestamp())
-        sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
+        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
         return sets, ("due_shard", "due_at")
