@@ -30,7 +30,7 @@ from tests.fakes.cloudwatch import RecordingCloudWatch
 from tests.fakes.dynamodb import WRITE
 from tests.fakes.sns import RecordingTopic
 from tests.shop import put_items, put_stock
-from tests.simulation.faults import Fault, Request
+from tests.simulation.faults import Decide, Dies, Fault, Request, nothing
 from tests.simulation.table import SimulatedDynamoDB
 
 MUG = ItemKey("mug", "DC1")
@@ -45,14 +45,18 @@ class Warehouse:
         for name in TABLES:
             self.dynamodb.create_table(**table_definition(name, "test"))
         self.tables = Tables("inventory-test", "inventory-changes-test", "inventory-jobs-test")
-        self.happens: Callable[[str, Request], Fault | None] = lambda _operation, _request: None
+        self.happens: Decide = nothing
         """Asked before each request of a job: it may move the clock, change a table, or say what goes wrong."""
         self.metrics = RecordingCloudWatch()
         self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
-        self.jobs = JobTable(self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock)
-        self.settings = Settings(
-            *("test", *astuple(self.tables)), segments=1, page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+        self.jobs = JobTable(
+            self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock, sleep=self.clock.sleep
         )
+        self.settings = Settings(
+            *("test", *astuple(self.tables)), page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+        )
+        # One lane after the other, so that a test knows what comes first.
+        self.configure(segments=1, write_concurrency=1)
 
     def _decide(self, operation: str, request: Request) -> Fault | None:
         return self.happens(operation, request)
@@ -64,6 +68,24 @@ class Warehouse:
             hook() if self.is_write(operation, request) and (hook := next(waiting, None)) else None
         )
 
+    def dies_at_write(self, number: int, *, is_done: bool) -> None:
+        """Let the process die at this batch of the inventory, from 1, once it is written or before; it says no more."""
+        writes = itertools.count(1)
+        is_dead = False
+
+        def dies(operation: str, request: Request) -> Fault | None:
+            nonlocal is_dead
+            if is_dead:
+                return Dies(is_done=False)
+            is_dead = self.is_write(operation, request) and next(writes) == number
+            return Dies(is_done) if is_dead else None
+
+        self.happens = dies
+
+    def all_is_well(self) -> None:
+        """Let nothing happen to the requests from now on."""
+        self.happens = nothing
+
     def is_write(self, operation: str, request: Request) -> bool:
         """Whether a request writes items."""
         return operation == WRITE and f'"{self.tables.inventory}"' in request["Statements"][0]["Statement"]
@@ -72,7 +94,7 @@ class Warehouse:
         self.settings = replace(self.settings, **settings)  # type: ignore[arg-type]  # none of them is text
 
     def put(self, *stock: Attributes | Stocked) -> None:
-        happens, self.happens = self.happens, lambda _operation, _request: None
+        happens, self.happens = self.happens, nothing
         put_stock(self.dynamodb.client, self.tables, *stock)
         self.happens = happens
 
