@@ -68,7 +68,7 @@ def open_job(services: Services, request: JobRequest, seconds_left: Callable[[],
 
 def _small_page(services: Services, request: JobRequest) -> DuePage | None:
     """All that is due, where it fits into one page."""
-    most = services.settings.page_size
+    most = services.settings.items_per_page
     with ThreadPoolExecutor(services.settings.write_concurrency) as pool:
         pages = list(pool.map(lambda shard: due_page(services, request.as_of, shard), range(len(SHARDS))))
     if sum(map(len, pages)) > most or any(page.cursor for page in pages):
@@ -76,7 +76,7 @@ def _small_page(services: Services, request: JobRequest) -> DuePage | None:
     return DuePage(
         changes=dict(ChainMap(*(page.changes for page in pages))),  # type: ignore[arg-type]
         earliest=dict(ChainMap(*(page.earliest for page in pages))),  # type: ignore[arg-type]
-        misnamed=dict(ChainMap(*(page.misnamed for page in pages))),  # type: ignore[arg-type]
+        misnamed=[each for page in pages for each in page.misnamed],
         cursor=None,
         read_units=sum(page.read_units for page in pages),
     )
