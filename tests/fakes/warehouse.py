@@ -4,7 +4,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 from inventory_updater.dynamodb.values import from_attribute_values
@@ -52,11 +52,15 @@ class Warehouse:
         self.jobs = JobTable(
             self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock, sleep=self.clock.sleep
         )
+        names = self.tables
         self.settings = Settings(
-            *("test", *astuple(self.tables)), page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+            *("test", names.inventory, names.changes, names.jobs),
+            segments=1,
+            page_size=2,
+            batch_size=2,
+            write_concurrency=1,  # one lane after the other, so that a test knows what comes first
+            alert_topic_arn=self.topic.arn,
         )
-        # One lane after the other, so that a test knows what comes first.
-        self.configure(segments=1, write_concurrency=1)
 
     def _decide(self, operation: str, request: Request) -> Fault | None:
         return self.happens(operation, request)
@@ -103,13 +107,19 @@ class Warehouse:
         put_items(self.dynamodb.client, self.tables.changes, [record_attributes(key, each) for each in changes])
 
     def items(self) -> dict[ItemKey, Attributes]:
-        found = map(from_attribute_values, self.dynamodb.items(self.tables.inventory))
-        return {read_key(item): item for item in found}
+        return {read_key(item): item for item in self._stored(self.tables.inventory)}
 
     def statuses(self) -> dict[str, object]:
         """What has become of the changes, by change id."""
-        found = map(from_attribute_values, self.dynamodb.items(self.tables.changes))
-        return {str(record["change_id"]): record["status"] for record in found}
+        return {change_id: record["status"] for change_id, record in self.records().items()}
+
+    def records(self) -> dict[str, Attributes]:
+        """The records of the changes, by change id."""
+        return {str(record["change_id"]): record for record in self._stored(self.tables.changes)}
+
+    def _stored(self, table: str) -> list[Attributes]:
+        found: Any = self.dynamodb.items(table)
+        return [from_attribute_values(each) for each in found]
 
     @property
     def services(self) -> Services:
@@ -169,9 +179,10 @@ class Warehouse:
     @property
     def writes(self) -> Counter[ItemKey]:
         """How often each item was written by a job."""
+        landed: Any = self.dynamodb.landed
         return Counter(
             read_key(from_attribute_values(each.key))
-            for each in self.dynamodb.landed
+            for each in landed
             if each.table == self.tables.inventory and each.operation == WRITE
         )
 
