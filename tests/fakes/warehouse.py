@@ -102,6 +102,15 @@ class Warehouse:
         put_stock(self.dynamodb.client, self.tables, *stock)
         self.happens = happens
 
+    def clear(self) -> None:
+        """Take every item and every change away."""
+        for name, keys in (
+            (self.tables.inventory, ("sku", "location_id")),
+            (self.tables.changes, ("item", "change_id")),
+        ):
+            for item in self.dynamodb.items(name):
+                self.dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})
+
     def schedule(self, key: ItemKey, *changes: Change) -> None:
         """Put changes of an item that is there."""
         put_items(self.dynamodb.client, self.tables.changes, [record_attributes(key, each) for each in changes])
