@@ -13,7 +13,7 @@ from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, upda
 from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.tables.change_table import SHARDS, shard_of
 from inventory_updater.tables.records import JobStatus, Segment
-from tests.builders import change, item_attributes, moment, record_attributes, stocked, unreadable
+from tests.builders import change, item_attributes, moment, record_attributes, unreadable
 from tests.fakes.dynamodb import WRITE
 from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug
 from tests.shop import put_items
@@ -520,12 +520,3 @@ def test_the_lease_is_renewed_while_pages_are_worked_on_and_also_where_nothing_i
     assert warehouse.update(seconds=1e6) is True
 
     assert warehouse.jobs.lease().held_until > warehouse.services.now()
-
-
-def test_an_item_that_was_stocked_meanwhile_belongs_to_the_next_job(warehouse: Warehouse) -> None:
-    warehouse.open_with(*items_with_work(3))
-    warehouse.put(stocked(change("later", at="12:00:01"), sku="late"))
-
-    warehouse.update()
-
-    assert warehouse.statuses()["later"] == "PENDING"
