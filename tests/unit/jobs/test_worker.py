@@ -13,13 +13,23 @@ from inventory_updater.jobs.worker import NoProgressError, UnknownJobError, upda
 from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.tables.change_table import SHARDS, shard_of
 from inventory_updater.tables.records import JobStatus, Segment
-from tests.builders import change, item_attributes, moment, record_attributes, unreadable
+from tests.builders import Stocked, change, item_attributes, moment, record_attributes, unreadable
 from tests.fakes.dynamodb import WRITE
 from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug
 from tests.shop import put_items
 from tests.simulation.faults import AnswerLost, DoneTwice, Fault, ProcessDied, Refused, RefusedInPart, Request
 
 FIVE_SALES = [change(f"c{number}", "adjustment", -1) for number in range(5)]
+
+
+def in_shard_25(count: int) -> list[Stocked]:
+    """So many items of which something is due in one lane."""
+    return [each for each in items_with_work(300) if shard_of(item_id(each.key)) == "25"][:count]
+
+
+def unreadable_cup(number: int) -> Stocked:
+    return unreadable(f"cup-{number}", change("broken"))
+
 
 # What it does
 
@@ -168,9 +178,7 @@ def test_pages_are_smaller_under_a_write_rate(warehouse: Warehouse) -> None:
 # Other writers, and answers that are lost
 
 
-def test_a_change_is_applied_once_to_what_another_writer_left_whatever_becomes_of_the_answers(
-    warehouse: Warehouse,
-) -> None:
+def test_a_change_is_applied_once_to_what_another_writer_left_whatever_becomes_of_the_answers() -> None:
     def sell(warehouse: Warehouse) -> None:
         warehouse.put(item_attributes(4, version=None))
 
@@ -227,10 +235,8 @@ def test_an_item_that_the_table_refuses_until_the_time_is_up_fails_and_the_next_
     run = warehouse.close()
     (failure,) = warehouse.jobs.failures("job-1")
     assert (failure.key, failure.code) == (MUG, "ProvisionedThroughputExceededException")
-    assert (run.status, run.tally.items_failed, run.tally.oldest_overdue) == (
-        *(JobStatus.COMPLETED_WITH_FAILURES, 1),
-        moment("09:00"),
-    )
+    assert run.status is JobStatus.COMPLETED_WITH_FAILURES
+    assert counted(run.tally, "items_failed", "oldest_overdue") == (1, moment("09:00"))
     assert run.tally.throttles > 3
     warehouse.all_is_well()
     assert warehouse.run_job("job-2").tally.changes_applied == 2
@@ -266,17 +272,21 @@ def test_what_cannot_be_settled_is_a_failure_of_its_own_and_stops_no_other(wareh
     assert counted(tally, "items_failed", "changes_applied", "oldest_overdue") == (3, 4, moment("08:30"))
 
 
-def test_a_negative_figure_that_another_writer_left_is_found_recorded_and_no_failure(warehouse: Warehouse) -> None:
-    warehouse.put(mug(change("c1"), reserved=-1), item_attributes(-5, sku="cup"))
+def test_a_negative_figure_that_another_writer_left_is_found_once_recorded_and_no_failure() -> None:
+    found = {}
+    for scope in ("due", "all"):
+        warehouse = Warehouse()
+        warehouse.put(mug(change("c1"), reserved=-1), item_attributes(-5, sku="cup"))
 
-    due, scope_all = warehouse.run_job(), warehouse.run_job("job-2", "all")
+        run = warehouse.run_job(scope=scope)
 
-    figures = ("items_negative", "items_failed", "changes_applied")
-    assert [counted(each.tally, *figures) for each in (due, scope_all)] == [(1, 0, 1), (2, 0, 0)]
-    assert {each.status for each in (due, scope_all)} == {JobStatus.SUCCEEDED}
-    assert {(each.sku, each.code) for each in warehouse.jobs.failures("job-2")} == {
-        ("mug", "NEGATIVE_FIGURE"),
-        ("cup", "NEGATIVE_FIGURE"),
+        figures = ("items_negative", "items_failed", "changes_applied")
+        names = {each.sku for each in warehouse.jobs.failures("job-1") if each.code == "NEGATIVE_FIGURE"}
+        found[scope] = (run.status.value, counted(run.tally, *figures), names)
+
+    assert found == {
+        "due": ("SUCCEEDED", (1, 0, 1), {"mug"}),
+        "all": ("SUCCEEDED", (2, 0, 1), {"mug", "cup"}),
     }
 
 
@@ -355,22 +365,37 @@ def test_calls_too_short_for_two_pages_lead_to_the_same_stock_and_an_exact_tally
     assert len(list(warehouse.jobs.settled("job-1"))) == 9
 
 
-def test_a_page_that_is_cut_short_between_two_batches_is_counted_and_its_lane_goes_on_from_where_it_stood(
+def test_of_a_page_that_is_cut_short_each_item_is_counted_once_and_its_lane_goes_on_from_where_it_stood(
     warehouse: Warehouse,
 ) -> None:
-    in_one_shard = [each for each in items_with_work(300) if shard_of(item_id(each.key)) == "25"][:4]
-    warehouse.open_with(*in_one_shard, page_size=3, batch_size=2)
+    broken = next(each for each in map(unreadable_cup, range(300)) if shard_of(item_id(each.key)) == "25")
+    warehouse.open_with(*in_shard_25(4), broken, page_size=4)
+    warehouse.configure(page_size=5)
     warehouse.every_write_takes(10)
+    figures = ("changes_applied", "items_failed")
 
     assert warehouse.update(seconds=9) is False
     segment = warehouse.segment()
-    assert (segment.tally.changes_applied, segment.cursors, segment.call_is_open) == (2, {25: {}}, False)
+    assert (counted(segment.tally, *figures), segment.cursors, segment.call_is_open) == ((2, 0), {25: {}}, False)
     assert set(warehouse.statuses().values()) == {"APPLIED", "PENDING"}
 
     assert warehouse.update() is True
     run = warehouse.close()
-    assert (warehouse.on_hand(), set(warehouse.writes.values())) == ({15}, {1})
-    assert (run.tally.changes_applied, run.tally_is_exact, run.error) == (4, True, None)
+    assert (set(warehouse.writes.values()), sum(warehouse.writes.values())) == ({1}, 4)
+    assert (counted(run.tally, *figures), run.tally_is_exact, run.error) == ((4, 1), True, None)
+
+
+def test_of_a_slice_that_is_cut_short_each_item_is_counted_once(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory_updater.jobs.pages.SLICES", 1)
+    wrong = [item_attributes(4, sku=f"wrong-{number}", available=77) for number in range(3)]
+    warehouse.open_with(*wrong, unreadable("cup"), scope="all", page_size=5)
+    warehouse.every_write_takes(10)
+
+    assert [warehouse.update(seconds=9), warehouse.update()] == [False, True]
+
+    assert counted(warehouse.segment().tally, "items_repaired", "items_failed") == (3, 1)
 
 
 def test_a_call_that_cannot_send_one_batch_says_what_to_do(warehouse: Warehouse) -> None:
@@ -415,9 +440,7 @@ def test_a_job_ends_before_its_execution_runs_out_of_history(
 # Workers that die, double, are stopped or lose the lease
 
 
-def test_what_a_worker_settled_that_died_before_saving_is_not_counted_and_never_done_again(
-    warehouse: Warehouse,
-) -> None:
+def test_what_a_worker_settled_that_died_before_saving_is_not_counted_and_never_done_again() -> None:
     for is_done, decided in ((False, 2), (True, 1)):
         warehouse = Warehouse()
         warehouse.open_with(*items_with_work(3), page_size=1)
@@ -460,9 +483,7 @@ def test_a_call_that_was_overtaken_goes_on_from_the_truth(warehouse: Warehouse) 
     assert (warehouse.update(), warehouse.on_hand()) == (True, {15})
 
 
-def test_a_worker_whose_job_is_stopped_or_displaced_writes_no_further_batch_and_counts_exactly(
-    warehouse: Warehouse,
-) -> None:
+def test_a_worker_whose_job_is_stopped_or_displaced_writes_no_further_batch_and_counts_exactly() -> None:
     def stopped(warehouse: Warehouse) -> None:
         warehouse.jobs.request_stop("job-1", "the wrong prices")
         warehouse.clock.goes_on(1)
@@ -474,8 +495,8 @@ def test_a_worker_whose_job_is_stopped_or_displaced_writes_no_further_batch_and_
     ways = {"job job-1 was stopped": stopped, "the lease is held by job-2": taken_over}
     for reason, happens in ways.items():
         warehouse = Warehouse()
-        in_one_shard = [each for each in items_with_work(300) if shard_of(item_id(each.key)) == "25"][:4]
-        warehouse.open_with(*in_one_shard, page_size=4, batch_size=2)
+        warehouse.open_with(*in_shard_25(4))
+        warehouse.configure(page_size=4)
         warehouse.before_write(lambda warehouse=warehouse, happens=happens: happens(warehouse))  # type: ignore[misc]  # mypy cannot infer it
 
         assert warehouse.update(seconds=10_000) is True
