@@ -4,30 +4,57 @@ Keys ``item`` and ``change_id``; the sparse index ``due`` has what waits to happ
 what is due costs nothing for what is not.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, Literal
 
-from inventory_updater.dynamodb.reading import query, read_keys
-from inventory_updater.dynamodb.statements import guarded_update
+from inventory_updater.dynamodb.concurrency import side_by_side
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
+from inventory_updater.dynamodb.statements import guarded_update, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
+from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey, item_id, key_of
+from inventory_updater.stock.scheduling import content
 from inventory_updater.stock.settling import Mark
-from inventory_updater.stock.times import read_time
+from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.stock.writes import Creation
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef, QueryInputTypeDef
+    from types_boto3_dynamodb.type_defs import (
+        BatchStatementRequestTypeDef,
+        ConditionCheckTypeDef,
+        QueryInputTypeDef,
+        UpdateTypeDef,
+    )
 
 DUE_INDEX: Final = "due"
 SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
+
+"""How many keys AWS reads in one request."""
+
+_INDEX_PAGE: Final = 500
+"""How many names of each shard are in memory where all shards are read side by side."""
+
+_SETTLED_ATTRIBUTES: Final = (
+    *("settled_at", "job_id", "code", "message", "before", "after", "expires_at", "dismissed_at", "dismissed_by"),
+)
+"""What a record says of how its attempt ended."""
+
+Name = tuple[ItemKey, str]
+"""What names a change: its item and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +81,16 @@ class DuePage:
 def shard_of(item: str) -> str:
     """The shard of the index in which an item's changes wait."""
     return SHARDS[int.from_bytes(sha256(item.encode()).digest()[:4], "big") % len(SHARDS)]
+
+
+def _begun(entries: Iterator[Attributes]) -> Iterator[Attributes]:
+    """The same entries, of which the first page has been read."""
+    return chain(tuple(islice(entries, 1)), entries)
+
+
+@lru_cache(maxsize=1024)
+def _expiry(ended_at: str, retention: timedelta) -> Decimal:
+    return Decimal(int((read_time(ended_at) + retention).timestamp()))
 
 
 class ChangeTable:
@@ -126,6 +163,146 @@ class ChangeTable:
             },
         )
 
+    def stored(self, names: Iterable[Name], *, is_consistent: bool = True) -> dict[Name, Attributes]:
+        """The records of these names with all their attributes, in this order; what is not there is left out.
+
+        A read that is not consistent costs half, and may not see what was written a moment ago.
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
+        """
+        found: dict[Name, Attributes] = {}
+        for batch in batched(dict.fromkeys(names), READ_LIMIT):
+            name_of = {(item_id(key), change_id): (key, change_id) for key, change_id in batch}
+            keys = [{"item": item, "change_id": change_id} for item, change_id in name_of]
+            read = {
+                name_of[str(each["item"]), str(each["change_id"])]: each
+                for each in read_keys(self._client, self.name, keys, is_consistent=is_consistent)
+            }
+            found |= {name: read[name] for name in batch if name in read}
+        return found
+
+    def waiting(self, until: str | None = None) -> Iterator[Name]:
+        """What waits to happen, the earliest first, up to the stored time ``until``; read as it is taken.
+
+        It comes from the index, which may not show yet what was written a moment ago.
+        """
+        begun = side_by_side(lambda shard: _begun(self._index(shard, "<=", until)), SHARDS)
+        for entry in heapq.merge(*begun, key=itemgetter("due_at", "item", "change_id")):
+            yield key_of(str(entry["item"])), str(entry["change_id"])
+
+    def rejected(self, since: str | None = None) -> Iterator[Name]:
+        """What was rejected at or after ``since`` and needs a person, the latest first; from the index as well."""
+        for entry in self._index(REJECTED_SHARD, ">=", since, is_forward=False):
+            yield key_of(str(entry["item"])), str(entry["change_id"])
+
+    def _index(
+        self, shard: str, comparison: Literal["<=", ">="], moment: str | None, *, is_forward: bool = True
+    ) -> Iterator[Attributes]:
+        request: QueryInputTypeDef = {
+            "TableName": self.name,
+            "IndexName": DUE_INDEX,
+            "KeyConditionExpression": "due_shard = :shard" + (f" AND due_at {comparison} :moment" if moment else ""),
+            "ExpressionAttributeValues": to_attribute_values(
+                {":shard": shard} | ({":moment": moment} if moment else {})
+            ),
+            "ScanIndexForward": is_forward,
+            "Limit": _INDEX_PAGE,
+        }
+        return query(self._client, request)
+
+    def forgotten_until(self, now: str) -> str:
+        """The latest ``effective_at`` of a change whose record may have expired by ``now``: it would not be known."""
+        return format_time(read_time(now) - self._retention)
+
+    def insertion(self, key: ItemKey, change: Change, given: Mapping[str, str]) -> "BatchStatementRequestTypeDef":
+        """The statement that puts a new record, and fails where there is one of this name.
+
+        Args:
+            key: the item.
+            change: the change that somebody asks for.
+            given: who asks for it and when, as attributes of the record: ``actor``, ``source``, ``scheduled_at``.
+        """
+        item = item_id(key)
+        named: dict[str, object] = {"item": item, "change_id": change.change_id}
+        waits = self._waits(item, change.effective_at, 1)
+        return statement(self.name, Creation(key, {**named, **content(change), **given, **waits}))
+
+    def requeue(self, key: ItemKey, attributes: Attributes, now: str) -> "BatchStatementRequestTypeDef":
+        """The statement that lets a rejected record wait again under its next attempt, while it is as it was read."""
+        record = read_record(attributes)
+        # Where the record has no time that can be read, the next job says so again.
+        sets = self._waits(item_id(key), record.effective_at or now, record.attempt + 1)
+        removes = tuple([name for name in _SETTLED_ATTRIBUTES if name in attributes])
+        return self._guarded(key, record, sets, removes)
+
+    def dismissal(
+        self, key: ItemKey, attributes: Attributes, said: Mapping[str, str]
+    ) -> "BatchStatementRequestTypeDef":
+        """The statement that takes a rejected record from what needs a person, while it is as it was read.
+
+        Args:
+            key: the item.
+            attributes: the record.
+            said: ``dismissed_at``, ``dismissed_by``.
+        """
+        waits = tuple([name for name in ("due_shard", "due_at") if name in attributes])
+        return self._guarded(key, read_record(attributes), said, waits)
+
+    def _guarded(
+        self, key: ItemKey, record: ChangeRecord, sets: Mapping[str, object], removes: tuple[str, ...]
+    ) -> "BatchStatementRequestTypeDef":
+        status, attempt = record.stored
+        named = {"item": item_id(key), "change_id": record.change_id}
+        return guarded_update(self.name, named, sets, removes, {"status": status, "attempt": attempt})
+
+    @staticmethod
+    def _waits(item: str, due_at: str, attempt: int) -> dict[str, object]:
+        return {
+            "status": Status.PENDING.value,
+            "attempt": Decimal(attempt),
+            "due_shard": shard_of(item),
+            "due_at": due_at,
+        }
+
+    def mark_without_item(self, inventory_name: str, key: ItemKey, mark: Mark, by: Mapping[str, str]) -> bool:
+        """Let a record say what its item, which is gone, can no longer decide; False where that does not hold any more.
+
+        One transaction: the item is not there, and the record still has the status and the attempt that were read. No
+        other writer meets a transaction on an item that does not exist, but for one that makes it in that moment, and
+        that one is refused only until the transaction has ended.
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+        """
+        guard = dict(zip(("status", "attempt"), mark.record.stored, strict=True))
+        said, removes = self._said(mark)
+        sets = {**said, **by}
+        names = {f"#{name}": name for name in (*sets, *removes, *guard)}
+        held = {f":was_{name}": value for name, value in guard.items() if value is not None}
+        values = {f":{name}": value for name, value in sets.items()} | held
+        clauses = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
+        if removes:
+            clauses += " REMOVE " + ", ".join(f"#{name}" for name in removes)
+        update: UpdateTypeDef = {
+            "TableName": self.name,
+            "Key": to_attribute_values({"item": item_id(key), "change_id": mark.record.change_id}),
+            "UpdateExpression": clauses,
+            "ConditionExpression": " AND ".join(
+                f"attribute_not_exists(#{name})" if value is None else f"#{name} = :was_{name}"
+                for name, value in guard.items()
+            ),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": to_attribute_values(values),
+        }
+        is_gone: ConditionCheckTypeDef = {
+            "TableName": inventory_name,
+            "Key": to_attribute_values(key._asdict()),
+            "ConditionExpression": "attribute_not_exists(sku)",
+        }
+        try:
+            self._client.transact_write_items(TransactItems=[{"ConditionCheck": is_gone}, {"Update": update}])
+        except self._client.exceptions.TransactionCanceledException:
+            return False
+        return True
+
     def mark(self, key: ItemKey, mark: Mark, by: Mapping[str, str]) -> "BatchStatementRequestTypeDef":
         """The statement that lets a record say what its item has decided, while it is as it was read.
 
@@ -148,8 +325,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        expires = int((read_time(ended_at) + self._retention).timestamp())
-        sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
+        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
         return sets, ("due_shard", "due_at")

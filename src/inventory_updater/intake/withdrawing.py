@@ -1,0 +1,273 @@
+"""What becomes of changes by an operator's hand: cancel, retry, dismiss; and where they are, if only the id is known.
+
+A cancellation is decided by the item, like every other outcome: the protocol of the jobs, by another hand. A retry and
+a dismissal touch nothing but the record, on the condition that it is as it was read; a retry raises ``attempt``, so
+that an item's old decision cannot be taken for a new one. All may be done again: what is as it should be stays so.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from inventory_updater.dynamodb.batches import BATCH_LIMIT
+from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
+from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
+from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import Status, read_record
+from inventory_updater.stock.item_states import Decision
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.settling import Mark, Moment
+from inventory_updater.tables.change_table import ChangeTable, Name
+from inventory_updater.tables.protocol import Protocol, Report
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+
+Named = Mapping[ItemKey, Collection[str]]
+"""Ids of changes, by item."""
+
+Outcomes = dict[Name, Status | None]
+"""What each change is now; None where its record is gone."""
+
+_ROUNDS: Final = 5
+"""How often an item that comes and goes is asked again."""
+
+
+def find(among: Iterable[Name], change_ids: Collection[str], state: str, *, progress: Progress = no_progress) -> Named:
+    """The items of these changes, of which only the ids are known.
+
+    Args:
+        among: where they are looked for: all of ``ChangeTable.waiting()`` or ``ChangeTable.rejected()``.
+        change_ids: their ids.
+        state: what a change is that is among them, for people: "waiting", "rejected".
+        progress: told how many have been looked at.
+
+    Raises:
+        RefusedError: where one is not among them, or several items have one of this id.
+    """
+    holders: dict[str, list[ItemKey]] = {change_id: [] for change_id in change_ids}
+    for key, change_id in told(among, "reading", progress):
+        if change_id in holders:
+            holders[change_id].append(key)
+    refusals, named = Refusals(), dict[ItemKey, list[str]]()
+    for change_id, keys in holders.items():
+        if not keys:
+            message = f"no change {change_id} is {state} (one that was written a moment ago is found a moment later)"
+            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", message))
+        elif len(keys) > 1:
+            message = (
+                f"a change {change_id} is {state} in {len(keys)} items: name one of {', '.join(map(str, keys[:5]))}"
+            )
+            refusals.add(Refusal(change_id, "AMBIGUOUS_CHANGE", message))
+        else:
+            named.setdefault(keys[0], []).append(change_id)
+    refusals.refuse_any()
+    return named
+
+
+# Cancel
+
+
+def cancel_changes(protocol: Protocol, named: Named, now: str, *, progress: Progress = no_progress) -> Outcomes:
+    """Cancel changes that wait, due or not, and windows that are open, which end now.
+
+    Args:
+        protocol: its ``by`` says who cancels: ``{"cancelled_by": ...}``.
+        named: what is not wanted any more, by item.
+        now: stored time by the clock.
+        progress: told how far it is.
+
+    Returns:
+        What each change is now: ``CANCELLED``, or what a job has made of it in the meantime.
+
+    Raises:
+        RefusedError: where one is unknown, or settled otherwise; nothing was cancelled then.
+        UnfinishedError: where an item could not decide.
+    """
+    _check(protocol.changes, named, "SETTLED", lambda status: not status.is_final or status is Status.CANCELLED)
+    outcomes, unwritten = Outcomes(), Unwritten("change")
+    for keys in batched(told(named, "writing", progress), READ_LIMIT):
+        found, failures = _cancel(protocol, {key: named[key] for key in keys}, now)
+        for name, status in found.items():
+            if status is None or status.is_final:
+                outcomes[name] = status
+            else:
+                unwritten.add(_said(name), failures.get(name[0], "its record could not be written"))
+    unwritten.refuse_any()
+    return outcomes
+
+
+def _cancel(protocol: Protocol, group: Named, now: str) -> tuple[Outcomes, Mapping[ItemKey, str]]:
+    """What the changes of at most 100 items are, after the items have decided, and why some could not."""
+    limits = Limits.for_seconds(PATIENCE_SECONDS)
+    for round_number in range(_ROUNDS):
+        report = Report()
+        with suppress(OutOfTimeError):  # what is still waiting then is told as such
+            protocol.settle({}, Moment(as_of="", now=now), limits, cancelled=group, report=report)
+        gone = {key: group[key] for key, (code, _message) in report.failures.items() if code == "UNKNOWN_ITEM"}
+        marks = [_mark_without_item(protocol, name, each, now) for name, each in _stored(protocol.changes, gone)]
+        if all(marks) or not limits.may_retry_after(delay := backoff(round_number)):
+            break
+        limits.sleep(delay)  # an item that comes back decides by itself
+    found = dict(_stored(protocol.changes, group))
+    statuses = {name: read_record(found[name]).status if name in found else None for name in _names(group)}
+    return statuses, {key: message for key, (_code, message) in (report.failures | report.invalid).items()}
+
+
+def _mark_without_item(protocol: Protocol, name: Name, attributes: Attributes, now: str) -> bool:
+    """Let a record say that it is cancelled, where its item is gone and nothing else can; whether it says so."""
+    record = read_record(attributes)
+    mark = Mark(record, Decision(record.attempt, Status.CANCELLED, now))
+    return record.status.is_final or protocol.changes.mark_without_item(
+        protocol.inventory.name, name[0], mark, protocol.by
+    )
+
+
+# Retry and dismiss
+
+
+def retry_changes(
+    client: "DynamoDBClient", changes: ChangeTable, named: Named, now: str, *, progress: Progress = no_progress
+) -> Outcomes:
+    """Let rejected changes wait again: the next job looks at them.
+
+    Returns:
+        What each change is now: ``PENDING``, or what a job has made of it in the meantime.
+
+    Raises:
+        RefusedError: where one is unknown, or neither rejected nor waiting; nothing was written then.
+        UnfinishedError: where the table did not take every write.
+    """
+    outcomes = _check(changes, named, "NOT_REJECTED", lambda status: status in (Status.REJECTED, Status.PENDING))
+    return outcomes | _retry(client, changes, outcomes, lambda _attributes: True, now, progress)
+
+
+def retry_job(
+    client: "DynamoDBClient",
+    changes: ChangeTable,
+    job_id: str,
+    now: str,
+    *,
+    since: str | None = None,
+    progress: Progress = no_progress,
+) -> Outcomes:
+    """Let the changes wait again that a job has rejected and nobody has dismissed.
+
+    ``since`` is when the job started: what was rejected before that need not be read.
+
+    Returns:
+        What each of them is now, as ``retry_changes`` does.
+
+    Raises:
+        UnfinishedError: where the table did not take every write.
+    """
+    names = changes.rejected(since)
+    return _retry(client, changes, names, lambda attributes: attributes.get("job_id") == job_id, now, progress)
+
+
+def _retry(
+    client: "DynamoDBClient",
+    changes: ChangeTable,
+    names: Iterable[Name],
+    is_meant: Callable[[Attributes], bool],
+    now: str,
+    progress: Progress,
+) -> Outcomes:
+    def request(name: Name, attributes: Attributes) -> "BatchStatementRequestTypeDef | None":
+        is_rejected = attributes.get("status") == Status.REJECTED and is_meant(attributes)
+        return changes.requeue(name[0], attributes, now) if is_rejected else None
+
+    return _rewrite(client, changes, names, request, Status.PENDING, progress)
+
+
+def dismiss_changes(
+    client: "DynamoDBClient",
+    changes: ChangeTable,
+    named: Named,
+    now: str,
+    *,
+    actor: str,
+    progress: Progress = no_progress,
+) -> Outcomes:
+    """Take rejected changes that will never be wanted from what needs a person; they stay ``REJECTED``.
+
+    Returns:
+        What each change is now: ``REJECTED``, or what somebody has made of it in the meantime.
+
+    Raises:
+        RefusedError: where one is unknown, or not rejected; nothing was written then.
+        UnfinishedError: where the table did not take every write.
+    """
+
+    def request(name: Name, attributes: Attributes) -> "BatchStatementRequestTypeDef | None":
+        is_open = attributes.get("status") == Status.REJECTED and "dismissed_at" not in attributes
+        said = {"dismissed_at": now, "dismissed_by": actor}
+        return changes.dismissal(name[0], attributes, said) if is_open else None
+
+    outcomes = _check(changes, named, "NOT_REJECTED", lambda status: status is Status.REJECTED)
+    return outcomes | _rewrite(client, changes, outcomes, request, Status.REJECTED, progress)
+
+
+def _rewrite(
+    client: "DynamoDBClient",
+    changes: ChangeTable,
+    names: Iterable[Name],
+    request: "Callable[[Name, Attributes], BatchStatementRequestTypeDef | None]",
+    landed: Status,
+    progress: Progress,
+) -> Outcomes:
+    """Rewrite each record that is to be, on the condition that it is as it was read; what these are then."""
+
+    def decide(batch: Sequence[Name]) -> "Mapping[Name, BatchStatementRequestTypeDef | Status | NotWritten | None]":
+        found = changes.stored(batch)
+        asked = {name: request(name, found[name]) for name in found}
+        return {name: asked.get(name) or (read_record(found[name]).status if name in found else None) for name in batch}
+
+    outcomes, unwritten = Outcomes(), Unwritten("change")
+    done: Status | None = landed
+    for read in batched(told(names, "writing", progress), READ_LIMIT):
+        found = changes.stored(read)
+        statements = [(name, asked) for name in found if (asked := request(name, found[name]))]
+        for batch in batched(statements, BATCH_LIMIT):
+            for name, result in write_each(client, dict(batch), landed=done, decide=decide).items():
+                if isinstance(result, NotWritten):
+                    unwritten.add(_said(name), result.message)
+                else:
+                    outcomes[name] = result
+    unwritten.refuse_any()
+    return outcomes
+
+
+def _check(changes: ChangeTable, named: Named, code: str, may_be: Callable[[Status], bool]) -> Outcomes:
+    """What these changes are.
+
+    Raises:
+        RefusedError: where one is unknown, or not what it may be: ``code``.
+    """
+    refusals, outcomes = Refusals(), Outcomes()
+    found = dict(_stored(changes, named))
+    for name in _names(named):
+        if name not in found:
+            refusals.add(Refusal(name, "UNKNOWN_CHANGE", f"there is no change {_said(name)}"))
+            continue
+        outcomes[name] = status = read_record(found[name]).status
+        if not may_be(status):
+            refusals.add(Refusal(name, code, f"change {_said(name)} is {status}"))
+    refusals.refuse_any()
+    return outcomes
+
+
+def _names(named: Named) -> Iterator[Name]:
+    return ((key, change_id) for key, ids in named.items() for change_id in ids)
+
+
+def _stored(changes: ChangeTable, named: Named) -> Iterable[tuple[Name, Attributes]]:
+    return changes.stored(_names(named)).items()
+
+
+def _said(name: Name) -> str:
+    key, change_id = name
+    return f"{change_id} of {key}"
