@@ -14,14 +14,14 @@ from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.worker import update_segment
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.stock.settling import Moment
-from inventory_updater.tables.change_table import REJECTED_SHARD
+from inventory_updater.tables.change_table import REJECTED_SHARD, SHARDS, shard_of
 from inventory_updater.tables.records import Failure, JobStatus, Lease, SettledChange, Tally
 from tests.builders import Stocked, change, item_attributes, moment, mugs, stocked, unreadable, with_a_sale
 from tests.engines import table_definition
 from tests.fakes.dynamodb import WRITE, failed_request
-from tests.shop import Interposed, Shop, just_before
+from tests.shop import Interposed, Shop, just_before, stored_items
 from tests.simulation.faults import ProcessDied
 
 FUTURE: Final = "2099-01-01T00:00:00.000000Z"
@@ -38,10 +38,10 @@ def on_hand(shop: Shop) -> dict[str, object]:
 
 def each_was_sold_once(shop: Shop) -> bool:
     """Whether every item is as one write with its sale of 3 leaves it, and its record says so."""
-    items = shop.items()
+    items, records = shop.items(), stored_items(shop.client, shop.tables.changes)
     assert {(item["on_hand"], item["version"]) for item in items.values()} == {(7, 8)}
-    assert {str(shop.statuses(sku)) for sku, _ in items} == {"{'sale': 'APPLIED'}"}
-    return True
+    assert {record["status"] for record in records.values()} == {"APPLIED"}
+    return items.keys() == records.keys()
 
 
 # What a job does
@@ -178,16 +178,26 @@ def test_a_negative_figure_that_another_writer_left_is_a_finding_and_no_failure(
     assert failures(shop, "all") == {(sku, None, "NEGATIVE_FIGURE") for sku in "abc"}
 
 
+def two_items_of_each_shard(name: str) -> list[str]:
+    """Skus that begin with this name: what a query without an answer costs, the engines do not agree on."""
+    found: dict[str, list[str]] = {shard: [] for shard in SHARDS}
+    skus = (f"{name}-{number:04}" for number in count())
+    while any(len(of_shard) < 2 for of_shard in found.values()):
+        sku = next(skus)
+        found[shard_of(item_id(ItemKey(sku, "DC1")))].append(sku)
+    return [sku for of_shard in found.values() for sku in of_shard[:2]]
+
+
 def test_what_a_job_reads_follows_what_is_due_and_not_what_waits_for_later(shop: Shop) -> None:
-    waiting = [change(f"later-{number}", "price", 3, FUTURE) for number in range(30)]
-    of_many, of_none = ([f"{name}-{number:03}" for number in range(100)] for name in ("many", "none"))
-    shop.put(*(with_a_sale(sku) for sku in of_none))
+    shop = shop.set_up_with(page_size=100)
+    later = [change(f"later-{number}", "price", 3, FUTURE) for number in range(20)]
+    shop.put(*map(with_a_sale, two_items_of_each_shard("none")))
     none = shop.run()
-    shop.put(*(stocked(change("sale", "adjustment", -3), *waiting, sku=sku) for sku in of_many))
+    shop.put(*(stocked(change("sale", "adjustment", -3), *later, sku=sku) for sku in two_items_of_each_shard("many")))
 
     many = shop.run()
 
-    assert (none.tally.changes_applied, many.tally.changes_applied) == (100, 100)
+    assert none.tally.changes_applied == many.tally.changes_applied == 128
     assert none.tally.read_units == many.tally.read_units > 0
     assert (none.tally.write_units, none.tally.calls) == (many.tally.write_units, many.tally.calls)
 
@@ -247,8 +257,8 @@ def test_the_many_sales_of_a_busy_item_are_settled_in_a_few_writes(shop: Shop) -
 
     assert (shop.item()["on_hand"], run.tally.changes_applied, run.tally.changes_rejected) == (0, 599, 1)
     assert shop.statuses()["sale-599"] == "REJECTED", "the last one of the day, by its id"
-    assert run.tally.items_updated == 3, "once a page of 250"
-    assert shop.item()["version"] == 7 + 3 * 3, "a hundred at a time"
+    assert run.tally.items_updated == 3, "once for each page of 250 changes"
+    assert shop.item()["version"] == 7 + 3 + 3 + 1, "a hundred changes a write"
 
 
 # What cannot be read
