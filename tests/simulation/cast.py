@@ -44,7 +44,7 @@ class StateMachine:
         if self.is_stopped:
             return
         self._history.spawn(f"{self._name} {step}", work, then)
-        if self._history.happens(f"{self._name} {step} doubled", 0.06):
+        if self._history.happens(f"{self._name} {step} doubled", 0.15):
             self._history.spawn(f"{self._name} {step} doubled", work)
 
     def _open(self, tries: int = _TRIES) -> None:
@@ -171,7 +171,9 @@ def _retry(history: "History", client: Actor, member: Member) -> None:
         rejected = [each.change_id for each in services.changes.all_of(key) if each.status is Status.REJECTED]
         retry_changes(services.dynamodb, services.changes, {key: rejected}, history.now())
 
-    _persistently(retry)
+    for _ in range(_TRIES):
+        with suppress(RefusedError):
+            _persistently(retry)
 
 
 def _dismiss(history: "History", client: Actor, member: Member) -> None:

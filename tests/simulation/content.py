@@ -52,6 +52,8 @@ class Content:
     """Who comes when the first day is over; nobody on most days."""
     fault_rate: float
     jump_rate: float
+    stall_rate: float
+    """How often a process stands at a request for a while."""
 
 
 def drawn(seed: int, without: frozenset[str] = frozenset()) -> Content:
@@ -70,7 +72,8 @@ def drawn(seed: int, without: frozenset[str] = frozenset()) -> Content:
         cast=tuple(_members(cast, without)),
         second_day=tuple(_members(second_day, without)),
         fault_rate=chance.choice((0.0, 0.02, 0.05, 0.1)),
-        jump_rate=chance.choice((0.01, 0.03, 0.06)),
+        jump_rate=chance.choice((0.01, 0.02, 0.04)),
+        stall_rate=chance.choice((0.02, 0.06, 0.12)),
     )
 
 
@@ -91,7 +94,7 @@ def _item(chance: random.Random) -> dict[str, object]:
     return figures
 
 
-def _time(chance: random.Random, earliest: int = 0, latest: int = 20) -> datetime:
+def _time(chance: random.Random, earliest: int = 0, latest: int = 12) -> datetime:
     return BEGIN + chance.randint(earliest, latest) * _STEP
 
 
@@ -99,7 +102,8 @@ def _row(chance: random.Random, number: int, keys: tuple[ItemKey, ...]) -> Row:
     (kind,) = chance.choices(list(_KINDS), list(_KINDS.values()))
     # An id's first letter mixes the order of ids with that of the times.
     change_id = f"{chance.choice('abc')}-{kind}-{number}"
-    return Row(chance.choice(keys), _change(chance, change_id, kind, _time(chance)))
+    # Most are of one item: it is there that they meet.
+    return Row(chance.choice((keys[0], keys[0], *keys)), _change(chance, change_id, kind, _time(chance)))
 
 
 def _change(chance: random.Random, change_id: str, kind: str, start: datetime) -> Change:
@@ -111,7 +115,7 @@ def _change(chance: random.Random, change_id: str, kind: str, start: datetime) -
         expected = Decimal(chance.randint(0, 8))
     elif kind not in ("adjustment", "count") and chance.random() < 0.2:
         expected = Decimal(chance.choice((0, 2, 5)))
-    if chance.random() < 0.15:
+    if chance.random() < 0.08:
         not_after = format_time(start + chance.randint(0, 4) * _STEP)
     return Change(change_id, kind, value, format_time(start), until, expected, not_after)
 
@@ -128,20 +132,15 @@ def _cast(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row], lat
         if part:
             yield Member(f"door-{number}", turn(60), tuple(part))
     yield Member("job-1", turn(10), "due")
-    yield Member("job-2", turn(), chance.choice(("due", "due", "all")))
-    if chance.random() < 0.5:
-        yield Member("job-3", turn(300), "due")
+    for number in range(2, chance.randint(3, 5)):
+        yield Member(f"job-{number}", chance.randint(20, 250), chance.choice(("due", "due", "due", "all")))
     yield Member("checkout-1", turn(), chance.choice(keys))
-    if chance.random() < 0.7:
-        yield Member("canceller-1", turn(), some(3))
-    if chance.random() < 0.3:
-        yield Member("canceller-2", turn(250), some(2))
-    if chance.random() < 0.7:
-        yield Member("retrier-1", turn(250), chance.choice(keys))
-    if chance.random() < 0.5:
-        yield Member("retrier-2", turn(350), chance.choice(keys))
+    for number in range(1, chance.randint(2, 4)):
+        yield Member(f"canceller-{number}", chance.randint(0, 200), some(3))
+    for number in range(1, chance.randint(2, 4)):
+        yield Member(f"retrier-{number}", chance.randint(20, 250), keys[0])
     if chance.random() < 0.2:
-        yield Member("dismisser-1", turn(250), chance.choice(keys))
+        yield Member("dismisser-1", chance.randint(20, 250), chance.choice(keys))
     if chance.random() < 0.3:
         yield Member("stopper-1", chance.randint(5, 100), chance.choice(("job-1", "job-2")))
     if chance.random() < 0.1:
@@ -158,7 +157,7 @@ def _second_day(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row
     yield Member("door-3", chance.randint(0, 20), tuple(Row(chance.choice(keys), each) for each in new))
     yield Member("job-4", chance.randint(0, 40), chance.choice(("due", "all")))
     if chance.random() < 0.5:
-        yield Member("retrier-3", chance.randint(0, 60), chance.choice(keys))
+        yield Member("retrier-3", chance.randint(0, 60), keys[0])
     if chance.random() < 0.5:
         yield Member("canceller-3", chance.randint(0, 60), tuple(chance.sample(rows, min(3, len(rows)))))
 

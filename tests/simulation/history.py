@@ -43,6 +43,7 @@ _DAY: Final = timedelta(days=RETENTION_DAYS)
 _TURNS: Final = 5_000
 
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
+_STALLS: Final = (10, 30, 100, 200)
 _JUMPS: Final = (1.5, 30.0, 300.0, 600.0, 1_200.0, 2_700.0)
 
 
@@ -271,9 +272,9 @@ class History:
             self._ask("before", "put_item", {"TableName": self.tables.changes, "Item": record})
 
     def _play(self, cast: tuple[Member, ...]) -> None:
-        """Give turns until all have ended; one of them is slow, so that much happens while it stands at a request."""
+        """Give turns until all have ended; now and then one stands at a request while much happens."""
         waiting = sorted(cast, key=lambda member: -member.turn)
-        slow = self.chance.choice([*[member.name for member in cast], ""])
+        stalled: dict[str, int] = {}
         turn = 0
         while waiting or self._alive or self._postponed:
             turn += 1
@@ -285,10 +286,11 @@ class History:
                     self._postponed.pop(0)()
                 self.clock.goes_on(120.0)
                 continue
-            actor = self.chance.choice(self._alive)
-            if slow and len(self._alive) > 1 and actor.name.startswith(slow) and self.chance.random() < 0.9:
-                continue
+            ready = [each for each in self._alive if stalled.get(each.name, 0) <= turn]
+            actor = self.chance.choice(ready or self._alive)
             actor.go_on()
+            if self.chance.random() < self.content.stall_rate:
+                stalled[actor.name] = turn + self.chance.choice(_STALLS)
             if actor.is_done:
                 self._bury(actor)
             self._between()
