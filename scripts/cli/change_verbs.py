@@ -1,4 +1,4 @@
-"""Changes: schedule a file, list changes, show one, and cancel, retry or dismiss what is not to go its way."""
+"""Changes: schedule a file, list changes, show one; cancel, retry and dismiss."""
 
 import argparse
 import sys
@@ -181,7 +181,7 @@ def _item_of(change_id: str, changes: ChangeTable) -> ItemKey:
     return key
 
 
-# What is not to go its way
+# Withdrawing
 
 
 def cancel(options: argparse.Namespace) -> int:
@@ -263,7 +263,7 @@ def _print_outcomes(outcomes: Outcomes, options: argparse.Namespace, words: Mapp
 
 
 def commands() -> CommandLine:
-    line = CommandLine("Schedule changes, list them, show one; cancel, retry and dismiss what is not to go its way.")
+    line = CommandLine("Schedule changes, list them, show one; cancel some that wait, retry or dismiss rejected ones.")
     verb = line.add_verb(
         "schedule",
         schedule,
