@@ -19,7 +19,7 @@ class RecordingCloudWatch:
 
     @property
     def published(self) -> list[dict[str, float]]:
-        """The metrics of each request that have one value."""
+        """The metrics of each request that have one value each; a histogram has ``Values``."""
         return [
             {datum["MetricName"]: datum["Value"] for datum in each["MetricData"] if "Value" in datum}
             for each in self.requests

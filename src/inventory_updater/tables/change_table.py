@@ -44,8 +44,6 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
-"""How many keys AWS reads in one request."""
-
 _INDEX_PAGE: Final = 500
 """How many names of each shard are in memory where all shards are read side by side."""
 
@@ -312,8 +310,11 @@ class ChangeTable:
         Args:
             key: the item.
             mark: the record and the decision.
-            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``.
+            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``, or ``{"cancelled_by": ...}`` of a
+                person, who says so of a cancellation only.
         """
+        if mark.decision.outcome is not Status.CANCELLED and "job_id" not in by:
+            by = {}
         status, attempt = mark.record.stored
         sets, removes = self._said(mark)
         named = {"item": item_id(key), "change_id": mark.record.change_id}
