@@ -332,4 +332,6 @@ class ChangeTable:
         sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
-        return sets, ("due_shard", "due_at")
+        # What a window showed is no longer so where nothing stands behind it.
+        is_bare = mark.record.status is Status.OPEN and decision.after is None
+        return sets, ("due_shard", "due_at", *(("after",) if is_bare else ()))

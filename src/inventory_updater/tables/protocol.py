@@ -19,7 +19,8 @@ from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, sen
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
-from inventory_updater.stock.change_records import ChangeRecord
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import ChangeRecord, Status
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
 from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
@@ -41,7 +42,7 @@ class Report:
     Attributes:
         written: the items that were written, each once.
         marked: what this call let the records say: each decision once, whoever took it.
-        failures: the items that are gone or that the tables refused, each with a code and a message.
+        failures: the items that are gone, or that the tables refused or a record of them, with a code and a message.
         invalid: the items that cannot be read as stock items, likewise.
         negative: the items in which another writer left a negative figure.
         is_exact: whether every answer came: a mark that was sent again may have been made the first time.
@@ -184,7 +185,8 @@ class Protocol:
     def _mark(self, waiting: Sequence[tuple[ItemKey, Mark]], limits: Limits, report: Report) -> None:
         """Let the records say what their items have decided; who else does so at the same time is as welcome."""
         for round_number in range(ROUND_LIMIT):
-            later: list[tuple[ItemKey, Mark]] = []
+            later: dict[ItemKey, Answer] = {}
+            unmarked: list[tuple[ItemKey, Mark]] = []
             for batch in batched(waiting, self.batch_size):
                 answers = self._sent([self.changes.mark(key, mark, self.by) for key, mark in batch], report)
                 for named, answer in zip(batch, answers, strict=True):
@@ -192,16 +194,29 @@ class Protocol:
                         case Outcome.DONE:
                             report.marked.append(named)
                         case Outcome.LATER:
-                            later.append(named)
+                            unmarked.append(named)
+                            later[named[0]] = answer
+                        case Outcome.REFUSED:
+                            # This time; nobody knows of an earlier one whose answer was lost.
+                            report.failures[named[0]] = (answer.code, answer.message)
+                            report.is_exact = False
                         case _:
                             # Said already, by somebody else or by this call without hearing of it: only the tally asks.
-                            report.is_exact &= not self.by.items() <= (answer.item or {}).items()
-            waiting = later
+                            report.is_exact &= self._is_said_by_another(named[1], answer.item or {})
+            waiting = unmarked
             delay = backoff(round_number)
             if not waiting or not limits.may_retry_after(delay):
                 break
             limits.sleep(delay)
         report.is_exact &= not waiting
+        report.failures |= {key: (answer.code, answer.message) for key, answer in later.items()}
+
+    def _is_said_by_another(self, mark: Mark, record: Attributes) -> bool:
+        """Whether a record says what it was to say, and not by this job; one that has gone on since tells nothing."""
+        decision = mark.decision
+        attempt = decision.attempt + (decision.outcome is Status.OPEN)
+        is_said = (record.get("status"), record.get("attempt", 1)) == (decision.outcome.value, attempt)
+        return is_said and not self.by.items() <= record.items()
 
     def _sent(self, statements: "Sequence[BatchStatementRequestTypeDef]", report: Report) -> list[Answer]:
         answers, units = send(self.client, statements)
