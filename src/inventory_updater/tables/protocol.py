@@ -107,7 +107,8 @@ class Protocol:
             planned = patiently(partial(self._planned, waiting, withdrawn, moment, report), limits)
             refused = self._write(planned, limits, report)
             unfinished = {key for key, settled in planned.items() if not settled.is_finished}
-            waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
+            still = unfinished - report.failures.keys() | refused.keys()
+            waiting = {key: ids for key, ids in waiting.items() if key in still}
             if not waiting:
                 return report
             is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
