@@ -33,7 +33,7 @@ class _Decided:
 
 
 @dataclass
-class _Story:
+class Story:
     """What the log says, write by write; ``wrong`` is what must not be."""
 
     history: History
@@ -231,9 +231,9 @@ class _Story:
                 self.wrong.append(f"{run['job_id']}: tallies {figure} {counted}, {exactly} {truth[outcome]} happened")
 
 
-def judged(history: History) -> _Story:
+def judged(history: History) -> Story:
     """The story of a history that has been played: see what is ``wrong`` with it, and what it ``reached``."""
-    story = _Story(history, reached=Counter(history.reached))
+    story = Story(history, reached=Counter(history.reached))
     tables = history.tables
     for turn in history.turns:
         for place in turn.landed:
@@ -247,7 +247,7 @@ def judged(history: History) -> _Story:
     return story
 
 
-def _changed_by_conflicts(history: History, story: _Story) -> Iterator[str]:
+def _changed_by_conflicts(history: History, story: Story) -> Iterator[str]:
     """The outcomes that were planned, and came out otherwise."""
     outcomes: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for (item, _life, change_id, attempt), each in story.decided.items():

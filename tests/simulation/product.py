@@ -4,6 +4,7 @@ Threads of its own would make a history one that cannot be replayed, so what it 
 other; it is the actors that do things at the same time. Few shards and slices keep a history small.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -67,7 +68,8 @@ class _Listener(logging.Handler):
 def as_in(history: "History") -> Iterator[None]:
     """The product as a history plays it."""
     listener, log = _Listener(history), logging.getLogger("inventory_updater")
-    propagates = log.propagate
+    propagates, thresholds = log.propagate, gc.get_threshold()
+    gc.set_threshold(100_000)  # a history leaves few cycles, and looking for them takes a third of the time
     with pytest.MonkeyPatch.context() as patch:
         for module in (change_table, pages, opening, closing):
             patch.setattr(module, "SHARDS", SHARDS)
@@ -87,6 +89,7 @@ def as_in(history: "History") -> Iterator[None]:
         finally:
             log.removeHandler(listener)
             log.propagate = propagates
+            gc.set_threshold(*thresholds)
 
 
 def _watched_settle(history: "History", real: Callable[..., Any]) -> Callable[..., Any]:
