@@ -49,14 +49,20 @@ def close_job(
     return conclude(services, run if run.is_settled else _settled(services, run, error, seconds_left)).status
 
 
-def conclude(services: Services, settled: Run) -> Run:
+def conclude(services: Services, settled: Run, *, is_by_one_call: bool = False) -> Run:
     """Write how a job has ended, tell people and metrics about it, and free the lease.
+
+    ``is_by_one_call``: its tally is that of the call that opened it. Where another call has opened it again, what that
+    one settles is not in it.
 
     Raises:
         AlertError: where people could not be told, once everything else is done.
     """
     jobs = services.jobs
-    run = jobs.settle_run(settled)
+    run = jobs.settle_run(settled, unless_reopened=is_by_one_call)
+    if not run.is_settled:
+        settled = replace(settled, tally_is_exact=False)
+        run = jobs.settle_run(settled)
     if run is settled:
         services.reports.log(run)
     if run.has_finished:
