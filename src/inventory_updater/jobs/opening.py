@@ -94,8 +94,7 @@ def _settle_here(
     tally, is_exact, error = recorded(services, here, [result], failures_left=FAILURES_A_JOB)
     settled = replace(run, tally=tally + Tally(calls=1), tally_is_exact=is_exact and is_first)
     try:
-        problems = [error] if error else []
-        return conclude(services, ended(services, settled, problems), is_by_one_call=True).has_finished
+        return conclude(services, ended(services, settled, [error] if error else [])).has_finished
     except AlertError:
         # Closing is a step of its own that is tried again.
         return False

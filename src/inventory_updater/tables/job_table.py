@@ -186,16 +186,16 @@ class JobTable:
             return read_run(found or stored)
         return run
 
-    def settle_run(self, settled: Run, *, unless_reopened: bool = False) -> Run:
+    def settle_run(self, settled: Run) -> Run:
         """Give a RUNNING run its final status and figures; one that is settled already stays as it is.
 
-        ``unless_reopened``: one that another call has opened again stays RUNNING.
+        One that was opened again stays RUNNING where its tally is said to be exact.
         """
         values: dict[str, object] = {f":{name}": value for name, value in run_attributes(settled).items()}
         names = {f"#{name[1:]}": name[1:] for name in values if name not in (":job_id", ":record")}
         expression = "SET " + ", ".join(f"{alias} = :{name}" for alias, name in names.items())
         used = {f":{name}": values[f":{name}"] for name in names.values()} | {":running": JobStatus.RUNNING.value}
-        condition = "#status = :running" + (" AND attribute_not_exists(is_reopened)" if unless_reopened else "")
+        condition = "#status = :running" + (" AND attribute_not_exists(is_reopened)" if settled.tally_is_exact else "")
         found = self._update(settled.job_id, RUN, expression, condition, used, names)
         return settled if found is None else read_run(found)
 
