@@ -170,8 +170,7 @@ class Story:
         if found[0].by != who:
             self.reached["a record was marked by another call than the one that decided"] += 1
             self.reached["an entry of decided outlived its worker"] += found[0].by in self.history.died
-        if "job_id" in after and who != "":
-            self.marked[str(after["job_id"])][outcome] += 1
+        self.marked[who.replace(",", " ").split()[0]][outcome] += 1
 
     # The end
 
