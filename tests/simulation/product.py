@@ -16,6 +16,7 @@ import pytest
 
 from inventory_updater.dynamodb import concurrency, pacing
 from inventory_updater.jobs import closing, opening, pages, worker
+from inventory_updater.stock import settling
 from inventory_updater.stock.settling import Settled
 from inventory_updater.tables import change_table, job_table, protocol
 from tests.simulation import reads, storage, table
@@ -80,7 +81,7 @@ def as_in(history: "History") -> Iterator[None]:
         patch.setattr(job_table, "uuid4", lambda: SimpleNamespace(hex=history.token()))
         for measuring in (table, storage, reads):  # nobody asks for units here, and they take a third of the time
             patch.setattr(measuring, "item_size", lambda _item: 0)
-        patch.setattr(protocol, "settle", _watched_settle(history, protocol.settle))
+        patch.setattr(protocol, "settle", _watched_settle(history, settling.settle))
         patch.setattr(pages.Pages, "_settle", _watched_page(history, pages.Pages._settle))  # noqa: SLF001  # watched
         log.addHandler(listener)
         log.propagate = False

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Any, Final
 
 import pytest
@@ -16,8 +15,11 @@ from tests.simulation.storage import Landed
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
-_OTHER_SCHEDULES: Final = 6
-_WHAT_SAYS_LITTLE: Final = frozenset({"stock_value", "updated_at", "available", "stock_status", "message", "settled_at"})
+_SCHEDULES: Final = 4
+_TRIES: Final = 400
+_WHAT_SAYS_LITTLE: Final = frozenset(
+    {"stock_value", "updated_at", "available", "stock_status", "message", "settled_at"}
+)
 
 
 def played(plot: Plot, mistake: Mistake | None = None) -> Story:
@@ -31,31 +33,39 @@ def played(plot: Plot, mistake: Mistake | None = None) -> Story:
     return judged(history)
 
 
-def shrunk(plot: Plot, mistake: Mistake | None = None, tell: Callable[[str], None] = lambda _line: None) -> Plot:
-    """The smallest plot that was found to fail: members, changes and mishaps are left out one after the other.
+def shrunk(plot: Plot, mistake: Mistake | None = None) -> Plot:
+    """A smaller plot that fails too: members, changes and mishaps are left out, many at once and then one by one.
 
-    What is left out changes whose turn it is, so each attempt is made with a few other schedules as well.
+    What is left out changes whose turn it is, so each attempt is made with other schedules as well. It ends when
+    nothing more can be left out, or after so many histories.
     """
-    while True:
-        story = played(plot, mistake)
-        names = [*names_in(story.history.content), *story.history.mishaps]
-        smaller = _first_smaller(plot, names, mistake)
-        if smaller is None:
-            return plot
-        plot = smaller
-        tell(f"{len(names)} parts are left")
-
-
-def _first_smaller(plot: Plot, names: list[str], mistake: Mistake | None) -> Plot | None:
-    size = len(names) // 2
+    tries = iter(range(_TRIES))
+    size = len(_parts(plot, mistake)) // 2
     while size:
-        for begin in range(0, len(names), size):
-            without = plot.without | set(names[begin : begin + size])
-            for schedule in chain((plot.schedule,), range(plot.schedule + 1, plot.schedule + _OTHER_SCHEDULES)):
-                smaller = replace(plot, without=without, schedule=schedule)
-                if _fails(smaller, mistake):
-                    return smaller
+        begin = 0
+        while begin < len(parts := _parts(plot, mistake)):
+            smaller = _smaller(plot, parts[begin : begin + size], mistake, tries)
+            if smaller is None:
+                begin += size
+            else:
+                plot = smaller
         size //= 2
+    return plot
+
+
+def _parts(plot: Plot, mistake: Mistake | None) -> list[str]:
+    """What may be left out of a plot, what it is about first."""
+    history = played(plot, mistake).history
+    return [*names_in(history.content), *history.mishaps]
+
+
+def _smaller(plot: Plot, parts: list[str], mistake: Mistake | None, tries: Iterator[int]) -> Plot | None:
+    for schedule in range(plot.schedule, plot.schedule + _SCHEDULES):
+        if next(tries, None) is None:
+            return None
+        smaller = replace(plot, without=plot.without.union(parts), schedule=schedule)
+        if _fails(smaller, mistake):
+            return smaller
     return None
 
 
@@ -95,7 +105,9 @@ def _about(turn: Turn) -> str:
 
 
 def _short(table: str) -> str:
-    return {"inventory-test": "items", "inventory-changes-test": "records", "inventory-jobs-test": "jobs"}.get(table, table)
+    return {"inventory-test": "items", "inventory-changes-test": "records", "inventory-jobs-test": "jobs"}.get(
+        table, table
+    )
 
 
 def _key(write: Landed) -> str:
