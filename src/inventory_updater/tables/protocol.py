@@ -108,7 +108,8 @@ class Protocol:
             report.is_exact &= all(planned[key].write for key in refused.keys() & planned.keys())
             refused = self._write(planned, limits, report)
             unfinished = {key for key, settled in planned.items() if not settled.is_finished}
-            waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
+            still = unfinished - report.failures.keys() | refused.keys()
+            waiting = {key: ids for key, ids in waiting.items() if key in still}
             if not waiting:
                 return report
             is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
