@@ -183,6 +183,7 @@ def test_the_closing_stock_is_the_same_however_the_work_is_divided_and_whatever_
     assert run.segments == shop.services.settings.segments
 
 
+@second_opinion_is_slow
 @pytest.mark.parametrize(
     ("folder", "moments"),
     [
@@ -203,6 +204,7 @@ def test_the_closing_stock_is_the_same_replayed_in_parts(
     assert shop.run().tally.items_scanned == 0
 
 
+@pytest.mark.slow
 def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop, stocked: Filled) -> None:
     shop = shop.set_up_with(segments=2, page_size=5)
     stocked(shop, DAY)
