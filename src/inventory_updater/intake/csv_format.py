@@ -29,11 +29,12 @@ from inventory_updater.stock.times import parse_time
 
 REQUIRED_CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
 CHANGE_COLUMNS: Final = (*REQUIRED_CHANGE_COLUMNS, "until", "expected", "not_after", "reason", "reference")
-REQUIRED_STOCK_COLUMNS: Final = ("sku", "location_id", "on_hand")
 STOCK_COLUMNS: Final = (
-    *REQUIRED_STOCK_COLUMNS,
-    *("reserved", "safety_stock", "reorder_point", "unit_price", "currency", "description"),
+    *("sku", "location_id", "on_hand", "reserved", "safety_stock", "reorder_point", "unit_price"),
+    *("currency", "description"),
 )
+"""A file has all of them: what it leaves out would be emptied in an item that it replaces."""
+
 LEVEL_COLUMNS: Final = ("sku", "location_id", "on_hand", "available", "stock_status", "unit_price", "stock_value")
 
 MAXIMUM_ID_BYTES: Final = 64
@@ -177,7 +178,7 @@ def read_stock_file(path: Path) -> Iterator[StockRow | Problem]:
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = _Table(path, "stock file", REQUIRED_STOCK_COLUMNS, STOCK_COLUMNS)
+    table = _Table(path, "stock file", STOCK_COLUMNS, STOCK_COLUMNS)
     items = FirstLines(lambda line: table.row_on(line).key())
     for row in table.rows():
         if isinstance(row, Problem):
