@@ -400,7 +400,7 @@ def test_a_change_cancelled_while_the_page_is_being_written_is_not_applied(shop:
 
     assert (shop.item()["on_hand"], shop.statuses()) == (10, {"sale": "CANCELLED"})
     assert (run.status, run.tally.changes_applied, run.tally.items_updated) == (JobStatus.SUCCEEDED, 0, 0)
-    assert (run.tally.conflicts, run.tally_is_exact) == (1, True)
+    assert run.tally.conflicts == 1
 
 
 def test_an_item_deleted_while_the_page_is_being_written_is_not_made_again(shop: Shop) -> None:
@@ -444,7 +444,8 @@ def test_a_write_whose_answer_is_lost_takes_effect_once(shop: Shop) -> None:
     run = shop.set_up_with(Interposed(shop.client, WRITE, lose, times=2)).run()
 
     assert each_was_sold_once(shop)
-    assert (run.status, run.tally.changes_applied, run.tally_is_exact) == (JobStatus.SUCCEEDED, 30, True)
+    assert (run.status, run.tally.changes_applied) == (JobStatus.SUCCEEDED, 30)
+    assert not run.tally_is_exact, "whether it was this job that wrote the items, nobody knows"
 
 
 def test_throttled_writes_are_sent_again(shop: Shop) -> None:
