@@ -22,6 +22,8 @@ class JobsStore:
     def answer(self, operation: str, body: bytes) -> dict[str, object]:
         """The answer to one request; ValueError where no job asks for such an operation."""
         request = json.loads(body)
+        if operation.startswith("Batch"):
+            return self._batch(operation, request["RequestItems"])
         records = self._tables.setdefault(request.get("TableName", ""), {})
         match operation:
             case "GetItem":
@@ -31,14 +33,24 @@ class JobsStore:
                 records[_key(request["Item"])] = request["Item"]
                 return {}
             case "UpdateItem":
-                _update(records.setdefault(_key(request["Key"]), dict(request["Key"])), request)
-                return {}
+                record = records.setdefault(_key(request["Key"]), dict(request["Key"]))
+                _update(record, request)
+                return {"Attributes": record}
             case "Query":
                 values = request["ExpressionAttributeValues"]
                 job_id, prefix = values[":job"]["S"], values[":prefix"]["S"]
                 keys = sorted(key for key in records if key[0] == job_id and key[1].startswith(prefix))
                 return {"Items": [records[key] for key in keys], "Count": len(keys), "ScannedCount": len(keys)}
         raise ValueError(f"the instant server knows no {operation} of this table")
+
+    def _batch(self, operation: str, asked: Record) -> dict[str, object]:
+        ((table, wanted),) = asked.items()
+        records = self._tables.setdefault(table, {})
+        if operation == "BatchGetItem":
+            return {"Responses": {table: [records[key] for key in map(_key, wanted["Keys"]) if key in records]}}
+        for item in (each["PutRequest"]["Item"] for each in wanted):
+            records[_key(item)] = item
+        return {}
 
 
 def _update(record: Record, request: Record) -> None:

@@ -1,4 +1,5 @@
 """How others update stock in DynamoDB, each written as its good users write it.
+from __future__ import annotations
 
 A peer is made once, with its clients, and then called with an order: it scans the whole table, takes the product's
 decision for each item, and makes the same conditional update in its own way.
@@ -14,9 +15,9 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from benchmarks.expressions import decide, update_request
+
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.stock.planning import Update
+
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

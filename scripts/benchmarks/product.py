@@ -8,7 +8,7 @@ from typing import Any, cast
 import boto3
 
 from benchmarks.peers import Order, Outcome, Peer
-from benchmarks.shelves import AS_OF
+from benchmarks.shelves import AS_OF, changes_table_of
 from inventory_updater.dynamodb.client import botocore_client
 from inventory_updater.handler import make_services, spare_garbage_collector
 from inventory_updater.jobs.in_process import run_job
@@ -16,6 +16,7 @@ from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
 
@@ -35,8 +36,12 @@ def product_on_botocore(orders: Sequence[Order]) -> Peer:
     """The product with boto3's client for the inventory, whatever its function uses."""
 
     def on_botocore(session: boto3.Session, services: Services) -> Services:
-        client = botocore_client(session, services.settings.write_concurrency)
-        return replace(services, inventory=InventoryTable(client, services.inventory.name))
+        settings = services.settings
+        client = botocore_client(session, settings.write_concurrency)
+        changes = ChangeTable(client, settings.changes_table, retention_days=settings.change_retention_days)
+        return replace(
+            services, dynamodb=client, inventory=InventoryTable(client, settings.inventory_table), changes=changes
+        )
 
     return _peer(orders, on_botocore)
 
@@ -46,7 +51,7 @@ def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Se
     reports = Reporter("bench", cast("Any", _UnsentMetrics()))
 
     def services(order: Order) -> Services:
-        made = make_services(Settings("bench", order.inventory, "jobs-shelf"), session)
+        made = make_services(Settings("bench", order.inventory, changes_table_of(order.inventory), "jobs-shelf"), session)
         return wired(session, replace(made, reports=reports))
 
     services_of = {order.inventory: services(order) for order in orders}
