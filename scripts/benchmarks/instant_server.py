@@ -14,12 +14,12 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from benchmarks.jobs_store import JobsStore
+from benchmarks.memory import JOBS, Memory
 from benchmarks.shelves import Made, Shelf, due_entry, due_record, rendering, stock_item
 from benchmarks.units import PAGE_BYTES, read_units, write_units
 from cli.engine import HOST
@@ -39,7 +39,15 @@ class Answers:
     """What is answered to which request, and how much was asked for."""
 
     def __init__(self) -> None:
-        self._jobs = JobsStore()
+        jobs = Memory({"jobs-shelf": JOBS})
+        self._jobs: Mapping[bytes, Callable[..., dict[str, Any]]] = {
+            b"GetItem": jobs.get_item,
+            b"PutItem": jobs.put_item,
+            b"UpdateItem": jobs.update_item,
+            b"Query": jobs.query,
+            b"BatchGetItem": jobs.batch_get_item,
+            b"BatchWriteItem": jobs.batch_write_item,
+        }
         self._requests = 0
         self._write_units = 0
 
@@ -47,7 +55,7 @@ class Answers:
         """The body of the answer to one request; ValueError or KeyError where nobody can answer it."""
         self._requests += 1
         if b'"jobs-' in body:
-            return _json(self._jobs.answer(operation.decode(), body))
+            return _json(self._jobs[operation](**json.loads(body)))
         if operation in _WRITES:
             return self._write(operation, body)
         match operation:
