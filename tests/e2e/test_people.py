@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cli.engine import CHECKOUT, REGION, Engine
-from tests.builders import change, item_attributes
+from tests.builders import change, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 
@@ -118,8 +118,8 @@ def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> R
 def put_a_job_that_rejected(stack: Stack) -> str:
     """A job that applied one change and rejected another, with one left for later."""
     stack.put(
-        item_attributes(10, sku="MUG", pending=[change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z")]),
-        item_attributes(1, sku="POT", pending=[change("oversold", "adjustment", -3)]),
+        stocked(change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z"), sku="MUG"),
+        stocked(change("oversold", "adjustment", -3), on_hand=1, sku="POT"),
     )
     return stack.run_job().job_id
 

@@ -42,7 +42,7 @@ def test_real_trade_leads_to_its_closing_stock_once(
     trade = DATA / folder
     assert fresh_stack.script("stock", "load", str(trade / "opening_stock.csv")).status == 0
     scheduled = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
-    assert (scheduled["scheduled"], scheduled["duplicates"]) == (applied + rejected, 0)
+    assert (scheduled["added"], scheduled["known"]) == (applied + rejected, 0)
 
     first = fresh_stack.script("job", "run", "--json").answer
 
@@ -57,6 +57,6 @@ def test_real_trade_leads_to_its_closing_stock_once(
     again = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
     second = fresh_stack.script("job", "run", "--json").answer
 
-    assert (again["scheduled"], again["duplicates"]) == (0, applied + rejected)
+    assert (again["added"], again["known"]) == (0, applied + rejected)
     assert (second["status"], second["changes_applied"], second["items_updated"]) == ("SUCCEEDED", 0, 0)
     assert fresh_stack.script("stock", "export").output == closing

@@ -35,8 +35,14 @@ _ROUNDS: Final = 5
 """How often an item that comes and goes is asked again."""
 
 
-def find(among: Iterable[Name], change_ids: Collection[str], progress: Progress = no_progress) -> Named:
-    """The items of these changes, each of which is ``among`` one item's; ``ChangeTable.waiting()``, ``.rejected()``.
+def find(among: Iterable[Name], change_ids: Collection[str], state: str, *, progress: Progress = no_progress) -> Named:
+    """The items of these changes, of which only the ids are known.
+
+    Args:
+        among: where they are looked for: all of ``ChangeTable.waiting()`` or ``ChangeTable.rejected()``.
+        change_ids: their ids.
+        state: what a change is that is among them, for people: "waiting", "rejected".
+        progress: told how many have been looked at.
 
     Raises:
         RefusedError: where one is not among them, or several items have one of this id.
@@ -48,9 +54,12 @@ def find(among: Iterable[Name], change_ids: Collection[str], progress: Progress 
     refusals, named = Refusals(), dict[ItemKey, list[str]]()
     for change_id, keys in holders.items():
         if not keys:
-            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", f"change {change_id} is not among them"))
+            message = f"no change {change_id} is {state} (one that was written a moment ago is found a moment later)"
+            refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", message))
         elif len(keys) > 1:
-            message = f"{len(keys)} items have a change {change_id}: name one of {', '.join(map(str, keys[:5]))}"
+            message = (
+                f"a change {change_id} is {state} in {len(keys)} items: name one of {', '.join(map(str, keys[:5]))}"
+            )
             refusals.add(Refusal(change_id, "AMBIGUOUS_CHANGE", message))
         else:
             named.setdefault(keys[0], []).append(change_id)
@@ -104,7 +113,7 @@ def _cancel(protocol: Protocol, group: Named, now: str) -> tuple[Outcomes, Mappi
         limits.sleep(delay)  # an item that comes back decides by itself
     found = dict(_stored(protocol.changes, group))
     statuses = {name: read_record(found[name]).status if name in found else None for name in _names(group)}
-    return statuses, {key: message for key, (_code, message) in report.failures.items()}
+    return statuses, {key: message for key, (_code, message) in (report.failures | report.invalid).items()}
 
 
 def _mark_without_item(protocol: Protocol, name: Name, attributes: Attributes, now: str) -> bool:

@@ -4,7 +4,7 @@ Another system may have put the record there by itself, so nothing in it is take
 its ``problem``, and planning rejects it by itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import KINDS, ChangeKind
-from inventory_updater.stock.numbers import NUMBERS
+from inventory_updater.stock.numbers import NUMBERS, ZERO
 from inventory_updater.stock.times import parse_time
 
 WINDOW_KINDS: Final = (ChangeKind.PRICE.value, ChangeKind.REORDER_POINT.value, ChangeKind.SAFETY_STOCK.value)
@@ -49,7 +49,8 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.OPEN)
 
 
-_STATUSES: Final = tuple(status.value for status in Status)
+_STATUSES: Final = {status.value: status for status in Status}
+_TIMES: Final = ("effective_at", "until", "not_after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,41 +108,44 @@ class ChangeRecord:
 
 def read_record(attributes: Attributes) -> ChangeRecord:
     """The change in ``attributes``, whoever wrote them; times of any form that RFC 3339 has are understood."""
-    problems = list(_problems(attributes))
+    status, kind = attributes.get("status"), attributes.get("kind")
+    value, expected = _number(attributes, "value"), _number(attributes, "expected")
+    times = {name: _time(attributes[name]) for name in _TIMES if name in attributes}
     return ChangeRecord(
         change_id=str(attributes["change_id"]),
-        kind=str(attributes.get("kind")),
-        value=_number(attributes, "value") or Decimal(0),
-        effective_at=_time(attributes, "effective_at") or "",
-        until=_time(attributes, "until"),
-        expected=_number(attributes, "expected"),
-        not_after=_time(attributes, "not_after"),
-        status=Status(str(attributes["status"])) if attributes.get("status") in _STATUSES else Status.PENDING,
+        kind=str(kind),
+        value=value or ZERO,
+        effective_at=times.get("effective_at") or "",
+        until=times.get("until"),
+        expected=expected,
+        not_after=times.get("not_after"),
+        status=_STATUSES.get(str(status), Status.PENDING),
         attempt=int(_number(attributes, "attempt") or 1),
-        problem=problems[0] if problems else None,
-        stored=(attributes.get("status"), attributes.get("attempt")),
+        problem=_problem(attributes, value, times),
+        stored=(status, attributes.get("attempt")),
     )
 
 
-def _problems(attributes: Attributes) -> Iterator[Problem]:
-    """What is wrong with a record by itself, whatever its item looks like."""
-    kind, value, until = attributes.get("kind"), _number(attributes, "value"), _time(attributes, "until")
-    start = _time(attributes, "effective_at")
-    for name in ("effective_at", "until", "not_after"):
-        if _time(attributes, name) is None and (name == "effective_at" or name in attributes):
-            yield Problem("NO_TIME", f"{name} is not a time like 2026-01-31T08:00:00Z")
-    if attributes.get("status") not in _STATUSES:
-        yield Problem("UNKNOWN_STATUS", "the status is none of " + ", ".join(_STATUSES))
+def _problem(attributes: Attributes, value: Decimal | None, times: Mapping[str, str | None]) -> Problem | None:
+    """What is wrong with a record by itself, whatever its item looks like: the first thing."""
+    kind = attributes.get("kind")
+    for name in _TIMES:
+        if times.get(name) is None and (name == "effective_at" or name in times):
+            return Problem("NO_TIME", f"{name} is not a time like 2026-01-31T08:00:00Z")
+    if str(attributes.get("status")) not in _STATUSES:
+        return Problem("UNKNOWN_STATUS", "the status is none of " + ", ".join(_STATUSES))
     if kind not in KINDS:
-        yield Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
+        return Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
     if value is None or ("expected" in attributes and _number(attributes, "expected") is None):
-        yield Problem("NOT_A_NUMBER", "the value is not a number")
-    elif kind != ChangeKind.ADJUSTMENT and value < 0:
-        yield Problem("NEGATIVE_VALUE", f"a {kind} cannot be negative")
-    if "until" in attributes and kind not in WINDOW_KINDS:
-        yield Problem("NO_WINDOW", f"a {kind} has no end: only " + ", ".join(WINDOW_KINDS) + " have")
-    if until is not None and start is not None and until <= start:
-        yield Problem("EMPTY_WINDOW", "the window ends before it begins")
+        return Problem("NOT_A_NUMBER", "the value is not a number")
+    if kind != ChangeKind.ADJUSTMENT and value < 0:
+        return Problem("NEGATIVE_VALUE", f"a {kind} cannot be negative")
+    if "until" in times:
+        if kind not in WINDOW_KINDS:
+            return Problem("NO_WINDOW", f"a {kind} has no end: only " + ", ".join(WINDOW_KINDS) + " have")
+        if (times["until"] or "") <= (times["effective_at"] or ""):
+            return Problem("EMPTY_WINDOW", "the window ends before it begins")
+    return None
 
 
 def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
@@ -149,8 +153,8 @@ def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
-def _time(attributes: Mapping[str, object], name: str) -> str | None:
+def _time(value: object) -> str | None:
     try:
-        return parse_time(str(attributes[name]))
-    except (KeyError, ValueError):
+        return parse_time(str(value))
+    except ValueError:
         return None

@@ -48,7 +48,7 @@ def key_of(item: str) -> ItemKey:
 
 def _escaped(text: str) -> str:
     """Only what has to be is escaped: everything but printable ASCII is text to DynamoDB as well."""
-    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if set(text) & {"%", "#"} else text
+    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if "%" in text or "#" in text else text
 
 
 @dataclass(frozen=True, slots=True)

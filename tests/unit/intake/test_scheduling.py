@@ -35,11 +35,12 @@ def rows(*changes: Change, key: ItemKey = MUG) -> list[Row]:
 def scheduled(warehouse: Warehouse, given: Iterable[Row], **options: Any) -> Scheduled:
     given = list(given)
     services = warehouse.services
+    wanted: dict[str, Any] = {"actor": "ann", "source": "a.csv"} | options
     return schedule_changes(
         *(services.dynamodb, services.inventory, services.changes),
         lambda: iter(given),
         NOW,
-        **{"actor": "ann", "source": "a.csv"} | options,
+        **wanted,
     )
 
 
@@ -137,7 +138,7 @@ def test_items_that_are_missing_are_made_once_when_told_so_before_anything_waits
 
 
 def happens_at_first_write(warehouse: Warehouse, happens: Any) -> None:
-    def decide(operation: str, request: Request) -> Fault | None:
+    def decide(operation: str, _request: Request) -> Fault | None:
         if operation != WRITE:
             return None
         warehouse.happens = lambda _operation, _request: None
