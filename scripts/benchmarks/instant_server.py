@@ -3,7 +3,8 @@
 Its inventory and changes tables are shelves: every read finds the same, every write succeeds and changes nothing, so a
 run can be repeated. Its jobs tables remember what is put into them.
 
-Run as a program, with the milliseconds that every answer waits, it prints its port and serves until its standard
+Run as a program, with the milliseconds that every answer waits and the partitions of each table (0: as many as it
+takes), it prints its port and serves until its standard
 input ends.
 """
 
@@ -14,13 +15,13 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Final
 
 from benchmarks.memory import JOBS, Memory
-from benchmarks.shelves import Made, Shelf, due_entry, due_record, rendering, stock_item
+from benchmarks.shelves import SHARDS, Made, Shelf, due_entry, due_record, rendering, stock_item
 from benchmarks.units import PAGE_BYTES, read_units, write_units
 from cli.engine import HOST
 
@@ -31,14 +32,41 @@ _WRITTEN: Final = re.compile(rb'"TableName" ?: ?"([^"]+)"|(?:UPDATE|INSERT INTO)
 _READ: Final = re.compile(rb'"RequestItems" ?: ?{ ?"([^"]+)"')
 _SKU: Final = re.compile(rb'"SKU-(\d{8})"')
 _CHANGE: Final = re.compile(rb'"change-(\d{8})"')
+_NUMBERED: Final = re.compile(r"SKU-(\d{8})")
+UNITS_A_SECOND: Final = 1_000
+_BUCKET_SECONDS: Final = 0.1
 _IS_CONSISTENT: Final = re.compile(rb'"ConsistentRead" ?: ?true')
 _WRITES: Final = frozenset({b"UpdateItem", b"BatchExecuteStatement", b"TransactWriteItems"})
+
+
+class Partitions:
+    """Where writes go: each partition takes 1,000 units a second and not one more, without AWS's credit for bursts.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+    """
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count = count
+        self._clock = clock
+        self._full_at: dict[tuple[str, int], float] = {}
+        """When a partition, of an index or of a table, has taken all that it was given."""
+
+    def take(self, keys: Sequence[tuple[str, int]]) -> bool:
+        """Take a unit for each of these numbers of a table or an index, or nothing where a partition is busy."""
+        now = self._clock()
+        places = [(table, zlib.crc32(f"{table} {number}".encode()) % self._count) for table, number in keys]
+        if any(self._full_at.get(place, 0.0) > now + _BUCKET_SECONDS for place in places):
+            return False
+        for place in places:
+            self._full_at[place] = max(self._full_at.get(place, 0.0), now) + 1 / UNITS_A_SECOND
+        return True
 
 
 class Answers:
     """What is answered to which request, and how much was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int = 0) -> None:
+        self._partitions = Partitions(partitions) if partitions else None
         jobs = Memory({"jobs-shelf": JOBS})
         self._jobs: Mapping[bytes, Callable[..., dict[str, Any]]] = {
             b"GetItem": jobs.get_item,
@@ -74,6 +102,8 @@ class Answers:
         return _json({"requests": self._requests, "write_units": self._write_units})
 
     def _write(self, operation: bytes, body: bytes) -> bytes:
+        if self._partitions is not None and operation == b"BatchExecuteStatement":
+            return self._write_to_partitions(self._partitions, json.loads(body)["Statements"])
         tables = [(plain or quoted).decode() for plain, quoted in _WRITTEN.findall(body)]
         units = sum(map(units_of_a_write, tables))
         # A transaction takes twice the units.
@@ -83,6 +113,23 @@ class Answers:
             return b"{}"
         capacity = [{"TableName": tables[0], "CapacityUnits": float(units)}]
         return _json({"Responses": [{"TableName": table} for table in tables], "ConsumedCapacity": capacity})
+
+
+    def _write_to_partitions(self, partitions: Partitions, statements: Sequence[Mapping[str, Any]]) -> bytes:
+        answers: list[Mapping[str, Any]] = []
+        units = 0
+        for statement in statements:
+            table = statement["Statement"].split('"', 2)[1]
+            number = int(next(filter(None, (_NUMBERED.match(each.get("S", "")) for each in statement["Parameters"])))[1])
+            # A record leaves its shard of the index by that write.
+            also = [(f"{table} due", number % SHARDS)] if table.startswith("changes-") else []
+            if partitions.take([(table, number), *also]):
+                answers.append({"TableName": table})
+                units += units_of_a_write(table)
+            else:
+                answers.append({"Error": {"Code": "ThrottlingError", "Message": "the partition is busy"}})
+        self._write_units += units
+        return _json({"Responses": answers, "ConsumedCapacity": [{"CapacityUnits": float(units)}]})
 
 
 @lru_cache(maxsize=64)
@@ -194,9 +241,9 @@ def _response(answers: Answers, head: bytes, body: bytes) -> bytes:
     )
 
 
-async def serve(milliseconds: int) -> None:
-    """Serve until standard input ends, every answer after so many milliseconds."""
-    answers = Answers()
+async def serve(milliseconds: int, partitions: int) -> None:
+    """Serve until standard input ends, every answer after so many milliseconds, from so many partitions."""
+    answers = Answers(partitions)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer a client that keeps its connection open."""
@@ -217,4 +264,4 @@ async def serve(milliseconds: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(*map(int, sys.argv[1:])))

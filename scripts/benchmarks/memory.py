@@ -51,6 +51,10 @@ INVENTORY: Final = Schema(("sku", "location_id"))
 CHANGES: Final = Schema(("item", "change_id"), ("due_shard", "due_at"))
 JOBS: Final = Schema(("job_id", "record"), ("record_type", "started_at"), holds_all=True)
 
+WRITING: Final = ("write", "write index")
+READING: Final = ("read", "read index")
+"""What units are for."""
+
 _AFTER_ALL: Final = "\U0010ffff"
 
 _Key = tuple[str, str]
@@ -115,7 +119,7 @@ class Memory:
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._tables = {name: _Table(schema) for name, schema in schemas.items()}
-        self._units: Counter[tuple[str, str]] = Counter()
+        self._units: Counter[tuple[str, str]] = Counter()  # halves of read units too, whatever the type says
         self._requests: Counter[str] = Counter()
         self._one_at_a_time = threading.RLock()
 
@@ -158,7 +162,7 @@ class Memory:
 
     def query(self, **request: Any) -> dict[str, Any]:
         name, limit = request["TableName"], request.get("Limit")
-        table = self._asked("Query", name)
+        table = self._asked("Query index" if "IndexName" in request else "Query", name)
         keys = table.schema.index or () if "IndexName" in request else ()
         order = (*keys[1:], *table.schema.keys)
         places = self._places(table, request)

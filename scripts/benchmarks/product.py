@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import boto3
 
@@ -20,6 +20,10 @@ from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
 
+_LANES: Final = 4
+"""The default of the template's ``WriteConcurrency``."""
+
+
 class _UnsentMetrics:
     """Stands for CloudWatch, which is on none of the engines' clocks."""
 
@@ -27,9 +31,14 @@ class _UnsentMetrics:
         return
 
 
-def product(orders: Sequence[Order]) -> Peer:
-    """The product, wired as its function is: once a process, before there is work."""
-    return _peer(orders, lambda _session, services: services)
+def product(orders: Sequence[Order], lanes: int = _LANES) -> Peer:
+    """The product, wired as its function is: once a process, before there is work.
+
+    Args:
+        orders: what it is to be ready for.
+        lanes: how many shards it works on at once.
+    """
+    return _peer(orders, lambda _session, services: services, lanes)
 
 
 def product_on_botocore(orders: Sequence[Order]) -> Peer:
@@ -43,16 +52,17 @@ def product_on_botocore(orders: Sequence[Order]) -> Peer:
             services, dynamodb=client, inventory=InventoryTable(client, settings.inventory_table), changes=changes
         )
 
-    return _peer(orders, on_botocore)
+    return _peer(orders, on_botocore, _LANES)
 
 
-def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Services]) -> Peer:
+def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Services], lanes: int) -> Peer:
     session = boto3.Session()
     reports = Reporter("bench", cast("Any", _UnsentMetrics()))
 
     def services(order: Order) -> Services:
-        made = make_services(Settings("bench", order.inventory, changes_table_of(order.inventory), "jobs-shelf"), session)
-        return wired(session, replace(made, reports=reports))
+        changes = changes_table_of(order.inventory)
+        settings = Settings("bench", order.inventory, changes, "jobs-shelf", write_concurrency=lanes)
+        return wired(session, replace(make_services(settings, session), reports=reports))
 
     services_of = {order.inventory: services(order) for order in orders}
     spare_garbage_collector()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from benchmarks.loads import FIRST_DAY, WEEKS, Load
-from benchmarks.memory import Spent
+from benchmarks.memory import WRITING
 from benchmarks.shop import SETTINGS, Shop, Wanted
 from inventory_updater.stock.times import read_time
 
@@ -26,7 +26,7 @@ class Week:
         changes: how many there were.
         accepting: write units, to take them in.
         applying: write units, to settle them.
-        reading: read units of both.
+        reading: read units of the tables for both; what the index takes goes by jobs.
         records: write units of the jobs' own records.
         rejected: how many were.
     """
@@ -89,11 +89,10 @@ def _week(shop: Shop, load: Load, week: int) -> Week:
         changes += len(wanted)
     return Week(
         changes,
-        _units(accepted, "write") / changes,
-        _units(applied, "write") / changes,
-        (_units(accepted, "read") + _units(applied, "read")) / changes,
-        sum(units for (table, kind), units in applied.items() if table == SETTINGS.jobs_table and "write" in kind)
-        / changes,
+        _units(accepted, *WRITING) / changes,
+        _units(applied, *WRITING) / changes,
+        sum(_units(spent, "read") for spent in (accepted, applied)) / changes,
+        sum(applied[SETTINGS.jobs_table, kind] for kind in WRITING) / changes,
         rejected,
     )
 
@@ -103,8 +102,5 @@ def _jobs(wanted: list[Wanted]) -> list[int]:
     return sorted({-((FIRST_DAY - read_time(each.change.effective_at)) // JOBS_EVERY) for each in wanted})
 
 
-def _units(spent: Counter[tuple[str, str]], kind: str) -> float:
-    return sum(units for (table, what), units in spent.items() if table in _STOCK_TABLES and what.startswith(kind))
-
-
-__all__ = ["Spent", "Steady", "Week", "steady_state"]
+def _units(spent: Counter[tuple[str, str]], *kinds: str) -> float:
+    return sum(spent[table, kind] for table in _STOCK_TABLES for kind in kinds)
