@@ -26,11 +26,14 @@ from inventory_updater.stock.times import is_stored_time, read_time
 
 COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("SUCCEEDED", "APPLIED", "IN_STOCK"), "green"),
-    **dict.fromkeys(("RUNNING", "WAITING"), "cyan"),
+    **dict.fromkeys(("RUNNING", "WAITING", "OPEN"), "cyan"),
     **dict.fromkeys(("COMPLETED_WITH_FAILURES", "SKIPPED", "LOW_STOCK"), "yellow"),
     **dict.fromkeys(("FAILED", "ABANDONED", "ABORTED", "TIMED_OUT", "REJECTED", "OUT_OF_STOCK"), "red"),
 }
 """Of the values of columns that are called status."""
+
+_TIMES: Final = ("_at", "_after", "as_of", "from", "until")
+"""How the names of columns end that hold times."""
 
 # A text of more than so many characters may be folded, and keeps so many.
 PROSE: Final = 40
@@ -215,7 +218,7 @@ def _heading(title: str) -> list[Text]:
 def _cell(name: str, value: object, view: View) -> Text:
     """A value as it is shown; its colour and whether it is a time go by the name of its column."""
     text = cell_text(value)
-    if name.replace(" ", "_").endswith(("_at", "_before", "as_of")):
+    if name.replace(" ", "_").endswith(_TIMES):
         text = time_text(text, view.zone)
     return Text(text, style=COLOURS.get(text, "") if name.endswith("status") else "")
 

@@ -6,7 +6,7 @@ import pytest
 
 import check_files
 
-STOCK = "sku,location_id,on_hand\nmug,DC1,5\n"
+STOCK = "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description\nmug,DC1,5,,,,,,\n"
 CHANGES = "change_id,sku,location_id,kind,value,effective_at\nc1,mug,DC1,count,3,2026-03-02T08:00:00Z\n"
 
 
@@ -21,8 +21,8 @@ def test_all_that_is_wrong_with_both_files_is_told(
     expected: dict[tuple[str, str], tuple[int, list[str]]] = {
         (STOCK, CHANGES): (0, []),
         (STOCK, elsewhere): (2, [no_item]),
-        (STOCK.replace("5", "five"), elsewhere): (2, bad_stock),
-        (STOCK.replace("5", "five"), CHANGES.replace("3,", "three,")): (
+        (STOCK.replace("5,", "five,"), elsewhere): (2, bad_stock),
+        (STOCK.replace("5,", "five,"), CHANGES.replace("3,", "three,")): (
             2,
             [*bad_stock, f"error: changes.csv: line 2, column value: 'three' {bad_number}"],
         ),

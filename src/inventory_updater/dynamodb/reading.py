@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, backoff
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
@@ -15,6 +15,9 @@ from inventory_updater.stock.attributes import Attributes
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+READ_LIMIT: Final = 100
+"""How many keys AWS reads in one ``BatchGetItem``."""
 
 
 def query(client: "DynamoDBClient", request: "QueryInputTypeDef") -> Iterator[Attributes]:

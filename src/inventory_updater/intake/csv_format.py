@@ -29,11 +29,12 @@ from inventory_updater.stock.times import parse_time
 
 REQUIRED_CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
 CHANGE_COLUMNS: Final = (*REQUIRED_CHANGE_COLUMNS, "until", "expected", "not_after", "reason", "reference")
-REQUIRED_STOCK_COLUMNS: Final = ("sku", "location_id", "on_hand")
 STOCK_COLUMNS: Final = (
-    *REQUIRED_STOCK_COLUMNS,
-    *("reserved", "safety_stock", "reorder_point", "unit_price", "currency", "description"),
+    *("sku", "location_id", "on_hand", "reserved", "safety_stock", "reorder_point", "unit_price"),
+    *("currency", "description"),
 )
+"""A file has all of them: what it leaves out would be emptied in an item that it replaces."""
+
 LEVEL_COLUMNS: Final = ("sku", "location_id", "on_hand", "available", "stock_status", "unit_price", "stock_value")
 
 MAXIMUM_ID_BYTES: Final = 64
@@ -48,7 +49,7 @@ PROBLEMS_SHOWN: Final = 50
 # Numbers and times come in crowds, a price list has one time for all: what was read lately is not read again.
 READ_LATELY: Final = 4_096
 
-LINES_A_MARK: Final = 64
+LINES_A_MARK: Final = 16
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -177,7 +178,7 @@ def read_stock_file(path: Path) -> Iterator[StockRow | Problem]:
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = _Table(path, "stock file", REQUIRED_STOCK_COLUMNS, STOCK_COLUMNS)
+    table = _Table(path, "stock file", STOCK_COLUMNS, STOCK_COLUMNS)
     items = FirstLines(lambda line: table.row_on(line).key())
     for row in table.rows():
         if isinstance(row, Problem):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.jobs.closing import AlertError, abandon_job, conclude, ended, tell
 from inventory_updater.jobs.pages import Pages, due_page
 from inventory_updater.jobs.requests import JobRequest
@@ -73,12 +74,14 @@ def open_job(services: Services, request: JobRequest, seconds_left: Callable[[],
 
 
 def _small_page(services: Services, request: JobRequest) -> DuePage | None:
-    """All that is due, where it fits into one page."""
-    most = services.settings.page_size
-    with ThreadPoolExecutor(services.settings.write_concurrency) as pool:
-        pages = list(pool.map(lambda shard: due_page(services, request.as_of, shard), range(len(SHARDS))))
-    if sum(map(len, pages)) > most or any(page.cursor for page in pages):
-        return None
+    """All that is due, where it fits into one page; what the workers will read anyhow is left to them."""
+    most, at_once = services.settings.page_size, services.settings.write_concurrency
+    pages: list[DuePage] = []
+    with ThreadPoolExecutor(at_once) as pool:
+        for shards in batched(range(len(SHARDS)), at_once):
+            pages += pool.map(lambda shard: due_page(services, request.as_of, shard), shards)
+            if sum(map(len, pages)) > most or any(page.cursor for page in pages):
+                return None
     return DuePage(
         changes=dict(ChainMap(*(page.changes for page in pages))),  # type: ignore[arg-type]
         earliest=dict(ChainMap(*(page.earliest for page in pages))),  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched, patiently
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import RENEWAL_SHARE
 from inventory_updater.stock.attributes import Attributes
@@ -25,7 +26,7 @@ from inventory_updater.stock.times import read_time
 from inventory_updater.tables.change_table import SHARDS, DuePage
 from inventory_updater.tables.job_table import LeaseLostError
 from inventory_updater.tables.lateness import Lateness
-from inventory_updater.tables.protocol import READ_LIMIT, Due, Report
+from inventory_updater.tables.protocol import Due, Report
 from inventory_updater.tables.records import Failure, Run, SettledChange, Tally, failure_sum
 
 SLICES: Final = len(SHARDS)

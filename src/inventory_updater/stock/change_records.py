@@ -26,6 +26,7 @@ RejectionCode = Literal[
     "NEGATIVE_VALUE",
     "NO_WINDOW",
     "EMPTY_WINDOW",
+    "NO_EXPECTED",
     "TOO_PRECISE",
     "INSUFFICIENT_STOCK",
     "STALE",
@@ -138,6 +139,8 @@ def _problem(attributes: Attributes, value: Decimal | None, times: Mapping[str, 
         return Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
     if value is None or ("expected" in attributes and _number(attributes, "expected") is None):
         return Problem("NOT_A_NUMBER", "the value is not a number")
+    if kind == ChangeKind.ADJUSTMENT and "expected" in attributes:
+        return Problem("NO_EXPECTED", "an adjustment expects nothing: it adds to whatever is there")
     if kind != ChangeKind.ADJUSTMENT and value < 0:
         return Problem("NEGATIVE_VALUE", f"a {kind} cannot be negative")
     if "until" in times:

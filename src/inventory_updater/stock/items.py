@@ -43,7 +43,7 @@ def item_id(key: ItemKey) -> str:
 def key_of(item: str) -> ItemKey:
     """The key that ``item_id`` has made a text of."""
     sku, _, location_id = item.partition("#")
-    return ItemKey(unquote(sku), unquote(location_id))
+    return ItemKey(unquote(sku), unquote(location_id)) if "%" in item else ItemKey(sku, location_id)
 
 
 def _escaped(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice
 from operator import itemgetter
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
 from inventory_updater.dynamodb.statements import guarded_update, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
@@ -42,7 +43,6 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
-_READ_LIMIT: Final = 100
 """How many keys AWS reads in one request."""
 
 _INDEX_PAGE: Final = 500
@@ -86,6 +86,11 @@ def shard_of(item: str) -> str:
 def _begun(entries: Iterator[Attributes]) -> Iterator[Attributes]:
     """The same entries, of which the first page has been read."""
     return chain(tuple(islice(entries, 1)), entries)
+
+
+@lru_cache(maxsize=1024)
+def _expiry(ended_at: str, retention: timedelta) -> Decimal:
+    return Decimal(int((read_time(ended_at) + retention).timestamp()))
 
 
 class ChangeTable:
@@ -165,7 +170,7 @@ class ChangeTable:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
         """
         found: dict[Name, Attributes] = {}
-        for batch in batched(dict.fromkeys(names), _READ_LIMIT):
+        for batch in batched(dict.fromkeys(names), READ_LIMIT):
             name_of = {(item_id(key), change_id): (key, change_id) for key, change_id in batch}
             keys = [{"item": item, "change_id": change_id} for item, change_id in name_of]
             read = {
@@ -320,8 +325,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        expires = int((read_time(ended_at) + self._retention).timestamp())
-        sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
+        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
         return sets, ("due_shard", "due_at")

@@ -21,7 +21,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, item_id, key_of
@@ -55,7 +55,6 @@ FINISH: Final = "FINISH"
 STUCK: Final = "STUCK"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
-_READ_LIMIT: Final = 100
 _UNPROCESSED_TRIES: Final = 12
 _SETTLED_A_RECORD: Final = 500
 _STUCK_FOR: Final = timedelta(days=2)
@@ -350,7 +349,7 @@ class JobTable:
         """
         items = {f"{one.digest}#{one.code}": one for one in failures if one.change_id is None}
         known: set[ItemKey] = set()
-        for batch in batched(items, _READ_LIMIT):
+        for batch in batched(items, READ_LIMIT):
             keys = [{"job_id": STUCK, "record": record} for record in batch]
             found = read_keys(
                 self._client, self.name, keys, is_consistent=False, rounds=_UNPROCESSED_TRIES, sleep=self._sleep

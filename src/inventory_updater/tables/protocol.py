@@ -13,10 +13,11 @@ answer looks the same, so nothing has to recognise its own writes.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, send
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.stock.change_records import ChangeRecord
 from inventory_updater.stock.item_states import ItemState, read_state
@@ -28,9 +29,6 @@ from inventory_updater.tables.inventory_table import InventoryTable
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
-
-READ_LIMIT: Final = 100
-"""How many keys AWS reads in one request."""
 
 Due = Mapping[ItemKey, Collection[str]]
 """The ids of what is due, by item; an item without any is only repaired."""
