@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.measuring import Case
-from benchmarks.peers import LANES, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, Order
+from benchmarks.peers import LANES, LOADING, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, SCHEDULING, Order
 from benchmarks.shelves import Shelf
 
 GROWING_ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -59,6 +59,12 @@ def _partitions(effort: Effort) -> dict[Case, Order]:
     return {(lanes, ""): all_due(2 * effort.items) for lanes in LANES}
 
 
+def _doors(effort: Effort) -> dict[Case, Order]:
+    """A file with ten times as many rows is taken in."""
+    shelf = Shelf(10 * effort.items, 0)
+    return {(door, ""): Order(shelf.table_name) for door in (SCHEDULING, LOADING)}
+
+
 def all_due(items: int) -> Order:
     """To settle a change of each of so many items."""
     return Order(Shelf(items, items).table_name)
@@ -71,6 +77,7 @@ COMPARISONS: Final[Mapping[str, Callable[[Effort], dict[Case, Order]]]] = {
     "growth_item_size": _growth_of_item_size,
     "at_a_distance": _at_a_distance,
     "partitions": _partitions,
+    "doors": _doors,
 }
 MILLISECONDS: Final = {"at_a_distance": 10}
 """What every answer waits where that is not at once."""

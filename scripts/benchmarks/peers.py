@@ -57,6 +57,13 @@ _MADE_BY: Final[Mapping[str, str]] = {
     TRANSACTIONS: "benchmarks.peers:transactions",
 }
 
+SCHEDULING: Final = "changes.py schedule"
+LOADING: Final = "stock.py load"
+_DOORS: Final[Mapping[str, str]] = {
+    SCHEDULING: "benchmarks.doors:scheduling",
+    LOADING: "benchmarks.doors:loading",
+}
+
 PEERS: Final = tuple(_MADE_BY)
 """The names of all that settle changes, ours first."""
 
@@ -69,7 +76,7 @@ def make_peer(name: str, orders: Sequence[Order]) -> Peer:
     if name in LANES:
         lanes: Peer = import_module("benchmarks.product").product(orders, LANES[name])
         return lanes
-    module, _, function = _MADE_BY[name].partition(":")
+    module, _, function = {**_MADE_BY, **_DOORS}[name].partition(":")
     peer: Peer = getattr(import_module(module), function)(orders)
     return peer
 

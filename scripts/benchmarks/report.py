@@ -40,6 +40,7 @@ TITLES: Final[Mapping[str, str]] = {
     "steady_state": "Ten weeks of trade",
     "due_reads": "1,000 due, and what is pending for later",
     "idle_job": "A job with next to nothing to do",
+    "doors": "A large file",
     "partitions": "One worker, where each partition takes 1,000 write units a second",
     "end_to_end": "A change of every item: read, settled and written",
     "at_a_distance": "The same where every answer takes 10 ms",
