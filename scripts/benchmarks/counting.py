@@ -36,7 +36,7 @@ def loads(effort: Effort) -> list[Load]:
     found = [
         synthetic("1 change an item and day, even", items=300, changes_a_day=300),
         synthetic("10 changes an item and day, even", items=60, changes_a_day=600),
-        synthetic("real skew", items=300, changes_a_day=600, skew=SKEW),
+        synthetic("real skew", items=300, changes_a_day=600, skew=SKEW, hours=12),
         synthetic("2 percent rejected", items=300, changes_a_day=300, rejected=0.02),
         synthetic(f"a hot item of {effort.hot_a_day:,} a day", items=1, changes_a_day=effort.hot_a_day),
     ]

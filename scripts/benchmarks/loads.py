@@ -29,7 +29,6 @@ https://archive.ics.uci.edu/dataset/352/online+retail
 
 _DAY: Final = timedelta(days=1)
 _OPENS: Final = timedelta(hours=8)
-_TRADES: Final = timedelta(hours=12)
 _TOO_MUCH: Final = Decimal(-1_000_000)
 
 
@@ -49,9 +48,9 @@ class Load:
 
 
 def synthetic(
-    name: str, *, items: int, changes_a_day: int, skew: float = 0.0, rejected: float = 0.0, days: int = 7 * WEEKS
+    name: str, *, items: int, changes_a_day: int, skew: float = 0.0, rejected: float = 0.0, hours: int = 2
 ) -> Load:
-    """A trade of sales and receipts, evenly over twelve hours of the day.
+    """A trade of sales and receipts, evenly over some hours of the day, and where it is not skewed item after item.
 
     Args:
         name: what it is called.
@@ -59,28 +58,26 @@ def synthetic(
         changes_a_day: of all of them.
         skew: the standard deviation of the logarithm of an item's share; 0 where each has the same.
         rejected: the share of changes that want more than there is.
-        days: after which nothing more is asked for.
+        hours: of a day; the fewer there are, the fewer jobs have something to do.
     """
-    dice = random.Random(name)  # a load is the same each time
     keys = [ItemKey(f"KIT-{number:06}", "LEEDS-DC") for number in range(items)]
     stock = [
-        StockRow(0, key, Decimal(180), Decimal(4), Decimal(10), Decimal(40), Decimal("12.5"), "GBP", _DESCRIPTION)
+        StockRow(0, key, Decimal(18_000), Decimal(4), Decimal(10), Decimal(40), Decimal("12.5"), "GBP", _DESCRIPTION)
         for key in keys
     ]
-    weights = [math.exp(skew * dice.gauss(0, 1)) for _ in keys]
+    shares = random.Random(name)  # a load is the same each time
+    weights = [math.exp(skew * shares.gauss(0, 1)) for _ in keys]
 
     def day(number: int) -> list[Wanted]:
-        if number >= days:
-            return []
-        chosen = keys * (changes_a_day // items) if not skew else dice.choices(keys, weights, k=changes_a_day)
-        dice.shuffle(chosen)
+        dice = random.Random(f"{name}, day {number}")
+        chosen = dice.choices(keys, weights, k=changes_a_day) if skew else keys * (changes_a_day // items)
         opens = FIRST_DAY + number * _DAY + _OPENS
         wanted = []
         for place, key in enumerate(chosen):
-            moment = format_time(opens + _TRADES * (place / len(chosen)))
+            moment = format_time(opens + timedelta(hours=hours) * (place / len(chosen)))
             change_id = f"SO-{number:03}-{place:06}"
-            # As much comes as goes, so that ten weeks do not empty the shelf.
-            value = _TOO_MUCH if dice.random() < rejected else Decimal(-2 if place % 2 else 2)
+            # As much comes as goes, so that ten weeks do not empty the shelf; hardly anything is wanted in vain.
+            value = _TOO_MUCH if dice.random() < rejected else Decimal(dice.choice((-2, 2)))
             wanted.append(Wanted(key, Change(change_id, "adjustment", value, moment, None, None, None, "sale", change_id)))
         return wanted
 
