@@ -114,13 +114,14 @@ class Answers:
         capacity = [{"TableName": tables[0], "CapacityUnits": float(units)}]
         return _json({"Responses": [{"TableName": table} for table in tables], "ConsumedCapacity": capacity})
 
-
     def _write_to_partitions(self, partitions: Partitions, statements: Sequence[Mapping[str, Any]]) -> bytes:
         answers: list[Mapping[str, Any]] = []
         units = 0
         for statement in statements:
             table = statement["Statement"].split('"', 2)[1]
-            number = int(next(filter(None, (_NUMBERED.match(each.get("S", "")) for each in statement["Parameters"])))[1])
+            number = int(
+                next(filter(None, (_NUMBERED.match(each.get("S", "")) for each in statement["Parameters"])))[1]
+            )
             # A record leaves its shard of the index by that write.
             also = [(f"{table} due", number % SHARDS)] if table.startswith("changes-") else []
             if partitions.take([(table, number), *also]):
@@ -183,9 +184,8 @@ def _batch_answer(body: bytes) -> bytes:
     match = _READ.search(body)
     if match is None:
         raise ValueError("the request names no table")
-    found, size, units = _found(match[1].decode(), body)
-    is_consistent = _IS_CONSISTENT.search(body) is not None
-    units = sum(read_units(size, is_consistent=is_consistent) for _ in range(units))
+    found, size, keys = _found(match[1].decode(), body)
+    units = keys * read_units(size, is_consistent=_IS_CONSISTENT.search(body) is not None)
     return b'{"Responses":{"%s":[%s]},"ConsumedCapacity":[{"CapacityUnits":%.1f}]}' % (match[1], found, units)
 
 

@@ -78,7 +78,9 @@ def synthetic(
             change_id = f"SO-{number:03}-{place:06}"
             # As much comes as goes, so that ten weeks do not empty the shelf; hardly anything is wanted in vain.
             value = _TOO_MUCH if dice.random() < rejected else Decimal(dice.choice((-2, 2)))
-            wanted.append(Wanted(key, Change(change_id, "adjustment", value, moment, None, None, None, "sale", change_id)))
+            wanted.append(
+                Wanted(key, Change(change_id, "adjustment", value, moment, None, None, None, "sale", change_id))
+            )
         return wanted
 
     return Load(name, stock, day)

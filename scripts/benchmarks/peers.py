@@ -110,7 +110,7 @@ def _booked(item: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-_MARKED: Final = {
+_MARKED: Final[Mapping[str, Any]] = {
     "UpdateExpression": "SET #status = :applied, settled_at = :now REMOVE due_shard, due_at",
     "ConditionExpression": "#status = :pending",
     "ExpressionAttributeNames": {"#status": "status"},
@@ -194,4 +194,3 @@ def transactions(_orders: Sequence[Order]) -> Peer:
             return Outcome(sum(executor.map(settle, batched(due(), TRANSACTION_ITEMS // 2))))
 
     return run
-

@@ -19,7 +19,6 @@ from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
-
 _LANES: Final = 4
 """The default of the template's ``WriteConcurrency``."""
 

@@ -61,9 +61,7 @@ class Shop:
         self._jobs = 0
         self._settings = settings
         self._inventory = InventoryTable(self._client, settings.inventory_table)
-        self._changes = ChangeTable(
-            self._client, settings.changes_table, retention_days=settings.change_retention_days
-        )
+        self._changes = ChangeTable(self._client, settings.changes_table, retention_days=settings.change_retention_days)
 
     def spent_by(self, work: Callable[[], object]) -> Spent:
         """What ``work`` asks for."""
