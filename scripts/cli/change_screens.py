@@ -1,6 +1,7 @@
 """How changes look, and what an item knows of them: pure functions of records and of the view."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -33,10 +34,15 @@ _ONLY_FOR_THE_TABLE: Final = ("item", "due_shard")
 def document_of(name: Name, attributes: Attributes) -> Document:
     """A record as it is told, whoever wrote it: its item by name, every time as a time."""
     key, change_id = name
-    told = {"change_id": change_id, **key._asdict()}
+    told: dict[str, object] = {"change_id": change_id, **key._asdict()}
     told |= {each: value for each, value in attributes.items() if each not in (*told, *_ONLY_FOR_THE_TABLE)}
+    if isinstance(attempt := attributes.get("attempt"), Decimal):
+        told["attempt"] = int(attempt)
     if isinstance(expires := attributes.get("expires_at"), Decimal):
-        told["expires_at"] = format_time(datetime.fromtimestamp(int(expires), UTC))
+        with suppress(ValueError, OverflowError):  # another system may have put any number there
+            told["expires_at"] = format_time(datetime.fromtimestamp(int(expires), UTC))
+    if _status(told).is_final:
+        told.pop("due_at", None)  # the index needs it for what was rejected
     return told
 
 
@@ -57,17 +63,22 @@ def item_changes_screen(
     by_start = sorted(documents, key=lambda each: str(each.get("effective_at")))
     newest_first = sorted(by_start, key=lambda each: str(each.get("settled_at")), reverse=True)
     windows, bases, decided = (state.windows, state.bases, state.decided) if state else ({}, {}, {})
-    open_windows: list[Document] = [
-        {"change_id": name, **window.to_map(), "base": bases[window.kind]} for name, window in windows.items()
+    by_id = {each["change_id"]: each for each in by_start}
+    open_ones: list[Document] = [
+        {"change_id": name, **by_id.get(name, {}), **window.to_map(), "base": bases[window.kind]}
+        for name, window in windows.items()
     ]
     sections: Mapping[str, tuple[list[Document], tuple[str, ...]]] = {
-        "Open windows, and what the figure is without them": (open_windows, ("kind", "value", "from", "until", "base")),
+        "Open windows, and what the figure is without them": (
+            open_ones,
+            ("kind", "value", "from", "until", "base", "reason", "reference"),
+        ),
         "Decided, and the records do not say so yet": (
             list(_unmarked(decided, by_start)),
             ("outcome", "kind", "value", "settled_at", "before", "after", "code", "message"),
         ),
         "Pending changes": (
-            [each for each in by_start if not _status(each).is_final],
+            [each for each in by_start if not _status(each).is_final and each["change_id"] not in windows],
             ("status", *CONTENT),
         ),
         "Settled changes, the newest first": (

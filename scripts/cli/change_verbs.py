@@ -10,12 +10,13 @@ from typing import Final
 from cli.change_screens import LIST_COLUMNS, Document, change_screen, document_of
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import Deployment, find_deployment, now
-from cli.errors import InputError, ProblemsFound
+from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import input_file
 from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.csv_format import read_change_file
 from inventory_updater.intake.refusals import RefusedError
 from inventory_updater.intake.scheduling import schedule_changes
@@ -33,16 +34,10 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.tables.change_table import REJECTED_SHARD, ChangeTable, Name
-from inventory_updater.tables.protocol import READ_LIMIT, Protocol
+from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus
 
 ROWS_SHOWN: Final = 100
-
-DOES_NOT_WAIT: Final = "does not wait: it is unknown, or settled already"
-NOT_REJECTED: Final = "is not among those that were rejected and not dismissed"
-NEITHER: Final = (
-    "neither waits nor was rejected: to see one that is settled, name its item too, as in show ID SKU LOCATION"
-)
 
 
 def schedule(options: argparse.Namespace) -> None:
@@ -107,7 +102,7 @@ def list_changes(options: argparse.Namespace) -> None:
     print_rows(LIST_COLUMNS, map(_row, found), options)
     if options.csv and has_more:
         note("there are more")
-    elif not options.csv:
+    elif found and not options.csv:
         print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
 
 
@@ -163,9 +158,7 @@ def show(options: argparse.Namespace) -> None:
     if options.sku is not None:
         key = ItemKey(options.sku, options.location_id)
     else:
-        waiting_and_rejected = chain(changes.waiting(), changes.rejected())
-        with progress() as tell:
-            (key,) = _found(waiting_and_rejected, [options.change_id], NEITHER, tell)
+        key = _item_of(options.change_id, changes)
     name = (key, options.change_id)
     attributes = changes.stored([name]).get(name)
     if attributes is None:
@@ -177,6 +170,19 @@ def show(options: argparse.Namespace) -> None:
         print_screen(change_screen(document, view_of(options)), view_of(options))
 
 
+def _item_of(change_id: str, changes: ChangeTable) -> ItemKey:
+    """The item of a change that waits or was rejected: the index knows no other."""
+    waiting_and_rejected = chain(changes.waiting(), changes.rejected())
+    try:
+        with progress() as tell:
+            (key,) = find(waiting_and_rejected, [change_id], "waiting or rejected", progress=tell)
+    except RefusedError as error:
+        if error.refusals[0].code != "UNKNOWN_CHANGE":
+            raise
+        raise InputError(f"{error}; one that is settled is found by its item: show ID SKU LOCATION") from None
+    return key
+
+
 # What is not to go its way
 
 
@@ -185,7 +191,7 @@ def cancel(options: argparse.Namespace) -> int:
     deployment = find_deployment(options)
     changes = deployment.changes()
     with progress() as tell:
-        named = _named(options, changes.waiting, DOES_NOT_WAIT, tell)
+        named = _named(options, changes.waiting, "waiting", tell)
         by = {"cancelled_by": deployment.caller()}
         protocol = Protocol(deployment.dynamodb(), deployment.inventory(), changes, by)
         outcomes = cancel_changes(protocol, named, now(), progress=tell)
@@ -207,9 +213,7 @@ def retry(options: argparse.Namespace) -> None:
 def _retried(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Outcomes:
     client, changes = deployment.dynamodb(), deployment.changes()
     if options.job_id is None:
-        return retry_changes(
-            client, changes, _named(options, changes.rejected, NOT_REJECTED, tell), now(), progress=tell
-        )
+        return retry_changes(client, changes, _named(options, changes.rejected, "rejected", tell), now(), progress=tell)
     job = deployment.jobs().run(options.job_id)
     if job is not None and job.status is JobStatus.RUNNING:
         raise InputError(f"job {job.job_id} is still running: retry what it rejected when it has ended")
@@ -225,7 +229,7 @@ def dismiss(options: argparse.Namespace) -> None:
     deployment = find_deployment(options)
     changes = deployment.changes()
     with progress() as tell:
-        named = _named(options, changes.rejected, NOT_REJECTED, tell)
+        named = _named(options, changes.rejected, "rejected", tell)
         actor = deployment.caller()
         outcomes = dismiss_changes(deployment.dynamodb(), changes, named, now(), actor=actor, progress=tell)
     _print_outcomes(outcomes, options, {Status.REJECTED.value: "dismissed"})
@@ -236,22 +240,11 @@ def _check_item(options: argparse.Namespace) -> None:
         raise InputError("--sku and --location go together: they name one item")
 
 
-def _named(options: argparse.Namespace, among: Callable[[], Iterable[Name]], why_not: str, tell: Progress) -> Named:
+def _named(options: argparse.Namespace, among: Callable[[], Iterable[Name]], state: str, tell: Progress) -> Named:
     """The changes of the command line, by item."""
     if options.sku is not None:
         return {ItemKey(options.sku, options.location): tuple(dict.fromkeys(options.change_ids))}
-    return _found(among(), options.change_ids, why_not, tell)
-
-
-def _found(among: Iterable[Name], change_ids: Iterable[str], why_not: str, tell: Progress) -> Named:
-    try:
-        return find(among, tuple(change_ids), tell)
-    except RefusedError as error:
-        problems = [
-            f"change {refusal.row} {why_not}" if refusal.code == "UNKNOWN_CHANGE" else refusal.message
-            for refusal in error.refusals
-        ]
-        raise ProblemsFound(problems, error.count) from None
+    return find(among(), options.change_ids, state, progress=tell)
 
 
 def _print_outcomes(outcomes: Outcomes, options: argparse.Namespace, words: Mapping[str, str] | None = None) -> None:

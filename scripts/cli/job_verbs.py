@@ -232,7 +232,7 @@ def stop(options: argparse.Namespace) -> None:
     jobs.request_stop(options.job_id, reason)
     if seen.is_executing:
         executions_of(deployment).stop(options.job_id, reason)
-    _wait_for_workers(jobs, options.job_id, time.sleep)
+    wait_for_workers(jobs, options.job_id, time.sleep)
     settled = abandon_job(_services(deployment), options.job_id, reason)
     jobs.free_lease(options.job_id)
     status = "ABORTED" if settled is None else settled.status.value
@@ -245,7 +245,7 @@ def stop(options: argparse.Namespace) -> None:
     print_answer({"job_id": options.job_id, "status": status}, sentence, options)
 
 
-def _wait_for_workers(jobs: JobTable, job_id: str, sleep: Callable[[float], None]) -> None:
+def wait_for_workers(jobs: JobTable, job_id: str, sleep: Callable[[float], None]) -> None:
     """Wait until the workers that are still there have seen that they are to stop: then the tally is exact."""
     for _ in range(_LOOKS_AT_WORKERS):
         run = jobs.run(job_id)

@@ -16,6 +16,7 @@ from itertools import compress
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -170,7 +171,8 @@ def rows_screen(
             name,
             justify="right" if all(_is_number(entry) for entry in entries) else "left",
             no_wrap=not is_prose,
-            min_width=NARROWEST_PROSE if is_prose else None,
+            # A cell that is not folded may have spaces, and rich would count its longest word only.
+            min_width=NARROWEST_PROSE if is_prose else max(cell_len(name), *(cell.cell_len for cell in cells)),
         )
     for row in texts:
         table.add_row(*row)

@@ -154,7 +154,8 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
             page = services.changes.due_page(shard, as_of, limit=_LOOKED_UP)
             named = [(key, change_id) for key, ids in page.changes.items() for change_id in ids]
             records = services.changes.read(named) if named else {}
-            overdue += [each.due_at for of_item in records.values() for each in of_item if not each.status.is_final]
+            waiting = [each for of_item in records.values() for each in of_item if not each.status.is_final]
+            overdue += [each.due_at for each in waiting if each.due_at]
     except Exception:  # noqa: BLE001  # what made the segments fail may fail here too, and the job must close
         _log.exception("looking for overdue changes failed")
     return min(overdue, default=None)

@@ -75,7 +75,7 @@ def open_job(services: Services, request: JobRequest, seconds_left: Callable[[],
 
 def _small_page(services: Services, request: JobRequest) -> DuePage | None:
     """All that is due, where it fits into one page; what the workers will read anyhow is left to them."""
-    most, at_once = services.settings.page_size, services.settings.write_concurrency
+    most, at_once = services.settings.items_per_page, services.settings.write_concurrency
     pages: list[DuePage] = []
     with ThreadPoolExecutor(at_once) as pool:
         for shards in batched(range(len(SHARDS)), at_once):
@@ -85,7 +85,7 @@ def _small_page(services: Services, request: JobRequest) -> DuePage | None:
     return DuePage(
         changes=dict(ChainMap(*(page.changes for page in pages))),  # type: ignore[arg-type]
         earliest=dict(ChainMap(*(page.earliest for page in pages))),  # type: ignore[arg-type]
-        misnamed=dict(ChainMap(*(page.misnamed for page in pages))),  # type: ignore[arg-type]
+        misnamed=[each for page in pages for each in page.misnamed],
         cursor=None,
         read_units=sum(page.read_units for page in pages),
     )

@@ -128,10 +128,12 @@ class PageResult:
         touched = report.written | {key for key, _ in report.marked}
         troubled = {key for key, mark in report.marked if mark.decision.outcome is Status.REJECTED}
         newly_failed = failed - set(stuck)
+        overdue = failed | report.invalid.keys()
         took_effect = [
             (read_time(mark.decision.settled_at) - read_time(mark.record.due_at)).total_seconds()
             for _, mark in report.marked
-            if mark.decision.outcome in (Status.APPLIED, Status.OPEN)
+            # A window that another writer left open without an end has no time at all.
+            if mark.decision.outcome in (Status.APPLIED, Status.OPEN) and mark.record.due_at
         ]
         return Tally(
             items_scanned=self.scanned,
@@ -151,7 +153,7 @@ class PageResult:
             write_units=report.write_units,
             memory_used=_peak_memory_megabytes(),
             failure_sum=failure_sum(each for each in self.failures if each.code != NEGATIVE),
-            oldest_overdue=min((self.earliest[key] for key in failed & self.earliest.keys()), default=None),
+            oldest_overdue=min((self.earliest[key] for key in overdue & self.earliest.keys()), default=None),
             lateness=Lateness.of(took_effect),
         )
 

@@ -6,6 +6,7 @@ what is due costs nothing for what is not.
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -26,7 +27,7 @@ from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.scheduling import content
 from inventory_updater.stock.settling import Mark
-from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.stock.times import format_time, parse_time, read_time
 from inventory_updater.stock.writes import Creation
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ DUE_INDEX: Final = "due"
 SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
-
-"""How many keys AWS reads in one request."""
 
 _INDEX_PAGE: Final = 500
 """How many names of each shard are in memory where all shards are read side by side."""
@@ -63,14 +62,14 @@ class DuePage:
 
     Attributes:
         changes: the ids.
-        earliest: since when the first of them has been due.
-        misnamed: what another system put under an ``item`` that names none, and since when that has been due.
+        earliest: since when the first of them has been due, as a stored time; not of an item where that is no time.
+        misnamed: what another system put under an ``item`` that names none: that text, and the change's id.
         cursor: where the shard goes on; None after the last page.
     """
 
     changes: Mapping[ItemKey, Sequence[str]]
     earliest: Mapping[ItemKey, str]
-    misnamed: Mapping[tuple[str, str], str]
+    misnamed: Sequence[tuple[str, str]]
     cursor: Attributes | None
     read_units: float
 
@@ -123,15 +122,17 @@ class ChangeTable:
         answer = self._client.query(**request)
         changes: dict[ItemKey, list[str]] = {}
         earliest: dict[ItemKey, str] = {}
-        misnamed: dict[tuple[str, str], str] = {}
+        misnamed: list[tuple[str, str]] = []
         for entry in map(from_attribute_values, answer["Items"]):
-            item, change_id, due_at = (str(entry[name]) for name in ("item", "change_id", "due_at"))
+            item, change_id = str(entry["item"]), str(entry["change_id"])
             key = key_of(item)
             if not all(key) or item_id(key) != item:
-                misnamed[item, change_id] = due_at
-                continue
-            changes.setdefault(key, []).append(change_id)
-            earliest.setdefault(key, due_at)
+                misnamed.append((item, change_id))
+                key = ItemKey(item, "")
+            else:
+                changes.setdefault(key, []).append(change_id)
+            with suppress(ValueError):
+                earliest.setdefault(key, parse_time(str(entry["due_at"])))
         last = answer.get("LastEvaluatedKey")
         units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
         return DuePage(changes, earliest, misnamed, from_attribute_values(last) if last else None, units)
@@ -309,8 +310,11 @@ class ChangeTable:
         Args:
             key: the item.
             mark: the record and the decision.
-            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``.
+            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``, or ``{"cancelled_by": ...}`` of a
+                person, who says so of a cancellation only.
         """
+        if mark.decision.outcome is not Status.CANCELLED and "job_id" not in by:
+            by = {}
         status, attempt = mark.record.stored
         sets, removes = self._said(mark)
         named = {"item": item_id(key), "change_id": mark.record.change_id}

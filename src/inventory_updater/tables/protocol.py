@@ -103,6 +103,8 @@ class Protocol:
         refused: dict[ItemKey, Answer] = {}
         for round_number in range(ROUND_LIMIT):
             planned = patiently(partial(self._planned, waiting, withdrawn, moment, report), limits)
+            # Whether it was this call that wrote an item of which no answer came, nobody knows.
+            report.is_exact &= all(planned[key].write for key in refused.keys() & planned.keys())
             refused = self._write(planned, limits, report)
             unfinished = {key for key, settled in planned.items() if not settled.is_finished}
             waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
