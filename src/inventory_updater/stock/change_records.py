@@ -98,6 +98,11 @@ class ChangeRecord:
         return self.kind == ChangeKind.ADJUSTMENT or (self.kind == ChangeKind.COUNT and self.expected is not None)
 
     @property
+    def is_waiting_count(self) -> bool:
+        """Whether it is a count that is not settled, and adds what was booked after it."""
+        return self.kind == ChangeKind.COUNT and self.expected is None and not self.status.is_final
+
+    @property
     def booked(self) -> Decimal:
         """What a booking adds.
 
