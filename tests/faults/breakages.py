@@ -14,10 +14,12 @@ from unittest import mock
 
 from inventory_updater.dynamodb import statements
 from inventory_updater.dynamodb.batches import Answer, Outcome
+from inventory_updater.dynamodb.batches import send as _send
 from inventory_updater.dynamodb.pacing import Limits
 from inventory_updater.intake import withdrawing
 from inventory_updater.jobs import worker
 from inventory_updater.stock import settling
+from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.item_states import Decision
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.settling import Mark, Settled
@@ -32,7 +34,6 @@ Patches = list[Any]
 """Context managers that patch the product."""
 
 _settle, _planned, _records = Protocol.settle, Protocol._planned, Protocol._records  # noqa: SLF001  # to break them
-_send = protocol.send
 
 
 # How the item is guarded
@@ -143,7 +144,7 @@ def cancel_record_first() -> Patches:
     def record_then_item(by: Protocol, group: Any, now: str) -> Any:
         for key, ids in group.items():
             for record in by.changes.read([(key, name) for name in ids]).get(key, ()):
-                mark = Mark(record, Decision(record.attempt, settling.Status.CANCELLED, now))
+                mark = Mark(record, Decision(record.attempt, Status.CANCELLED, now))
                 _send(by.client, [by.changes.mark(key, mark, by.by)])
         return cancel(by, group, now)
 
@@ -152,10 +153,9 @@ def cancel_record_first() -> Patches:
 
 def mark_any() -> Patches:
     """Mark a record whatever it says by now."""
-    guarded_update = change_table.guarded_update
 
     def unguarded(table: str, key: Any, sets: Any, removes: Any, guard: Mapping[str, object]) -> Any:
-        return guarded_update(table, key, sets, removes, guard if sets.get("status") == "PENDING" else {})
+        return statements.guarded_update(table, key, sets, removes, guard if sets.get("status") == "PENDING" else {})
 
     return [mock.patch.object(change_table, "guarded_update", unguarded)]
 

@@ -74,7 +74,7 @@ class Round:
     def play(self) -> Findings:
         """Everything that happens in this round, and what it showed."""
         with contextlib.suppress(Spoilt):
-            self.shop.put_items(self.random.randint(16, 40))
+            self.shop.put_items(self.random.randint(8, 20))
             for run in range(self.random.randint(2, 4)):
                 if not (self.may_go_on() and self.has_time()):
                     break
@@ -111,7 +111,7 @@ class Round:
         rate = self.random.choice([0.0, 0.1, 0.25])
         present = self._present()
         changes = {
-            key: [shop.new_change(self.random, 2 * MINUTES) for _ in range(self.random.choice([0, 1, 1, 2, 3]))]
+            key: [shop.new_change(self.random, 2 * MINUTES) for _ in range(self.random.choice([0, 1, 2, 3]))]
             for key in present
         }
         file = shop.rows(changes)
@@ -128,10 +128,10 @@ class Round:
             waiting = model.waiting(key)
             if waiting and self.random.random() < 0.5:
                 shop.cancel(f"cancel-{run}-{key}", key, [self.random.choice(waiting)], rate)
-        for key in present:
-            if (rejected := model.rejected(key)) and self.random.random() < 0.5:
-                by_hand = shop.retry if self.random.random() < 0.7 else shop.dismiss
-                by_hand(f"by-hand-{run}-{key}", key, rejected, rate)
+        for by_hand in (shop.retry, shop.dismiss):
+            rejected = {key: ids for key in present if (ids := model.rejected(key)) and self.random.random() < 0.3}
+            if rejected:
+                by_hand(f"{by_hand.__name__}-{run}", rejected, rate)
         if self.random.random() < 0.3:
             some = self.random.sample(present, min(4, len(present)))
             shop.load(f"load-{run}", some, self.random, rate)

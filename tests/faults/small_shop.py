@@ -149,7 +149,7 @@ class SmallShop:
     def _current(self, statement: Statement) -> dict[str, Any] | None:
         key = {name: {"S": each} for name, each in zip(("sku", "location_id"), statement.item, strict=True)}
         found = self.client.get_item(TableName=self.tables.inventory, Key=key, ConsistentRead=True)
-        item: Any = found.get("Item")
+        item: dict[str, Any] | None = found.get("Item")
         return item
 
     def stored_items(self) -> Items:
@@ -218,7 +218,7 @@ class SmallShop:
         record = record_attributes(ItemKey(*key), change)
         record["effective_at"] = change.effective_at.replace(".000000", "")
         spoilt = generator.choice([*({},) * 4, {"kind": "theft"}, {"value": "many"}, {"effective_at": "soon"}])
-        record |= spoilt  # type: ignore[arg-type]  # attributes are what they are
+        record |= spoilt
         if generator.random() < 0.5:
             del record["attempt"]
         content = {name: as_json(record[name]) for name in CONTENT if name in record}
@@ -321,14 +321,14 @@ class SmallShop:
 
         self._operate(name, send, rate)
 
-    def retry(self, name: str, key: Key, ids: list[str], rate: float) -> None:
+    def retry(self, name: str, rejected: Mapping[Key, list[str]], rate: float) -> None:
         """Let rejected changes wait again."""
-        named = {ItemKey(*key): ids}
+        named = {ItemKey(*key): ids for key, ids in rejected.items()}
         self._operate(name, lambda client: retry_changes(client, self.change_table(client), named, self.now()), rate)
 
-    def dismiss(self, name: str, key: Key, ids: list[str], rate: float) -> None:
+    def dismiss(self, name: str, rejected: Mapping[Key, list[str]], rate: float) -> None:
         """Take rejected changes from what needs a person."""
-        named = {ItemKey(*key): ids}
+        named = {ItemKey(*key): ids for key, ids in rejected.items()}
 
         def send(client: "DynamoDBClient") -> None:
             dismiss_changes(client, self.change_table(client), named, self.now(), actor="the campaign")
@@ -437,7 +437,7 @@ class SmallShop:
             case "change cancelled beside the call":
                 self.cancel(name, key, [generator.choice(model.waiting(key) or ["none"])], 0.0)
             case "rejected change retried beside the call":
-                self.retry(name, key, model.rejected(key), 0.0)
+                self.retry(name, {key: model.rejected(key)}, 0.0)
             case "stock replaced beside the call":
                 self.load(name, [key], generator, 0.0)
             case _:

@@ -90,7 +90,7 @@ class Shop(RuleBasedStateMachine):
     def retry_or_dismiss(self, number: int, is_wanted: bool) -> None:
         if rejected := self.shop.gate.model.rejected(self.key(number)):
             by_hand = self.shop.retry if is_wanted else self.shop.dismiss
-            by_hand(self.name("by-hand"), self.key(number), rejected, self.rate)
+            by_hand(self.name("by-hand"), {self.key(number): rejected}, self.rate)
 
     @rule(number=items)
     def sell(self, number: int) -> None:

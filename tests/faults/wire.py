@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-west-1"
 JSON: Final = "application/x-amz-json-1.0"
-_SHARDS: Final = 6
+_SHARDS: Final = 4
 HURRY: Final = 100.0
 """How many times faster than in reality pauses between retries pass in a campaign."""
 
@@ -33,7 +33,7 @@ HURRY: Final = 100.0
 def hurried() -> Iterator[None]:
     """Let the pauses of botocore and of the product pass faster: their number stays as it is.
 
-    A worker looks as much more often whether its job was stopped, and there are fewer shards to look into.
+    A worker looks more often whether its job was stopped, and there are fewer shards to look into.
     """
     sleep = time.sleep
     quick = SimpleNamespace(time=time.time, sleep=lambda seconds: sleep(seconds / HURRY))
@@ -41,7 +41,7 @@ def hurried() -> Iterator[None]:
         mock.patch.object(botocore.endpoint, "time", quick),
         mock.patch.object(pacing, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
         mock.patch.object(pacing, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
-        mock.patch.object(pages, "_LOOK_SECONDS", 1.0 / HURRY),
+        mock.patch.object(pages, "_LOOK_SECONDS", 0.05),
         mock.patch.object(pages, "SLICES", _SHARDS),
         contextlib.ExitStack() as stack,
     ):
