@@ -44,7 +44,7 @@ class StateMachine:
         if self.is_stopped:
             return
         self._history.spawn(f"{self._name} {step}", work, then)
-        if self._history.happens(f"{self._name} {step} doubled", 0.15):
+        if self._history.happens(f"{self._name} {step} doubled", 0.3):
             self._history.spawn(f"{self._name} {step} doubled", work)
 
     def _open(self, tries: int = _TRIES) -> None:

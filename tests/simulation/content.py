@@ -14,6 +14,13 @@ from inventory_updater.stock.times import format_time, read_time
 KEYS: Final = (ItemKey("mug", "DC1"), ItemKey("cup", "DC1"), ItemKey("jug", "DC2"))
 BEGIN: Final = read_time("2026-03-02T08:00:00.000000Z")
 _STEP: Final = timedelta(minutes=10)
+_SORE_POINTS: Final = (
+    ("", ""),
+    ("batch_get_item", "inventory-test"),
+    ("batch_get_item", "inventory-changes-test"),
+    ("batch_execute_statement", "inventory-test"),
+    ("batch_execute_statement", "inventory-changes-test"),
+)
 _KINDS: Final = {"adjustment": 45, "count": 20, "price": 17, "reorder_point": 9, "safety_stock": 9}
 
 
@@ -54,6 +61,8 @@ class Content:
     jump_rate: float
     stall_rate: float
     """How often a process stands at a request for a while."""
+    sore_point: tuple[str, str]
+    """The operation and the table at which it does so every other time."""
 
 
 def drawn(seed: int, without: frozenset[str] = frozenset()) -> Content:
@@ -72,8 +81,9 @@ def drawn(seed: int, without: frozenset[str] = frozenset()) -> Content:
         cast=tuple(_members(cast, without)),
         second_day=tuple(_members(second_day, without)),
         fault_rate=chance.choice((0.0, 0.02, 0.05, 0.1)),
-        jump_rate=chance.choice((0.01, 0.02, 0.04)),
-        stall_rate=chance.choice((0.02, 0.06, 0.12)),
+        jump_rate=chance.choice((0.02, 0.03, 0.05)),
+        stall_rate=chance.choice((0.02, 0.05, 0.1)),
+        sore_point=chance.choice(_SORE_POINTS),
     )
 
 
@@ -135,8 +145,8 @@ def _cast(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row], lat
     for number in range(2, chance.randint(3, 5)):
         yield Member(f"job-{number}", chance.randint(20, 250), chance.choice(("due", "due", "due", "all")))
     yield Member("checkout-1", turn(), chance.choice(keys))
-    for number in range(1, chance.randint(2, 4)):
-        yield Member(f"canceller-{number}", chance.randint(0, 200), some(3))
+    for number in range(1, chance.randint(3, 5)):
+        yield Member(f"canceller-{number}", chance.randint(0, 250), some(3))
     for number in range(1, chance.randint(2, 4)):
         yield Member(f"retrier-{number}", chance.randint(20, 250), keys[0])
     if chance.random() < 0.2:

@@ -43,7 +43,8 @@ _DAY: Final = timedelta(days=RETENTION_DAYS)
 _TURNS: Final = 5_000
 
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
-_STALLS: Final = (10, 30, 100, 200)
+_SORE_RATE: Final = 0.4
+_STALLS: Final = (10, 40, 100, 200)
 _JUMPS: Final = (1.5, 30.0, 300.0, 600.0, 1_200.0, 2_700.0)
 
 
@@ -150,7 +151,7 @@ class History:
         settings = replace(
             _SETTINGS,
             segments=chance.choice((1, 2, 2, 3)),
-            page_size=chance.choice((1, 2, 3, 3, 10)),
+            page_size=chance.choice((1, 1, 2, 2, 3, 10)),
             batch_size=chance.choice((1, 1, 2, 25)),
         )
         return Services(
@@ -289,7 +290,8 @@ class History:
             ready = [each for each in self._alive if stalled.get(each.name, 0) <= turn]
             actor = self.chance.choice(ready or self._alive)
             actor.go_on()
-            if self.chance.random() < self.content.stall_rate:
+            is_sore = actor.stands_at == self.content.sore_point
+            if self.chance.random() < (_SORE_RATE if is_sore else self.content.stall_rate):
                 stalled[actor.name] = turn + self.chance.choice(_STALLS)
             if actor.is_done:
                 self._bury(actor)
