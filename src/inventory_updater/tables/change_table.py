@@ -42,6 +42,10 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
+GRACE: Final = timedelta(days=1)
+"""How much longer a record is kept than a door takes changes of its age: a door looks at the clock when it begins, and
+may write hours later; and a count that is as old as that still has to find the adjustments after it."""
+
 _READ_LIMIT: Final = 100
 """How many keys AWS reads in one request."""
 
@@ -320,7 +324,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        expires = int((read_time(ended_at) + self._retention).timestamp())
+        expires = int((read_time(ended_at) + self._retention + GRACE).timestamp())
         sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
