@@ -161,7 +161,7 @@ def _second_day(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row
     yield Member("again-1", 0, tuple(rows))
     # Later than all that may be forgotten while it waits.
     new = [
-        _change(chance, f"new-{kind}-{number}", kind, _time(chance, 100, 150))
+        _change(chance, f"new-{kind}-{number}", kind, chance.choice((_time(chance, 100, 150), _time(chance, 244, 294))))
         for number, kind in enumerate(("adjustment", "count", "price", "adjustment"))
     ]
     yield Member("door-3", chance.randint(0, 20), tuple(Row(chance.choice(keys), each) for each in new))

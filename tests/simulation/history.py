@@ -16,7 +16,7 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time
-from inventory_updater.tables.change_table import ChangeTable
+from inventory_updater.tables.change_table import GRACE, ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from tests.builders import record_attributes
@@ -40,6 +40,8 @@ from tests.simulation.turns import Actor
 
 RETENTION_DAYS: Final = 1
 _DAY: Final = timedelta(days=RETENTION_DAYS)
+_LONG: Final = 4 * 86_400.0
+"""Until all changes of the second day are due, and all windows have ended."""
 _TURNS: Final = 5_000
 
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
@@ -365,7 +367,9 @@ class History:
             if "expires_at" in record
         )
         if expiries:
-            moment = self.chance.choice(expiries) + self.chance.choice((-60.0, -1.0, 0.0, 0.1, 1.0, 60.0))
+            # Two edges: until when a door takes it again, and until when the record is kept.
+            moment = self.chance.choice(expiries) - self.chance.choice((0.0, GRACE.total_seconds()))
+            moment += self.chance.choice((-60.0, -1.0, 0.0, 0.1, 1.0, 60.0))
             seconds = moment - self.clock().timestamp()
         else:
             seconds = _DAY.total_seconds()
@@ -382,7 +386,7 @@ class History:
         """Three undisturbed jobs, the last of them when every window has ended."""
         self._arrive()
         self._fault_rate = 0.0
-        for number, (scope, seconds) in enumerate((("due", 1_200.0), ("due", 7_200.0), ("all", 43_200.0)), 1):
+        for number, (scope, seconds) in enumerate((("due", 1_200.0), ("due", 7_200.0), ("all", _LONG)), 1):
             self._run_undisturbed(f"rest-{number}", scope, seconds)
 
     def _run_undisturbed(self, job_id: str, scope: Any, after: float) -> None:
