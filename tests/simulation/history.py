@@ -153,8 +153,8 @@ class History:
         settings = replace(
             _SETTINGS,
             segments=chance.choice((1, 2, 2, 3)),
-            page_size=chance.choice((1, 1, 2, 2, 3, 10)),
-            batch_size=chance.choice((1, 1, 2, 25)),
+            page_size=chance.choice((1, 1, 2, 3, 3, 10)),
+            batch_size=chance.choice((1, 1, 1, 2, 25)),
         )
         return Services(
             client,
