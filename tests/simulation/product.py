@@ -128,7 +128,8 @@ def _watched_page(history: "History", real: Callable[..., Any]) -> Callable[...,
     def settle(page: Any, due: Any, report: Any) -> Any:
         ending = real(page, due, report)
         if ending is not None and report.written:
-            history.reached[f"{_what_ended(history, page._run.job_id, ending)} between two batches"] += 1
+            job_id = page._run.job_id  # noqa: SLF001  # watched
+            history.reached[f"{_what_ended(history, job_id, ending)} between two batches"] += 1
         return ending
 
     return settle
