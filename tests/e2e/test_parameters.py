@@ -31,8 +31,8 @@ PARAMETERS: Final[Mapping[str, tuple[str, object, str, object]]] = {
     "PageSize": ("250", True, "2", False),
     # What is on hand after a sale of 20 out of 10, and how many changes are rejected.
     "AllowNegativeStock": ("false", (10, 1), "true", (-10, 0)),
-    # How many days the record of a change is kept.
-    "ChangeRetentionDays": ("7", 7, "60", 60),
+    # How many days the record of a change is kept: one more than a door takes changes of that age.
+    "ChangeRetentionDays": ("7", 8, "60", 61),
     # How many days the record of the job is kept.
     "JobRetentionDays": ("30", 30, "90", 90),
     # The engine keeps the level and goes by Python's own, WARNING; on AWS the runtime goes by it.

@@ -44,7 +44,7 @@ class StateMachine:
         if self.is_stopped:
             return
         self._history.spawn(f"{self._name} {step}", work, then)
-        if self._history.happens(f"{self._name} {step} doubled", 0.15):
+        if self._history.happens(f"{self._name} {step} doubled", 0.3):
             self._history.spawn(f"{self._name} {step} doubled", work)
 
     def _open(self, tries: int = _TRIES) -> None:
@@ -92,7 +92,7 @@ class StateMachine:
 
     def _with_time(self, work: Callable[[Any, Callable[[], float]], Any]) -> Callable[[Actor], Any]:
         history = self._history
-        seconds = history.chance.choice((900.0, 900.0, 900.0, history.chance.uniform(1.0, 4.0)))
+        seconds = history.chance.choice((900.0, 900.0, history.chance.uniform(0.5, 4.0)))
         return lambda client: work(history.services(client), history.clock.countdown(seconds))
 
 

@@ -16,7 +16,7 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time
-from inventory_updater.tables.change_table import ChangeTable
+from inventory_updater.tables.change_table import GRACE, ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from tests.builders import record_attributes
@@ -40,10 +40,13 @@ from tests.simulation.turns import Actor
 
 RETENTION_DAYS: Final = 1
 _DAY: Final = timedelta(days=RETENTION_DAYS)
+_LONG: Final = 4 * 86_400.0
+"""Until all changes of the second day are due, and all windows have ended."""
 _TURNS: Final = 5_000
 
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
-_STALLS: Final = (10, 30, 100, 200)
+_SORE_RATE: Final = 0.4
+_STALLS: Final = (10, 40, 100, 200)
 _JUMPS: Final = (1.5, 30.0, 300.0, 600.0, 1_200.0, 2_700.0)
 
 
@@ -150,8 +153,8 @@ class History:
         settings = replace(
             _SETTINGS,
             segments=chance.choice((1, 2, 2, 3)),
-            page_size=chance.choice((1, 2, 3, 3, 10)),
-            batch_size=chance.choice((1, 1, 2, 25)),
+            page_size=chance.choice((1, 1, 2, 3, 3, 10)),
+            batch_size=chance.choice((1, 1, 1, 2, 25)),
         )
         return Services(
             client,
@@ -289,7 +292,8 @@ class History:
             ready = [each for each in self._alive if stalled.get(each.name, 0) <= turn]
             actor = self.chance.choice(ready or self._alive)
             actor.go_on()
-            if self.chance.random() < self.content.stall_rate:
+            is_sore = actor.stands_at == self.content.sore_point
+            if self.chance.random() < (_SORE_RATE if is_sore else self.content.stall_rate):
                 stalled[actor.name] = turn + self.chance.choice(_STALLS)
             if actor.is_done:
                 self._bury(actor)
@@ -363,7 +367,9 @@ class History:
             if "expires_at" in record
         )
         if expiries:
-            moment = self.chance.choice(expiries) + self.chance.choice((-60.0, -1.0, 0.0, 0.1, 1.0, 60.0))
+            # Two edges: until when a door takes it again, and until when the record is kept.
+            moment = self.chance.choice(expiries) - self.chance.choice((0.0, GRACE.total_seconds()))
+            moment += self.chance.choice((-60.0, -1.0, 0.0, 0.1, 1.0, 60.0))
             seconds = moment - self.clock().timestamp()
         else:
             seconds = _DAY.total_seconds()
@@ -380,7 +386,7 @@ class History:
         """Three undisturbed jobs, the last of them when every window has ended."""
         self._arrive()
         self._fault_rate = 0.0
-        for number, (scope, seconds) in enumerate((("due", 1_200.0), ("due", 7_200.0), ("all", 43_200.0)), 1):
+        for number, (scope, seconds) in enumerate((("due", 1_200.0), ("due", 7_200.0), ("all", _LONG)), 1):
             self._run_undisturbed(f"rest-{number}", scope, seconds)
 
     def _run_undisturbed(self, job_id: str, scope: Any, after: float) -> None:

@@ -6,7 +6,7 @@ other; it is the actors that do things at the same time. Few shards and slices k
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from inventory_updater.dynamodb import concurrency, pacing
+from inventory_updater.dynamodb.pacing import OutOfTimeError
 from inventory_updater.jobs import closing, opening, pages, worker
 from inventory_updater.stock import settling
 from inventory_updater.stock.settling import Settled
 from inventory_updater.tables import change_table, job_table, protocol
+from inventory_updater.tables.job_table import LeaseLostError
+from inventory_updater.tables.records import RUN, JobStatus
 from tests.simulation import reads, storage, table
 
 if TYPE_CHECKING:
@@ -106,13 +109,27 @@ def _watched_settle(history: "History", real: Callable[..., Any]) -> Callable[..
     return settle
 
 
+def _what_ended(history: "History", job_id: str, ending: Exception) -> str:
+    """In words; a job whose lease another one has taken is told by its status first."""
+    statuses = [job["status"] for job in history.stored(history.tables.jobs) if _is_run(job, job_id)]
+    if isinstance(ending, OutOfTimeError):
+        return "the time was up"
+    was_lost = isinstance(ending, LeaseLostError) or statuses != [JobStatus.RUNNING]
+    return "the lease was lost" if was_lost else "the job was asked to stop"
+
+
+def _is_run(job: Mapping[str, object], job_id: str) -> bool:
+    return job["job_id"] == job_id and job["record"] == RUN
+
+
 def _watched_page(history: "History", real: Callable[..., Any]) -> Callable[..., Any]:
     """Sees what ends a page between two of its batches."""
 
     def settle(page: Any, due: Any, report: Any) -> Any:
         ending = real(page, due, report)
         if ending is not None and report.written:
-            history.reached[f"{type(ending).__name__} between two batches"] += 1
+            job_id = page._run.job_id  # noqa: SLF001  # watched
+            history.reached[f"{_what_ended(history, job_id, ending)} between two batches"] += 1
         return ending
 
     return settle

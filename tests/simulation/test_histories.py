@@ -8,10 +8,12 @@ from typing import Final
 
 import pytest
 
+from tests.simulation.faults import ProcessDied
 from tests.simulation.history import Plot
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.runs import toured
 from tests.simulation.shrinking import played, told
+from tests.simulation.turns import Actor
 
 SEEDS: Final = 200
 
@@ -28,6 +30,26 @@ def test_whatever_happens_in_whatever_order_it_ends_right() -> None:
 
 def test_a_seed_replays_exactly() -> None:
     assert list(told(played(Plot(7)))) == list(told(played(Plot(7))))
+
+
+def test_a_process_that_has_died_stays_dead() -> None:
+    asked: list[str] = []
+
+    def perform(_actor: Actor, operation: str, _request: object) -> None:
+        asked.append(operation)
+        raise ProcessDied
+
+    def work(client: Actor) -> None:
+        try:
+            client.get_item()
+        finally:
+            client.put_item()
+
+    actor = Actor("worker", perform, work)
+    while not actor.is_done:
+        actor.go_on()
+
+    assert (asked, actor.is_dead) == (["get_item"], True)
 
 
 def test_every_mistake_that_the_model_knows_is_pinned() -> None:

@@ -4,7 +4,7 @@ Each has a thread, but only one ever runs: a seed replays exactly.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tests.simulation.faults import ProcessDied
@@ -16,6 +16,15 @@ Perform = Callable[["Actor", str, dict[str, Any]], Any]
 """Does a request for an actor, whatever may happen to it."""
 
 
+def table_of(request: Mapping[str, Any]) -> str:
+    """The table that a request is about, or the first of them."""
+    if "RequestItems" in request:
+        return str(next(iter(request["RequestItems"])))
+    if "Statements" in request:
+        return str(request["Statements"][0]["Statement"].split('"')[1])
+    return str(request.get("TableName", ""))
+
+
 class Actor:
     """A process that does ``work`` with a client of its own, one request a turn.
 
@@ -23,6 +32,7 @@ class Actor:
 
     Attributes:
         result: what ``work`` returned; ``problem``: what it raised.
+        stands_at: the operation that it is about to ask for, and of which table.
     """
 
     exceptions = Exceptions
@@ -33,6 +43,7 @@ class Actor:
         self.is_dead = False
         self.result: Any = None
         self.problem: Exception | None = None
+        self.stands_at: tuple[str, str] = ("", "")
         self._perform = perform
         self._work = work
         self._its_turn, self._back = threading.Lock(), threading.Lock()
@@ -47,6 +58,7 @@ class Actor:
 
         def request(**parameters: Any) -> Any:
             if not self.is_dead:
+                self.stands_at = operation, table_of(parameters)
                 self._back.release()
                 assert self._its_turn.acquire(timeout=_PATIENCE_SECONDS), f"{self.name} waits for a turn in vain"
             if self.is_dead:

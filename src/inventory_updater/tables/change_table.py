@@ -44,6 +44,10 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
+GRACE: Final = timedelta(days=1)
+"""How much longer a record is kept than a door takes changes of its age: a door looks at the clock when it begins, and
+may write hours later; and a count that is as old as that still has to find the adjustments after it."""
+
 _INDEX_PAGE: Final = 500
 """How many names of each shard are in memory where all shards are read side by side."""
 
@@ -332,7 +336,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
+        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention + GRACE)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
         # What a window showed is no longer so where nothing stands behind it.
