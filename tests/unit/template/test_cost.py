@@ -1,4 +1,4 @@
-"""docs/cost.md: its figures follow from its prices, its assumptions, what docs/benchmarks.md counts and the template."""
+"""docs/cost.md: its figures follow from its prices, its assumptions, the counts of docs/benchmarks.md and the template."""
 
 import json
 import math
@@ -72,7 +72,8 @@ def counted(comparison: str) -> Mapping[str, Mapping[str, float]]:
     columns = {text: unit for unit, text in COLUMNS.items()}
     return {
         name: {
-            columns[column]: float(cell.split()[0].replace(",", "")) for column, cell in zip(head[1], cells, strict=True)
+            columns[column]: float(cell.split()[0].replace(",", ""))
+            for column, cell in zip(head[1], cells, strict=True)
         }
         for name, cells in found
     }
@@ -106,7 +107,8 @@ def cost(case: Case) -> Mapping[str, float]:
         "accepting, write units": millions * load["write_units_accepting"] * WRITE,
         "applying, write units": millions * load["write_units_applying"] * WRITE,
         "both, read units": millions * load["read_units_last_week"] * READ,
-        "what jobs ask for, due or not": (idle["read_units"] * JOBS * READ + records * WRITE + 2 * WATCHES * WRITE) / 1e6,
+        "what jobs ask for, due or not": (idle["read_units"] * JOBS * READ + records * WRITE + 2 * WATCHES * WRITE)
+        / 1e6,
         "job: scope `all`, read units": read_units(stored) * DAYS * READ / 1e6,
         "storage and recovery": (stored + kept)
         / GIGABYTE
@@ -126,7 +128,10 @@ def cost(case: Case) -> Mapping[str, float]:
 
 def units_of_a_million(write_units: float, read_units: float) -> list[str]:
     """Dollars of a million changes: by write units, by read units, and in all."""
-    return [f"{dollars:.2f}" for dollars in (write_units * WRITE, read_units * READ, write_units * WRITE + read_units * READ)]
+    return [
+        f"{dollars:.2f}"
+        for dollars in (write_units * WRITE, read_units * READ, write_units * WRITE + read_units * READ)
+    ]
 
 
 def test_the_month_adds_up_from_prices_and_assumptions() -> None:
@@ -155,7 +160,9 @@ def test_a_change_takes_hardly_more_than_five_write_units_whatever_the_load_and_
 
     assert {EVEN, SKEWED} < weeks.keys()
     assert {name: units for name, units in weeks.items() if max(units) > 5.2} == {}
-    assert {name: load["largest_record_bytes"] for name, load in LOADS.items() if load["largest_record_bytes"] > 1024} == {}
+    assert {
+        name: load["largest_record_bytes"] for name, load in LOADS.items() if load["largest_record_bytes"] > 1024
+    } == {}
 
 
 def test_what_others_would_use_costs_what_its_parts_do() -> None:
@@ -177,9 +184,7 @@ def test_what_others_would_use_costs_what_its_parts_do() -> None:
 def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
     alarms = resources_of_type("AWS::CloudWatch::Alarm").values()
     moment = datetime(2026, 3, 2, tzinfo=UTC)
-    run = Run(
-        "job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1, tally=Tally(lateness=Lateness.of([1.0]))
-    )
+    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1, tally=Tally(lateness=Lateness.of([1.0])))
 
     assert 16 == sum("Condition" not in alarm or is_true(alarm["Condition"], parameter_values()) for alarm in alarms)
     assert len(metric_data(run, "shop", moment)) == METRICS
