@@ -78,7 +78,8 @@ class Stack:
     def records(self) -> dict[tuple[object, object], Mapping[str, Any]]:
         """What the changes table holds, by SKU and change id."""
         client: DynamoDBClient = self.client("dynamodb")
-        stored = client.scan(TableName=self.tables.changes, ConsistentRead=True)["Items"]
+        pages = client.get_paginator("scan").paginate(TableName=self.tables.changes, ConsistentRead=True)
+        stored = [record for page in pages for record in page["Items"]]
         return {(record["sku"], record["change_id"]): record for record in map(from_attribute_values, stored)}
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""Changes: schedule a file, list changes, show one, and cancel, retry or dismiss what is not to go its way."""
+"""Changes: schedule a file, list changes, show one; cancel, retry and dismiss."""
 
 import argparse
 import sys
@@ -155,10 +155,8 @@ def show(options: argparse.Namespace) -> None:
     if options.sku is not None and options.location_id is None:
         raise InputError("SKU and LOCATION go together: they name one item")
     changes = find_deployment(options).changes()
-    if options.sku is not None:
-        key = ItemKey(options.sku, options.location_id)
-    else:
-        key = _item_of(options.change_id, changes)
+    named = None if options.sku is None else ItemKey(options.sku, options.location_id)
+    key = named or _item_of(options.change_id, changes)
     name = (key, options.change_id)
     attributes = changes.stored([name]).get(name)
     if attributes is None:
@@ -183,7 +181,7 @@ def _item_of(change_id: str, changes: ChangeTable) -> ItemKey:
     return key
 
 
-# What is not to go its way
+# Withdrawing
 
 
 def cancel(options: argparse.Namespace) -> int:
@@ -265,7 +263,7 @@ def _print_outcomes(outcomes: Outcomes, options: argparse.Namespace, words: Mapp
 
 
 def commands() -> CommandLine:
-    line = CommandLine("Schedule changes, list them, show one; cancel, retry and dismiss what is not to go its way.")
+    line = CommandLine("Schedule changes, list them, show one; cancel some that wait, retry or dismiss rejected ones.")
     verb = line.add_verb(
         "schedule",
         schedule,

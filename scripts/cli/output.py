@@ -116,7 +116,9 @@ def print_rows(
         print_screen(rows_screen(columns, rows, view_of(options), title), view_of(options))
         return
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # standard output is a file
-    csv.writer(sys.stdout).writerows([columns, *([_csv_text(value) for value in row] for row in rows)])
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    writer.writerows([_csv_text(value) for value in row] for row in rows)
 
 
 def _csv_text(value: object) -> str:

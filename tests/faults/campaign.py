@@ -18,19 +18,39 @@ from typing import Any, Final
 from cli.engine import CHECKOUT
 from tests.engines import private_dynamodb_local, private_ministack, reason_without_dynamodb_local
 from tests.faults.breakages import BREAKAGES, broken
-from tests.faults.findings import Finding, Findings
-from tests.faults.gate import JOBS_THROTTLED, REQUEST_FAULTS, STATEMENT_FAULTS, UNPROCESSED, WorkerGone
-from tests.faults.model import Event
+from tests.faults.findings import ZEROS, Finding, Findings
+from tests.faults.gate import (
+    CONFLICT_CHANGED,
+    INDEX_BEHIND,
+    JOBS_THROTTLED,
+    LEASE_LOST,
+    OUTLIVED,
+    REPEATED,
+    REQUEST_FAULTS,
+    STATEMENT_FAULTS,
+    UNPROCESSED,
+    WorkerGone,
+)
+from tests.faults.model import CLOSED, EXPECTED, LATE_COUNT, MARKED_BY_ANOTHER, MISSED, RETRIED, Event
 from tests.faults.proxy import Nursery
 from tests.faults.rounds import SCENARIOS, Round
-from tests.faults.small_shop import FAULTS_BESIDE
-from tests.faults.state_machine import FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS
+from tests.faults.small_shop import EXPIRED, FAULTS_BESIDE, TOO_OLD
+from tests.faults.state_machine import FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS, SMALL_JOB
 from tests.faults.wire import Engine, hurried
 
 BUILD: Final = CHECKOUT / "build"
 ENGINES: Final = ("ministack", "dynamodb-local")
-_OF_REQUESTS: Final = (*REQUEST_FAULTS, JOBS_THROTTLED, UNPROCESSED, *STATEMENT_FAULTS)
+_OF_REQUESTS: Final = (*REQUEST_FAULTS, JOBS_THROTTLED, UNPROCESSED, REPEATED, INDEX_BEHIND, *STATEMENT_FAULTS)
 FAULTS: Final = (*_OF_REQUESTS, *FAULTS_OF_WORKERS, *FAULTS_BESIDE, *FAULTS_OF_PUBLISHING)
+STATES: Final = (
+    *(OUTLIVED, MARKED_BY_ANOTHER, CONFLICT_CHANGED, MISSED, CLOSED, LATE_COUNT, EXPECTED, RETRIED, TOO_OLD, EXPIRED),
+    *(LEASE_LOST, SMALL_JOB),
+)
+"""What has to happen now and then, or the campaign proves nothing about it."""
+
+LONG_SECONDS: Final = 120.0
+"""A campaign that lasts as long has to reach every state."""
+
 _ROUNDS_AT_ONCE: Final = 16
 
 
@@ -53,6 +73,16 @@ class Campaign:
     def hits(self) -> int:
         return self.total.hits.total()
 
+    @property
+    def missing_states(self) -> list[str]:
+        """The states that no round has reached."""
+        return [state for state in STATES if not self.total.reached[state]]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong, and a long campaign has seen what it has to see."""
+        return self.total.is_clean and not (self.seconds >= LONG_SECONDS and self.missing_states)
+
     def to_json(self) -> dict[str, Any]:
         total = self.total
         return {
@@ -63,6 +93,7 @@ class Campaign:
             "hits": self.hits,
             "by_fault": {fault: total.hits[fault] for fault in sorted(total.injected)},
             "injected_by_fault": dict(sorted(total.injected.items())),
+            "reached": {state: total.reached[state] for state in STATES},
             "outcomes": dict(sorted(total.outcomes.items())),
             "kinds": sorted(total.kinds),
             "problems": total.problems,
@@ -70,18 +101,19 @@ class Campaign:
 
     def table(self) -> str:
         """The figures for people. A fault's line adds up the rounds in which it was injected."""
-        head = ("fault", "injected", "hit", "runs", "changes", "lost", "twice", "foreign lost", "wrong tallies")
+        head = ("fault", "injected", "hit", "runs", "changes", "lost", "twice", "foreign", "tallies", "records")
         rows = [
             (fault, self.total.injected[fault], self.total.hits[fault], *_figures(self.by_fault[fault]))
             for fault in FAULTS
             if self.total.injected[fault]
         ]
         rows.append(("all", self.total.injected.total(), self.hits, *_figures(self.total)))
-        lines = [f"{head[0]:<52}" + "".join(f"{name:>15}" for name in head[1:])]
-        lines += [f"{row[0]:<52}" + "".join(f"{number:>15,}" for number in row[1:]) for row in rows]
+        lines = [f"{head[0]:<52}" + "".join(f"{name:>10}" for name in head[1:])]
+        lines += [f"{row[0]:<52}" + "".join(f"{number:>10,}" for number in row[1:]) for row in rows]
         missing = [fault for fault in FAULTS if not self.total.hits[fault]]
         engines, total = ", ".join(self.engines), self.total
         lines += ["", f"{total.rounds:,} rounds on {engines} in {self.seconds:,.0f} s, seed {self.seed}"]
+        lines += ["", *(f"{self.total.reached[state]:>10,}  {state}" for state in STATES)]
         if missing:
             lines.append(f"Faults that never hit: {', '.join(missing)}")
         if self.total.kinds:
@@ -91,8 +123,7 @@ class Campaign:
 
 
 def _figures(found: Findings) -> tuple[int, ...]:
-    names = ("runs", "changes", "lost", "applied_twice", "foreign_writes_lost", "wrong_tallies")
-    return tuple(found.counts[name] for name in names)
+    return tuple(found.counts[name] for name in ("runs", "changes", *ZEROS))
 
 
 @contextlib.contextmanager

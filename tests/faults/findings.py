@@ -12,12 +12,17 @@ class Finding(StrEnum):
     APPLIED_TWICE = "changes applied twice"
     FOREIGN_WRITES_LOST = "foreign writes lost"
     WRONG_TALLY = "wrong tally"
+    WRONG_RECORD = "wrong record"
     WRONG_FIGURES = "wrong derived figures"
     NEVER_SETTLED = "job never settled"
     LEASE = "lease taken, kept or ignored wrongly"
     ENDLESS_RETRY = "retry without end"
     NOT_TOLD = "people not told"
     BROKEN_OFF = "failed without a fault"
+
+
+ZEROS = ("lost", "applied_twice", "foreign_writes_lost", "wrong_tallies", "wrong_records")
+"""What has to be nought after a campaign."""
 
 
 @dataclass
@@ -31,7 +36,9 @@ class Findings:
     applied_twice: int = 0
     foreign_writes_lost: int = 0
     wrong_tallies: int = 0
+    wrong_records: int = 0
     inexact_tallies: int = 0
+    reached: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -43,6 +50,7 @@ class Findings:
             setattr(self, name, getattr(self, name) + count)
         self.injected += other.injected
         self.hits += other.hits
+        self.reached += other.reached
         self.outcomes += other.outcomes
         self.problems += other.problems
         self.kinds |= other.kinds
@@ -53,8 +61,7 @@ class Findings:
 
     @property
     def is_clean(self) -> bool:
-        wrong = (self.lost, self.applied_twice, self.foreign_writes_lost, self.wrong_tallies)
-        return not any(wrong) and not self.problems
+        return not any(self.counts[name] for name in ZEROS) and not self.problems
 
 
 class Spoilt(Exception):

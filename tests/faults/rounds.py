@@ -4,29 +4,51 @@ import contextlib
 import itertools
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
-from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import ItemKey
+from inventory_updater.intake.csv_format import ChangeRow
 from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
-from tests.faults.gate import CUT_OFF, DAMAGED, HTTP_500_LANDED, LANDED_ALL_THE_SAME, LOST_ANSWER, Worker
+from tests.faults.gate import (
+    CUT_OFF,
+    DAMAGED,
+    HTTP_500_LANDED,
+    LANDED_ALL_THE_SAME,
+    LOST_ANSWER,
+    REPEATED,
+    Worker,
+    as_json,
+)
 from tests.faults.model import Key
 from tests.faults.proxy import Nursery
-from tests.faults.small_shop import MINUTES, SmallShop, as_json, minute
-from tests.faults.state_machine import CLOCK_OFF, KILLED, LEASE_EXPIRED, TIMED_OUT, TWO_JOBS, Job, StateMachine
+from tests.faults.small_shop import MINUTES, SmallShop, minute
+from tests.faults.state_machine import (
+    CLOCK_OFF,
+    FIRED_TWICE,
+    KILLED,
+    LEASE_EXPIRED,
+    NOT_FIRED,
+    STOPPED,
+    TIMED_OUT,
+    TWO_JOBS,
+    Job,
+    StateMachine,
+)
 from tests.faults.wire import Engine
 
-ONLY_LOST: Final = (LOST_ANSWER, CUT_OFF, DAMAGED, HTTP_500_LANDED, f"statement: {LANDED_ALL_THE_SAME}")
+ONLY_LOST: Final = (
+    *(LOST_ANSWER, CUT_OFF, DAMAGED, HTTP_500_LANDED, REPEATED),
+    *(f"statement: {LANDED_ALL_THE_SAME}", f"statement: {REPEATED}"),
+)
 
 BOTOCORE_SENDS: Final = 4
 
 _STORMS: Final = ("storm", "killed", "timed out", "beside", "doubled", "mixed")
-_FEW_FAULTS: Final = ("lost answers", "publishing", "clock off", "short calls")
-_STAGED: Final = ("two jobs", "lease expired", "long lease", "throttled for good", "aborted")
+_STAGED: Final = ("two jobs", "lease expired", "long lease", "throttled for good", "aborted", "stopped", "schedule")
+_FEW_FAULTS: Final = ("lost answers", "publishing", "clock off", "short calls", "index behind", "retention", "calm")
 SCENARIOS: Final = (*_STORMS, *_STAGED, *_FEW_FAULTS)
 
 
@@ -42,7 +64,8 @@ class Round:
         self.gate = self.shop.gate
         self.machine = StateMachine(self.shop, nursery)
         self.audit = Audit(self.shop, self.machine)
-        self._last_file: list[tuple[ItemKey, Change]] = []
+        self._last_file: Sequence[ChangeRow] = ()
+        self._index: list[dict[str, Any]] = []
         self.has_time: Callable[[], bool] = lambda: True
         """Asked before each run but the last one."""
         self.may_go_on: Callable[[], bool] = lambda: True
@@ -51,69 +74,99 @@ class Round:
     def play(self) -> Findings:
         """Everything that happens in this round, and what it showed."""
         with contextlib.suppress(Spoilt):
-            self.shop.put_items(self.random.randint(16, 40))
+            self.shop.put_items(self.random.randint(8, 20))
             for run in range(self.random.randint(2, 4)):
                 if not (self.may_go_on() and self.has_time()):
                     break
+                self._index = self.shop.index_now() if self.scenario == "index behind" else []
                 self._trade(run)
                 self._run()
+                if self.scenario == "retention":
+                    self._days_pass(run)
             if self.may_go_on():
                 self.check_everything_is_settled()
-        for key, item in sorted(self.shop.stored_items().items()):
-            self.gate.note({"event": "closing", "item": list(key), "attributes": as_json(item)})
-        self.shop.findings.injected += self.gate.injected
-        self.shop.findings.hits += self.gate.hits
+        self._close_the_books()
+        findings = self.shop.findings
+        findings.injected += self.gate.injected
+        findings.hits += self.gate.hits
+        findings.reached += self.gate.reached + self.gate.model.reached
         where = f"round {self.shop.number} ({self.scenario})"
-        self.shop.findings.problems += [f"{where}: {each}" for each in self.gate.problems]
-        self.shop.findings.kinds |= self.gate.found
-        return self.shop.findings
+        findings.problems += [f"{where}: {each}" for each in self.gate.problems]
+        findings.kinds |= self.gate.found
+        return findings
+
+    def _close_the_books(self) -> None:
+        items, records = self.shop.stored_items(), self.shop.stored_records()
+        for key in sorted({*items, *records}):
+            statuses = {name: as_json(each.get("status")) for name, each in records.get(key, {}).items()}
+            closing = {"item": list(key), "attributes": as_json(items.get(key)), "records": statuses}
+            self.gate.note({"event": "closing", **closing})
 
     def _present(self) -> list[Key]:
         return [key for key in self.shop.keys if key in self.gate.model.items]
 
     def _trade(self, run: int) -> None:
         """What happens between two runs."""
+        shop, model = self.shop, self.gate.model
         rate = self.random.choice([0.0, 0.1, 0.25])
         present = self._present()
-        changes = [
-            (ItemKey(*key), self.shop.new_change(self.random, 2 * MINUTES))
+        changes = {
+            key: [shop.new_change(self.random, 2 * MINUTES) for _ in range(self.random.choice([0, 1, 2, 3]))]
             for key in present
-            for _ in range(self.random.choice([0, 1, 1, 2, 3]))
-        ]
-        if changes:
-            self.shop.schedule(f"schedule-{run}", changes, rate)
+        }
+        file = shop.rows(changes)
+        # Where days have passed the changes of the trading day are too old.
+        allow_old = self.scenario == "retention"
+        if file:
+            shop.schedule(f"schedule-{run}", file, rate, allow_old=allow_old)
         if self._last_file and self.random.random() < 0.5:
-            self.shop.schedule(f"again-{run}", self._last_file, rate)  # a file that is sent twice
-        self._last_file = changes
+            shop.schedule(f"again-{run}", self._last_file, rate)  # a file that is sent twice
+        self._last_file = file
         for key in self.random.sample(present, min(3, len(present))):
-            self.shop.sell(key, self.random)
-            pending = sorted(self.gate.model.items[key].pending)
-            if pending and self.random.random() < 0.5:
-                self.shop.cancel(f"cancel-{run}-{key}", key, [self.random.choice(pending)], rate)
+            shop.put_by_itself(key, self.random)
+            shop.sell(key, self.random)
+            waiting = model.waiting(key)
+            if waiting and self.random.random() < 0.5:
+                shop.cancel(f"cancel-{run}-{key}", key, [self.random.choice(waiting)], rate)
+        for by_hand in (shop.retry, shop.dismiss):
+            rejected = {key: ids for key in present if (ids := model.rejected(key)) and self.random.random() < 0.3}
+            if rejected:
+                by_hand(f"{by_hand.__name__}-{run}", rejected, rate)
+        if self.random.random() < 0.3:
+            some = self.random.sample(present, min(4, len(present)))
+            shop.load(f"load-{run}", some, self.random, rate)
+
+    def _days_pass(self, run: int) -> None:
+        """Records expire, and files that are older than what is remembered come again."""
+        self.shop.clock.goes_on(3 * 86_400)
+        self.shop.expire()
+        self.shop.schedule(f"old-{run}", self._last_file, 0.0)
+        if present := self._present():
+            self.shop.schedule_at_the_edge(self.random.choice(present))
 
     def _run(self) -> None:
         """One run, or two that meet."""
         as_of = minute(self.random.randrange(MINUTES // 2, 2 * MINUTES))
         scope = self.random.choice(["due", "due", "all"])
-        storm = {"rate": 0.08, "statement_rate": self.random.choice([0.25, 0.4]), "beside": 0.08, "publishing": 0.1}
+        storm = {"rate": 0.06, "statement_rate": self.random.choice([0.2, 0.35]), "beside": 0.06, "publishing": 0.1}
         plans: dict[str, Any] = dict(storm)
         match self.scenario:
             case "storm":
-                plans |= {"rate": 0.2, "statement_rate": 0.5}
+                plans |= {"rate": 0.15, "statement_rate": 0.5}
             case "killed":
                 death = KILLED if self.machine.nursery else TIMED_OUT
                 plans |= {"rate": 0.02, "deaths": self.random.randint(1, 2), "death": death}
             case "timed out":
                 plans |= {"deaths": self.random.randint(1, 3), "death": TIMED_OUT}
             case "beside":
-                plans = {"statement_rate": 0.2, "beside": 0.4}
+                plans = {"statement_rate": 0.2, "beside": 0.25}
             case "doubled":
                 plans["doubles"] = True
             case "lost answers":
-                # Nothing else goes wrong: then every tally has to be exact.
+                # Nothing else goes wrong.
                 plans = {"rate": 0.3, "statement_rate": 0.4, "only": ONLY_LOST}
             case "publishing":
-                plans = {"statement_rate": 0.4, "publishing": 0.7}
+                plans = {"statement_rate": 0.3, "publishing": 0.7}
             case "clock off":
                 plans["ahead_seconds"] = self.random.choice([-3600.0, -200.0, 100.0, 3600.0])
             case "short calls":
@@ -121,6 +174,11 @@ class Round:
             case "mixed":
                 plans |= {"doubles": self.random.random() < 0.3, "deaths": self.random.randint(0, 1)}
                 plans["death"] = TIMED_OUT
+            case "index behind":
+                plans |= {"rate": 0.02, "index": self._index}
+            case "calm" | "retention":
+                # Others write all the time, and nothing goes wrong: then every tally has to be exact.
+                plans = {"beside": self.random.choice([0.0, 0.2])}
             case "two jobs":
                 return self._two_jobs(scope, as_of, storm)
             case "lease expired":
@@ -129,6 +187,10 @@ class Round:
                 return self._long_lease(scope, as_of)
             case "throttled for good":
                 return self._throttled_for_good(scope, as_of)
+            case "stopped":
+                return self._stopped(scope, as_of, storm)
+            case "schedule":
+                return self._by_schedule(storm)
             case _:
                 return self._aborted(scope, as_of, storm)
         job = self.machine.new_job(scope, as_of, **plans)
@@ -148,42 +210,36 @@ class Round:
         first, second = (self.machine.new_job(scope, as_of, **storm) for _ in range(2))
         self.gate.inject(TWO_JOBS, second.name)
         self._drive_and_check(first, second)
-        if {first.outcome, second.outcome} == {"OPENED"}:
-            # One had closed before the other one opened: they never met.
-            self.gate.hits[TWO_JOBS] -= 1
 
     def _lease_expires(self, scope: str, as_of: str, storm: Mapping[str, float]) -> None:
         """In the midst of the first job's writes its lease expires, and a second one takes it."""
+        self.shop.settings = replace(self.shop.settings, page_size=3, batch_size=2)
         first, second = self.machine.new_job(scope, as_of, **storm), self.machine.new_job("all", as_of, **storm)
-        lock, at = threading.Lock(), self.random.randint(1, 3)
+        lock, at = threading.Lock(), self.random.randint(2, 4)
         batches, strays = itertools.count(1), itertools.count(1)
         # What was under way when the lease was lost goes on, as often as botocore sends it.
         allowed = BOTOCORE_SENDS * self.shop.settings.write_concurrency * self.shop.settings.segments
         self.gate.injected[LEASE_EXPIRED] += 1
+        others = threading.Thread(target=self.machine.drive, args=(second,))
 
         def on_batch(worker: Worker, _number: int) -> None:
             with lock:
-                if second.outcome == "OPENED" and next(strays) == allowed + 1:
+                if second.outcome in ("OPENED", "DONE") and next(strays) == allowed + 1:
                     self.gate.find(f"{worker.name} goes on writing without its lease", Finding.LEASE)
-                if second.outcome or next(batches) != at:
+                if others.ident is not None or next(batches) != at:
                     return
                 self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
                 self.gate.in_doubt.add(first.name)
-                self.machine.open(second)
+                others.start()
+                second.opened.wait()
                 self.gate.hit(LEASE_EXPIRED, worker.name)
 
         first.on_batch = on_batch
-        self.machine.open(first)
-        if first.outcome == "OPENED":
-            self.machine.update(first)
-        self.machine.finish(first)
-        if not second.outcome:
-            self.audit.check(first)
-            return
-        if second.outcome == "OPENED":
-            self.machine.update(second)
-        self.machine.finish(second)
-        self.audit.check(second, first)
+        self.machine.drive(first)
+        if others.ident is None:
+            return self.audit.check(first)
+        others.join()
+        return self.audit.check(second, first)
 
     def _long_lease(self, scope: str, as_of: str) -> None:
         """A slow job that is alive keeps its lease, however long it takes."""
@@ -197,17 +253,18 @@ class Round:
                 rival = self.machine.new_job("due", as_of)
                 rivals.append(rival)
                 self.gate.inject(TWO_JOBS, rival.name)
-                self.machine.open(rival)
-                if rival.outcome == "OPENED":
+                self.machine.drive(rival)
+                if rival.outcome != "SKIPPED":
                     self.gate.find(f"{rival.name} took the lease of {job.name}, which was alive", Finding.LEASE)
 
         job.on_batch = on_batch
         self._drive_and_check(job)
 
     def _throttled_for_good(self, scope: str, as_of: str) -> None:
-        """The table takes nothing for one item as long as the job runs."""
+        """One of the tables takes nothing for two items as long as the job runs."""
         present = self._present()
-        throttled = frozenset(self.random.sample(present, min(2, len(present))))
+        table = self.random.choice(["inventory", "changes"])
+        throttled = frozenset((table, key) for key in self.random.sample(present, min(2, len(present))))
         self._drive_and_check(self.machine.new_job(scope, as_of, call_seconds=1.0, throttles_for_good=throttled))
 
     def _aborted(self, scope: str, as_of: str, storm: Mapping[str, float]) -> None:
@@ -218,12 +275,34 @@ class Round:
         self._drive_and_check(self.machine.new_job(scope, as_of, **storm))
         self.audit.check(dead)
 
+    def _stopped(self, scope: str, as_of: str, storm: Mapping[str, float]) -> None:
+        """An operator asks a job to stop in the midst of its writes, and pauses the schedule; then it goes on."""
+        self.shop.settings = replace(self.shop.settings, page_size=3, batch_size=2)
+        job, at, batches = self.machine.new_job(scope, as_of, **storm), self.random.randint(1, 4), itertools.count(1)
+
+        def on_batch(worker: Worker, _number: int) -> None:
+            if next(batches) == at:
+                self.shop.calm_jobs().request_stop(job.name, "stopped by the campaign")
+                self.gate.inject(STOPPED, worker.name)
+
+        job.on_batch = on_batch
+        self._drive_and_check(job)
+        self.gate.inject(NOT_FIRED, "the schedule")
+        self._drive_and_check(self.machine.scheduled_job(**storm))
+
+    def _by_schedule(self, storm: Mapping[str, float]) -> None:
+        """The schedule fires twice, or not at all."""
+        if self.random.random() < 0.3:
+            return self.gate.inject(NOT_FIRED, "the schedule")
+        first, second = (self.machine.scheduled_job(**storm) for _ in range(2))
+        self.gate.inject(FIRED_TWICE, second.name)
+        return self._drive_and_check(first, second)
+
     def check_everything_is_settled(self) -> None:
         """A last run that nothing disturbs settles whatever is left."""
         self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
-        as_of = minute(3 * MINUTES)
-        self._drive_and_check(self.machine.new_job("all", as_of))
-        left = list(self.gate.model.due(as_of, self.gate.model.moment))
-        if left:
-            self.shop.findings.lost += len(left)
-            self.gate.find(f"after a calm run {left[:3]} are still pending", Finding.LOST)
+        job = self.machine.new_job("all", self.shop.now())
+        self._drive_and_check(job)
+        self.audit.check_everything_is_said(job.request.as_of)
+        if self.gate.problems:
+            raise Spoilt

@@ -22,10 +22,21 @@ from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import BadRequestError
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.worker import update_segment
+from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.tables.records import JobStatus
-from tests.builders import ENVIRONMENT, change, item_attributes, moment, with_a_sale
+from tests.builders import (
+    ENVIRONMENT,
+    Stocked,
+    change,
+    item_attributes,
+    moment,
+    mugs,
+    record_attributes,
+    stocked,
+    with_a_sale,
+)
 from tests.refusals import refusal
-from tests.shop import Shop
+from tests.shop import Shop, put_items
 from tests.strategies import dynamodb_values, texts
 
 OPEN: Final = {"action": "open", "job_id": "job-1", "started_at": "2026-03-02T12:00:00Z", "input": {"scope": "due"}}
@@ -76,7 +87,7 @@ def bad_events() -> st.SearchStrategy[Any]:
         (begin, ("started_at",), not_text | st.text(max_size=30)),
         (begin, ("input",), other_than(lambda value: isinstance(value, dict) and value.get("scope") in ("due", "all"))),
         (begin, ("input", "as_of"), other_than(lambda value: value is None)),
-        (begin, ("input", "dry_run"), other_than(lambda value: isinstance(value, bool))),
+        (begin, ("input", "dry_run"), json_values),
         (begin, ("input", "cursor"), json_values),
         ([UPDATE], ("segment",), other_than(lambda value: isinstance(value, int) and not isinstance(value, bool))),
     ]
@@ -99,7 +110,9 @@ def test_a_bad_event_is_refused_by_name_before_anything_is_touched(monkeypatch: 
 
 def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.put(with_a_sale())
-    monkeypatch.setattr(handler, "services", lambda: shop.services)
+    monkeypatch.setattr(handler, "services", lambda: shop.set_up_with(page_size=1).services)
+    # More than one page, so that opening does not settle it.
+    shop.put(*mugs(3))
     handler.handle(OPEN, Context())
 
     answer = handler.handle({**UPDATE, "cursor": {"sku": "zzz", "location_id": "zzz"}}, Context())
@@ -109,16 +122,16 @@ def test_a_cursor_in_an_event_leads_nowhere(shop: Shop, monkeypatch: pytest.Monk
 
 
 def test_a_foreign_cursor_in_the_record_fails_the_job_by_name_and_writes_nothing(shop: Shop) -> None:
-    shop.put(with_a_sale())
+    shop = shop.set_up_with(page_size=1)
+    shop.put(with_a_sale(), *mugs(3))
     request = shop.request()
     open_job(shop.services, request)
     segment = shop.services.jobs.begin_call(request.job_id, 0)
     shop.client.update_item(
         TableName=shop.services.jobs.name,
         Key={"job_id": {"S": request.job_id}, "record": {"S": "SEGMENT#000"}},
-        UpdateExpression="SET #cursor = :cursor",
-        ExpressionAttributeNames={"#cursor": "cursor"},
-        ExpressionAttributeValues={":cursor": {"M": {"order": {"S": "4711"}}}},
+        UpdateExpression="SET lanes_begun = :all, cursors = :cursors",
+        ExpressionAttributeValues={":all": {"N": "64"}, ":cursors": {"M": {"0": {"M": {"order": {"S": "4711"}}}}}},
     )
     before = shop.items()
 
@@ -193,7 +206,7 @@ def test_a_hundred_megabytes_that_are_no_csv_file_are_refused_without_being_read
 
 # Items
 
-NAMES: Final = sorted({*item_attributes(), "pending_changes", "settled_changes", "rejected_changes", "last_set"})
+NAMES: Final = sorted({*item_attributes(), "last_set", "windows", "decided", "base_unit_price", "base_reorder_point"})
 odd_numbers: Final = st.sampled_from(
     [Decimal("-0"), Decimal("9" * 38), Decimal("-" + "9" * 38), Decimal("1E+100"), Decimal("1E-100"), Decimal("1E+125")]
 )
@@ -207,11 +220,11 @@ def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
     caplog.set_level(logging.DEBUG, logger="inventory_updater")
     sale = change("sale", "adjustment", -3, reason=SECRET)
     for number, (name, value) in enumerate(data):
-        item = with_a_sale(pending=[sale]) | {"description": SECRET}
-        if name not in ("sku", "location_id", "next_change_at"):
+        item = item_attributes() | {"description": SECRET}
+        if name not in ("sku", "location_id"):
             item[name] = value
         with contextlib.suppress(ClientError):  # an engine refuses, for one, a map with an empty name in it
-            shop.put(item | {"sku": f"sku-{number}"})
+            shop.put(Stocked(item | {"sku": f"sku-{number}"}, (sale,)))
     before = shop.items()
 
     run = shop.run(scope="all", as_of=moment("12:00"))
@@ -224,33 +237,56 @@ def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
             assert after[key] == stored, "an item that failed is left as it was"
             assert len(failure.message) < 300
         else:
-            assert after[key].get("pending_changes", {}) == {} or "sale" not in str(stored["pending_changes"])
+            assert shop.statuses(*key)["sale"] not in ("PENDING", "OPEN")
             assert after[key]["description"] == stored["description"]
     assert run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
     assert SECRET not in caplog.text + "".join(json.dumps(vars(record), default=str) for record in caplog.records)
     for key in after:
-        shop.client.delete_item(
-            TableName=shop.services.inventory.name, Key=to_attribute_values({"sku": key[0], "location_id": key[1]})
-        )
+        named = {"sku": key[0], "location_id": key[1]}
+        shop.client.delete_item(TableName=shop.tables.inventory, Key=to_attribute_values(named))
+        record = {"item": item_id(ItemKey(*key)), "change_id": "sale"}
+        shop.client.delete_item(TableName=shop.tables.changes, Key=to_attribute_values(record))
 
 
-def test_an_item_that_another_writer_gave_2500_changes_is_worked_off(shop: Shop) -> None:
-    pending = [change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500)]
-    shop.put(item_attributes(10, pending=pending[:1]))
-    # More than one write, since a request holds 16 MB but an engine's expression 4 KB of text and 2 MB of values.
-    shop.update("SET pending_changes = :changes", changes={each.change_id: each.to_map() for each in pending})
+RECORD_NAMES: Final = sorted(
+    {*record_attributes(ItemKey("mug", "DC1"), change("sale")), "until", "expected", "not_after", "reason", "job_id"}
+    - {"item", "change_id", "sku", "location_id", "due_shard", "due_at"}
+)
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(spoilt=st.lists(st.tuples(st.sampled_from(RECORD_NAMES), dynamodb_values | odd_numbers | texts), min_size=1))
+def test_whatever_is_in_a_record_it_is_settled_by_itself(shop: Shop, spoilt: list[tuple[str, Any]]) -> None:
+    key = ItemKey("mug", "DC1")
+    shop.put(item_attributes())
+    names = [f"c{number}" for number in range(len(spoilt))]
+    with contextlib.suppress(ClientError):  # an engine refuses, for one, a map with an empty name in it
+        for name, (attribute, value) in zip(names, spoilt, strict=True):
+            put_items(shop.client, shop.tables.changes, [record_attributes(key, change(name)) | {attribute: value}])
+    shop.schedule(key, change("sale", "adjustment", -3))
+
+    run = shop.run(as_of=moment("12:00"))
+
+    assert run.status in (JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES)
+    assert shop.records()["sale"]["status"] in ("APPLIED", "REJECTED", "SUPERSEDED")
+    for record in shop.records().values():
+        named = {"item": item_id(key), "change_id": record["change_id"]}
+        shop.client.delete_item(TableName=shop.tables.changes, Key=to_attribute_values(named))
+
+
+def test_an_item_with_2500_changes_is_worked_off(shop: Shop) -> None:
+    shop.put(stocked(*(change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500))))
 
     first, second = shop.run(), shop.run()
 
     assert shop.item()["on_hand"] == 2_510
-    assert shop.item()["pending_changes"] == {}
     assert (first.tally.changes_applied, second.tally.changes_applied) == (2_500, 0)
-    assert len(cast("dict[str, object]", shop.item()["settled_changes"])) == 500
+    assert len(cast("dict[str, object]", shop.item()["decided"])) <= 100
 
 
 def test_an_item_of_400_kilobytes_is_written_or_fails_alone(shop: Shop) -> None:
     large = with_a_sale("large")
-    shop.put(large | {"notes": "x" * 395_000}, with_a_sale())
+    shop.put(Stocked({**large.attributes, "notes": "x" * 395_000}, large.changes), with_a_sale())
 
     run = shop.run("job-1")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -12,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import run_state_machine_as_test as play
 
 from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import ItemKey
 from tests.faults.findings import Spoilt
 from tests.faults.rounds import Round
 from tests.faults.small_shop import SmallShop, minute
@@ -23,12 +23,23 @@ ITEMS = 6
 items = st.integers(0, ITEMS - 1)
 minutes = st.integers(0, 120)
 quarters = st.integers(-40, 60).map(lambda number: Decimal(number) / 4)
-kinds = st.sampled_from(["adjustment", "adjustment", "adjustment", "count", "price", "reorder_point", "safety_stock"])
 rates = st.sampled_from([0.0, 0.1, 0.3])
+kinds = st.sampled_from(["adjustment", "adjustment", "adjustment", "count", "price", "reorder_point", "safety_stock"])
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """A change of any kind, its id to be given; its conditions may hold or not."""
+    kind, value, at = draw(kinds), draw(quarters), draw(minutes)
+    if kind == "adjustment":
+        return Change("", kind, value, minute(at))
+    end = draw(st.none() | st.integers(at + 1, at + 80).map(minute)) if kind != "count" else None
+    expected = draw(st.none() | quarters.map(abs))
+    return Change("", kind, abs(value), minute(at), end, expected, draw(st.none() | minutes.map(minute)))
 
 
 class Shop(RuleBasedStateMachine):
-    """A shop of a few items. Every rule may meet faults; after each the table is what the model says."""
+    """A shop of a few items. Every rule may meet faults; after each the tables are what the model says."""
 
     engine: ClassVar[Engine]
     names = 0
@@ -65,18 +76,21 @@ class Shop(RuleBasedStateMachine):
         """From now on this share of the requests and statements is disturbed."""
         self.rate = rate
 
-    @rule(number=items, kind=kinds, value=quarters, at=minutes)
-    def schedule(self, number: int, kind: str, value: Decimal, at: int) -> None:
-        if self.key(number) in self.shop.gate.model.items:
-            change = Change(self.name("c"), kind, value, minute(at))
-            self.shop.schedule(self.name("schedule"), [(ItemKey(*self.key(number)), change)], self.rate)
+    @rule(number=items, change=changes())
+    def schedule(self, number: int, change: Change) -> None:
+        rows = self.shop.rows({self.key(number): [replace(change, change_id=self.name("c"))]})
+        self.shop.schedule(self.name("schedule"), rows, self.rate)
 
     @rule(number=items, which=st.integers(0, 5))
     def cancel(self, number: int, which: int) -> None:
-        item = self.shop.gate.model.items.get(self.key(number))
-        if item is not None and item.pending:
-            pending = sorted(item.pending)
-            self.shop.cancel(self.name("cancel"), self.key(number), [pending[which % len(pending)]], self.rate)
+        if waiting := self.shop.gate.model.waiting(self.key(number)):
+            self.shop.cancel(self.name("cancel"), self.key(number), [waiting[which % len(waiting)]], self.rate)
+
+    @rule(number=items, is_wanted=st.booleans())
+    def retry_or_dismiss(self, number: int, is_wanted: bool) -> None:
+        if rejected := self.shop.gate.model.rejected(self.key(number)):
+            by_hand = self.shop.retry if is_wanted else self.shop.dismiss
+            by_hand(self.name("by-hand"), {self.key(number): rejected}, self.rate)
 
     @rule(number=items)
     def sell(self, number: int) -> None:
@@ -87,13 +101,17 @@ class Shop(RuleBasedStateMachine):
         self.shop.reserve(self.key(number), self.shop.random)
 
     @rule(number=items)
+    def load(self, number: int) -> None:
+        self.shop.load(self.name("load"), [self.key(number)], self.shop.random, self.rate)
+
+    @rule(number=items)
     @precondition(lambda self: len(self.shop.gate.model.items) > ITEMS // 2)
     def delete(self, number: int) -> None:
         self.shop.delete(self.key(number))
 
     def job(self, scope: str, at: int, **plans: Any) -> Job:
         return self.machine.new_job(
-            scope, minute(at), rate=self.rate / 2, statement_rate=self.rate, beside=self.rate, **plans
+            scope, minute(at), rate=self.rate / 2, statement_rate=self.rate, beside=self.rate / 2, **plans
         )
 
     @rule(scope=st.sampled_from(["due", "all"]), at=minutes)

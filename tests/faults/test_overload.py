@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus
-from tests.builders import mugs
+from tests.builders import change, mugs, unreadable
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import WRITE, failed_request
 from tests.fakes.sns import RecordingTopic
@@ -22,7 +22,7 @@ def test_pages_full_of_bad_items_do_not_stop_the_good_ones(shop: Shop) -> None:
     reports = Reporter("test", shop.metrics.client, topic.client, topic.arn)
     shop = shop.set_up_with(page_size=5)
     shop = replace(shop, services=replace(shop.services, reports=reports))
-    shop.put(*({**item, "sku": f"bad-{n:03}", "on_hand": "many"} for n, item in enumerate(mugs(40))), *mugs(10))
+    shop.put(*(unreadable(f"bad-{number:03}", change("sale", "adjustment", -3)) for number in range(40)), *mugs(10))
     before = shop.items()
 
     run = shop.run("job-1", scope="all")

@@ -15,6 +15,8 @@ from botocore.httpsession import URLLib3Session
 
 from inventory_updater.dynamodb import pacing
 from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.jobs import closing, opening, pages
+from inventory_updater.tables import change_table
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:
@@ -22,20 +24,29 @@ if TYPE_CHECKING:
 
 REGION: Final = "eu-west-1"
 JSON: Final = "application/x-amz-json-1.0"
+_SHARDS: Final = 4
 HURRY: Final = 100.0
 """How many times faster than in reality pauses between retries pass in a campaign."""
 
 
 @contextlib.contextmanager
 def hurried() -> Iterator[None]:
-    """Let the pauses of botocore and of the product pass faster: their number stays as it is."""
+    """Let the pauses of botocore and of the product pass faster: their number stays as it is.
+
+    A worker looks more often whether its job was stopped, and there are fewer shards to look into.
+    """
     sleep = time.sleep
     quick = SimpleNamespace(time=time.time, sleep=lambda seconds: sleep(seconds / HURRY))
     with (
         mock.patch.object(botocore.endpoint, "time", quick),
         mock.patch.object(pacing, "_BACKOFF_BASE_SECONDS", 0.05 / HURRY),
         mock.patch.object(pacing, "_BACKOFF_LIMIT_SECONDS", 5.0 / HURRY),
+        mock.patch.object(pages, "_LOOK_SECONDS", 0.05),
+        mock.patch.object(pages, "SLICES", _SHARDS),
+        contextlib.ExitStack() as stack,
     ):
+        for module in (change_table, pages, opening, closing):
+            stack.enter_context(mock.patch.object(module, "SHARDS", change_table.SHARDS[:_SHARDS]))
         yield
 
 

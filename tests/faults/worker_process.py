@@ -17,6 +17,7 @@ from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.worker import update_segment
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from tests.fakes.clock import Clock
@@ -36,7 +37,9 @@ def call(order: dict[str, Any]) -> bool | str:
     client.meta.events.register("before-send.dynamodb", name_the_worker)
     clock = Clock(lambda: datetime.now(UTC), seconds=order["ahead_seconds"])
     services = Services(
+        client,
         InventoryTable(client, settings.inventory_table),
+        ChangeTable(client, settings.changes_table, retention_days=settings.change_retention_days),
         JobTable(client, settings.jobs_table, retention_days=30, clock=clock, sleep=lambda _seconds: None),
         cast("Any", None),  # an update call publishes nothing
         settings,

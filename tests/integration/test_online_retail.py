@@ -136,8 +136,7 @@ def assert_it_closes_right(shop: Shop, folder: str, *runs: Run) -> None:
     assert all(run.tally_is_exact for run in runs)
 
 
-@second_opinion_is_slow
-@pytest.mark.parametrize("folder", [DAY, WEEK])
+@pytest.mark.parametrize("folder", [DAY, pytest.param(WEEK, marks=pytest.mark.slow)])
 def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_again(
     shop: Shop, stocked: Filled, folder: str
 ) -> None:
@@ -163,14 +162,12 @@ def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_
 @pytest.mark.parametrize(
     ("folder", "client_kind", "settings"),
     [
-        (DAY, "JSON", {"segments": 1}),
-        (DAY, "JSON", {"segments": 8}),
-        (DAY, "JSON", {"batch_size": 1}),
-        (DAY, "JSON", {"batch_size": 7}),
-        (DAY, "JSON", {"page_size": 1}),
-        (DAY, "JSON", {"page_size": 1000}),
-        (DAY, "botocore", {}),
-        (WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}),
+        (DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
+        pytest.param(DAY, "JSON", {"segments": 1, "page_size": 1000}, marks=pytest.mark.slow),
+        pytest.param(DAY, "JSON", {"segments": 1, "write_concurrency": 1}, marks=pytest.mark.slow),
+        pytest.param(DAY, "JSON", {"page_size": 1, "batch_size": 1}, marks=pytest.mark.slow),
+        pytest.param(DAY, "botocore", {}, marks=pytest.mark.slow),
+        pytest.param(WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -186,6 +183,7 @@ def test_the_closing_stock_is_the_same_however_the_work_is_divided_and_whatever_
     assert run.segments == shop.services.settings.segments
 
 
+@second_opinion_is_slow
 @pytest.mark.parametrize(
     ("folder", "moments"),
     [
@@ -206,6 +204,7 @@ def test_the_closing_stock_is_the_same_replayed_in_parts(
     assert shop.run().tally.items_scanned == 0
 
 
+@pytest.mark.slow
 def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop, stocked: Filled) -> None:
     shop = shop.set_up_with(segments=2, page_size=5)
     stocked(shop, DAY)

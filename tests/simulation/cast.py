@@ -113,7 +113,7 @@ def _persistently(work: Callable[[], object]) -> None:
             work()
         except RefusedError:
             raise
-        except Exception:  # noqa: BLE001, S112  # whatever it was, the same again completes it
+        except Exception:  # noqa: BLE001  # whatever it was, the same again completes it
             continue
         return
 

@@ -33,7 +33,7 @@ class _Decided:
 
 
 @dataclass
-class _Story:
+class Story:
     """What the log says, write by write; ``wrong`` is what must not be."""
 
     history: History
@@ -87,7 +87,9 @@ class _Story:
             if change_id not in has and record and not _says(record, entry):
                 self.wrong.append(f"{item}: {who} dropped {change_id}, whose record is still {record['status']}")
         must_be, is_now = self.models[item].figures(), as_it_is(after)
-        differs = [f"{name} is {is_now[name]}, not {must_be[name]}" for name in must_be if is_now[name] != must_be[name]]
+        differs = [
+            f"{name} is {is_now[name]}, not {must_be[name]}" for name in must_be if is_now[name] != must_be[name]
+        ]
         if differs:
             self.wrong.append(f"{item}: after {who}: {', '.join(differs)}")
 
@@ -120,7 +122,9 @@ class _Story:
             self.reached["an open window was cancelled"] += record["status"] == "OPEN"
             self.reached["a change was cancelled before it was due"] += entry["settled_at"] < record["effective_at"]
         if outcome == "OPEN":
-            self.reached["two windows were open"] += any(kind == record["kind"] for kind, _, _ in model.windows.values())
+            self.reached["two windows were open"] += any(
+                kind == record["kind"] for kind, _, _ in model.windows.values()
+            )
         if outcome == "APPLIED" and any(kind == record["kind"] for kind, _, _ in model.windows.values()):
             self.reached["a base was set under a window"] += "until" not in record
 
@@ -159,7 +163,9 @@ class _Story:
                 self.wrong.append(f"{name}: {who} cancelled it without its item, which is there")
             return
         lives = range(self.lives[item], 0, -1)
-        found = [self.decided[key] for life in lives if (key := (item, life, change_id, before["attempt"])) in self.decided]
+        found = [
+            self.decided[key] for life in lives if (key := (item, life, change_id, before["attempt"])) in self.decided
+        ]
         if not found or outcome not in {each.outcome for each in found}:
             decided = [each.outcome for each in found] or "nothing"
             self.wrong.append(f"{name}: {who} marked {_said(before)} as {outcome}, decided was {decided}")
@@ -170,8 +176,7 @@ class _Story:
         if found[0].by != who:
             self.reached["a record was marked by another call than the one that decided"] += 1
             self.reached["an entry of decided outlived its worker"] += found[0].by in self.history.died
-        if "job_id" in after and who != "":
-            self.marked[str(after["job_id"])][outcome] += 1
+        self.marked[who.replace(",", " ").split()[0]][outcome] += 1
 
     # The end
 
@@ -191,7 +196,9 @@ class _Story:
         for key, change_id in self.history.told_cancelled:
             last = self.records.get((item_id(key), change_id))
             if last is not None and last["status"] != "CANCELLED":
-                self.wrong.append(f"{change_id} of {key}: somebody was told that it is cancelled, it is {last['status']}")
+                self.wrong.append(
+                    f"{change_id} of {key}: somebody was told that it is cancelled, it is {last['status']}"
+                )
         for job in self.history.stored(self.history.tables.jobs):
             if job.get("record") == "RUN":
                 self._tallied(job)
@@ -231,9 +238,9 @@ class _Story:
                 self.wrong.append(f"{run['job_id']}: tallies {figure} {counted}, {exactly} {truth[outcome]} happened")
 
 
-def judged(history: History) -> _Story:
+def judged(history: History) -> Story:
     """The story of a history that has been played: see what is ``wrong`` with it, and what it ``reached``."""
-    story = _Story(history, reached=Counter(history.reached))
+    story = Story(history, reached=Counter(history.reached))
     tables = history.tables
     for turn in history.turns:
         for place in turn.landed:
@@ -247,13 +254,13 @@ def judged(history: History) -> _Story:
     return story
 
 
-def _changed_by_conflicts(history: History, story: _Story) -> Iterator[str]:
+def _changed_by_conflicts(history: History, story: Story) -> Iterator[str]:
     """The outcomes that were planned, and came out otherwise."""
     outcomes: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for (item, _life, change_id, attempt), each in story.decided.items():
         outcomes[item, change_id, int(attempt)].add(each.outcome)
-    for key, change_id, attempt, planned in history.planned:
-        found = outcomes.get((item_id(key), change_id, attempt))
+    for key, change_id, number, planned in history.planned:
+        found = outcomes.get((item_id(key), change_id, number))
         if found and planned not in found:
             yield change_id
 

@@ -89,7 +89,9 @@ def marks_without_status_or_attempt(patch: pytest.MonkeyPatch) -> None:
 def retry_under_the_same_attempt(patch: pytest.MonkeyPatch) -> None:
     """What the item has decided about the attempt before is taken for the answer to this one."""
     real = ChangeTable._waits  # noqa: SLF001  # what is to be broken
-    patch.setattr(ChangeTable, "_waits", staticmethod(lambda item, due_at, attempt: real(item, due_at, max(1, attempt - 1))))
+    patch.setattr(
+        ChangeTable, "_waits", staticmethod(lambda item, due_at, attempt: real(item, due_at, max(1, attempt - 1)))
+    )
 
 
 def _without(guard: Mapping[str, object], name: str) -> dict[str, object]:

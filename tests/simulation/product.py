@@ -4,6 +4,7 @@ Threads of its own would make a history one that cannot be replayed, so what it 
 other; it is the actors that do things at the same time. Few shards and slices keep a history small.
 """
 
+import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ import pytest
 
 from inventory_updater.dynamodb import concurrency, pacing
 from inventory_updater.jobs import closing, opening, pages, worker
+from inventory_updater.stock import settling
 from inventory_updater.stock.settling import Settled
 from inventory_updater.tables import change_table, job_table, protocol
 from tests.simulation import reads, storage, table
@@ -67,7 +69,8 @@ class _Listener(logging.Handler):
 def as_in(history: "History") -> Iterator[None]:
     """The product as a history plays it."""
     listener, log = _Listener(history), logging.getLogger("inventory_updater")
-    propagates = log.propagate
+    propagates, thresholds = log.propagate, gc.get_threshold()
+    gc.set_threshold(100_000)  # a history leaves few cycles, and looking for them takes a third of the time
     with pytest.MonkeyPatch.context() as patch:
         for module in (change_table, pages, opening, closing):
             patch.setattr(module, "SHARDS", SHARDS)
@@ -78,7 +81,7 @@ def as_in(history: "History") -> Iterator[None]:
         patch.setattr(job_table, "uuid4", lambda: SimpleNamespace(hex=history.token()))
         for measuring in (table, storage, reads):  # nobody asks for units here, and they take a third of the time
             patch.setattr(measuring, "item_size", lambda _item: 0)
-        patch.setattr(protocol, "settle", _watched_settle(history, protocol.settle))
+        patch.setattr(protocol, "settle", _watched_settle(history, settling.settle))
         patch.setattr(pages.Pages, "_settle", _watched_page(history, pages.Pages._settle))  # noqa: SLF001  # watched
         log.addHandler(listener)
         log.propagate = False
@@ -87,6 +90,7 @@ def as_in(history: "History") -> Iterator[None]:
         finally:
             log.removeHandler(listener)
             log.propagate = propagates
+            gc.set_threshold(*thresholds)
 
 
 def _watched_settle(history: "History", real: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ class Rejected(Exception):
 
 
 class CancelledError(Rejected):
-    """A transaction of which nothing is done: one reason for each of its parts, ``None`` where it was not that one's fault.
+    """A transaction of which nothing is done: a reason for each of its parts, ``None`` where that one is not to blame.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     """
@@ -61,7 +61,8 @@ def error_of(operation: str, rejected: Rejected) -> ClientError:
     if not isinstance(rejected, CancelledError):
         return client_error(operation, rejected.code, rejected.message, rejected.item)
     response = client_error(operation, rejected.code, rejected.message).response
-    return TransactionCanceledException({**response, "CancellationReasons": rejected.reasons}, operation)
+    reasons: Any = rejected.reasons
+    return TransactionCanceledException({**response, "CancellationReasons": reasons}, operation)
 
 
 def client_error(operation: str, code: str, message: str, item: Item | None = None) -> ClientError:

@@ -63,7 +63,9 @@ class ItemModel:
             else:
                 found[figure] = self.put.get(figure, None if kind == "price" else _ZERO)
         available = found["on_hand"] - found["reserved"] - found["safety_stock"]
-        status = "OUT_OF_STOCK" if available <= 0 else "LOW_STOCK" if available <= found["reorder_point"] else "IN_STOCK"
+        status = (
+            "OUT_OF_STOCK" if available <= 0 else "LOW_STOCK" if available <= found["reorder_point"] else "IN_STOCK"
+        )
         return {**found, "available": available, "stock_status": status}
 
 

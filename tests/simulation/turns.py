@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tests.simulation.faults import ProcessDied
-from tests.simulation.table import Exceptions
+from tests.simulation.rejections import Exceptions
 
 _PATIENCE_SECONDS: Final = 30.0
 

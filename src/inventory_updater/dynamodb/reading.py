@@ -20,10 +20,16 @@ READ_LIMIT: Final = 100
 """How many keys AWS reads in one ``BatchGetItem``."""
 
 
-def query(client: "DynamoDBClient", request: "QueryInputTypeDef") -> Iterator[Attributes]:
-    """What a query finds, page by page."""
+def query(
+    client: "DynamoDBClient",
+    request: "QueryInputTypeDef",
+    spend: Callable[[float], None] = lambda _read_units: None,
+) -> Iterator[Attributes]:
+    """What a query finds, page by page; ``spend`` is told the read units of each request."""
+    request = {**request, "ReturnConsumedCapacity": "TOTAL"}
     while True:
         answer = client.query(**request)
+        spend(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
         yield from map(from_attribute_values, answer["Items"])
         if "LastEvaluatedKey" not in answer:
             return

@@ -183,6 +183,9 @@ def _key_of(row: Row) -> ItemKey:
 
 
 def _is_of(write: Creation | Update, item: Attributes) -> bool:
-    """Whether an item is what this very write made of it, its answer lost: version and moment are its own."""
+    """Whether an item is what this very write made of it, its answer lost: version and moment are its own.
+
+    The figures do not tell: others may have sold from it since, and to set them again would take that back.
+    """
     wanted = write.attributes if isinstance(write, Creation) else write.sets
-    return all(item.get(name) == value for name, value in wanted.items())
+    return all(item.get(name) == wanted[name] for name in ("version", "updated_at"))

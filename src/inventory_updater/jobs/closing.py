@@ -56,9 +56,7 @@ def conclude(services: Services, settled: Run) -> Run:
         AlertError: where people could not be told, once everything else is done.
     """
     jobs = services.jobs
-    run = jobs.settle_run(settled)
-    if run is settled:
-        services.reports.log(run)
+    run = _settle(services, settled)
     if run.has_finished:
         jobs.note_finish(run.scope, run.finished_at or services.now())
     run = tell(services, run)
@@ -79,8 +77,17 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
         return run
     segments = services.jobs.segments(run.job_id, run.segments)
     abandoned = _at_its_end(_added_up(run, segments), services, [reason, *_recording_problems(segments)])
-    run = services.jobs.settle_run(replace(abandoned, status=JobStatus.ABANDONED))
-    services.reports.log(run)
+    return _settle(services, replace(abandoned, status=JobStatus.ABANDONED))
+
+
+def _settle(services: Services, settled: Run) -> Run:
+    """Write how a job has ended; what another call has settled that opened it again is in no tally."""
+    run = services.jobs.settle_run(settled)
+    if not run.is_settled:
+        settled = replace(settled, tally_is_exact=False)
+        run = services.jobs.settle_run(settled)
+    if run is settled:
+        services.reports.log(run)
     return run
 
 

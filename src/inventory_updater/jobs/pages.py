@@ -90,7 +90,8 @@ class PageResult:
 
     Attributes:
         report: what the protocol did; where ``ending`` cut it short, what it had done by then.
-        failures: what failed, and findings; of a page that was cut short none, because they will be met again.
+        failures: what failed, and findings; of a page that was cut short only the changes that were rejected, because
+            all else will be met again.
         scanned: how many items were looked at.
         repaired: whether its writes are repairs of derived figures, with nothing due.
         earliest: since when the first change of each item has been due.
@@ -198,9 +199,9 @@ class Pages:
         """Settle what is due."""
         report = Report(read_units=page.read_units)
         ending = self._settle(page.changes, report)
-        failures: list[Failure] = []
+        failures = _rejections(report)
         if ending is None:
-            failures = [
+            failures += [
                 Failure(
                     item, "", None, "MISNAMED_ITEM", f"change {change_id} stands under an item that is no item's name"
                 )
@@ -232,8 +233,8 @@ class Pages:
             if isinstance(state, InvalidItem):
                 report.invalid[state.key] = (state.code, state.message)
         ending = self._settle(wrong, report)
-        failures = () if ending else tuple(_failures_of(report, is_scanned_too=False))
-        return PageResult(report, failures, len(page.items), True, {}, page.cursor, ending)
+        failures = _rejections(report) + ([] if ending else _failures_of(report, is_scanned_too=False))
+        return PageResult(report, tuple(failures), len(page.items), True, {}, page.cursor, ending)
 
     def _settle(self, due: Due, report: Report) -> Exception | None:
         try:
@@ -254,17 +255,20 @@ def due_page(services: Services, as_of: str, shard: int, cursor: Attributes | No
     return services.changes.due_page(SHARDS[shard], as_of, limit=limit, cursor=cursor)
 
 
+def _rejections(report: Report) -> list[Failure]:
+    return [
+        Failure(*key, mark.record.change_id, mark.decision.code or "", mark.decision.message or "")
+        for key, mark in report.marked
+        if mark.decision.outcome is Status.REJECTED
+    ]
+
+
 def _failures_of(report: Report, *, is_scanned_too: bool) -> list[Failure]:
     """What to record of a page; of scope ``all`` it is the scan that names what is wrong with an item, once."""
     failed = report.failures if is_scanned_too else {**report.failures, **report.invalid}
     negative = set() if is_scanned_too else report.negative - failed.keys()
     return [
         *(Failure(*key, None, code, message) for key, (code, message) in failed.items()),
-        *(
-            Failure(*key, mark.record.change_id, mark.decision.code or "", mark.decision.message or "")
-            for key, mark in report.marked
-            if mark.decision.outcome is Status.REJECTED
-        ),
         *(Failure(*key, None, NEGATIVE, "another writer left it") for key in negative),
     ]
 

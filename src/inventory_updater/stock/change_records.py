@@ -98,6 +98,11 @@ class ChangeRecord:
         return self.kind == ChangeKind.ADJUSTMENT or (self.kind == ChangeKind.COUNT and self.expected is not None)
 
     @property
+    def is_waiting_count(self) -> bool:
+        """Whether it is a count that is not settled, and adds what was booked after it."""
+        return self.kind == ChangeKind.COUNT and self.expected is None and not self.status.is_final
+
+    @property
     def booked(self) -> Decimal:
         """What a booking adds.
 
@@ -109,21 +114,20 @@ class ChangeRecord:
 
 def read_record(attributes: Attributes) -> ChangeRecord:
     """The change in ``attributes``, whoever wrote them; times of any form that RFC 3339 has are understood."""
-    status, kind = attributes.get("status"), attributes.get("kind")
     value, expected = _number(attributes, "value"), _number(attributes, "expected")
     times = {name: _time(attributes[name]) for name in _TIMES if name in attributes}
     return ChangeRecord(
         change_id=str(attributes["change_id"]),
-        kind=str(kind),
+        kind=_text(attributes, "kind"),
         value=value or ZERO,
         effective_at=times.get("effective_at") or "",
         until=times.get("until"),
         expected=expected,
         not_after=times.get("not_after"),
-        status=_STATUSES.get(str(status), Status.PENDING),
+        status=_STATUSES.get(_text(attributes, "status"), Status.PENDING),
         attempt=int(_number(attributes, "attempt") or 1),
         problem=_problem(attributes, value, times),
-        stored=(status, attributes.get("attempt")),
+        stored=(attributes.get("status"), attributes.get("attempt")),
     )
 
 
@@ -133,7 +137,7 @@ def _problem(attributes: Attributes, value: Decimal | None, times: Mapping[str, 
     for name in _TIMES:
         if times.get(name) is None and (name == "effective_at" or name in times):
             return Problem("NO_TIME", f"{name} is not a time like 2026-01-31T08:00:00Z")
-    if str(attributes.get("status")) not in _STATUSES:
+    if _text(attributes, "status") not in _STATUSES:
         return Problem("UNKNOWN_STATUS", "the status is none of " + ", ".join(_STATUSES))
     if kind not in KINDS:
         return Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
@@ -156,8 +160,14 @@ def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
+def _text(attributes: Mapping[str, object], name: str) -> str:
+    """What is no text is empty; of a binary value there is not even a text of it."""
+    value = attributes.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def _time(value: object) -> str | None:
     try:
-        return parse_time(str(value))
+        return parse_time(value) if isinstance(value, str) else None
     except ValueError:
         return None

@@ -21,6 +21,7 @@ from inventory_updater.stock.changes import FIGURE_SET_BY, ChangeKind, LastSet
 from inventory_updater.stock.item_states import Decision, ItemState, Window
 from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
 from inventory_updater.stock.numbers import NUMBERS, ZERO, plain
+from inventory_updater.stock.times import LAST_MOMENT
 from inventory_updater.stock.writes import Update
 
 SETTLED_A_WRITE: Final = 100
@@ -285,7 +286,10 @@ def settle(
         if by_id[name].attempt == decision.attempt and not by_id[name].status.is_final
     ]
     write = _update(state, work, derived, {**kept, **work.decided})
-    return Settled(state.key, write, work.decided, tuple(marks), len(due) <= SETTLED_A_WRITE)
+    # A window that opened long ago and whose record does not say so has to say it before it can close.
+    opened = [mark.record.until or "" for mark in marks if mark.decision.outcome is Status.OPEN]
+    has_ended = min(opened, default=LAST_MOMENT) <= moment.as_of
+    return Settled(state.key, write, work.decided, tuple(marks), len(due) <= SETTLED_A_WRITE and not has_ended)
 
 
 def in_order(records: Iterable[ChangeRecord]) -> list[ChangeRecord]:

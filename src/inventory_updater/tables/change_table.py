@@ -147,12 +147,14 @@ class ChangeTable:
             found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
         return found
 
-    def all_of(self, key: ItemKey) -> Iterator[ChangeRecord]:
-        """Every record of an item as it is now."""
-        return map(read_record, self.stored_of(key))
+    def all_of(self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None) -> Iterator[ChangeRecord]:
+        """Every record of an item as it is now; ``spend`` is told the read units."""
+        return map(read_record, self.stored_of(key, spend))
 
-    def stored_of(self, key: ItemKey) -> Iterator[Attributes]:
-        """Every record of an item with all its attributes."""
+    def stored_of(
+        self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None
+    ) -> Iterator[Attributes]:
+        """Every record of an item with all its attributes; ``spend`` is told the read units."""
         return query(
             self._client,
             {
@@ -162,6 +164,7 @@ class ChangeTable:
                 "ExpressionAttributeValues": to_attribute_values({":item": item_id(key)}),
                 "ConsistentRead": True,
             },
+            spend,
         )
 
     def stored(self, names: Iterable[Name], *, is_consistent: bool = True) -> dict[Name, Attributes]:
@@ -332,4 +335,6 @@ class ChangeTable:
         sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
-        return sets, ("due_shard", "due_at")
+        # What a window showed is no longer so where nothing stands behind it.
+        is_bare = mark.record.status is Status.OPEN and decision.after is None
+        return sets, ("due_shard", "due_at", *(("after",) if is_bare else ()))

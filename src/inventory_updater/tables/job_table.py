@@ -167,7 +167,7 @@ class JobTable:
                 yield read_run(stored)
 
     def start_run(self, run: Run) -> Run:
-        """Write a RUN record where there is none; the record as it stands then."""
+        """Write a RUN record where there is none; the record as it stands then, which says that it was opened again."""
         stored = run_attributes(run) | {"expires_at": self._expiry()}
         try:
             self._client.put_item(
@@ -178,16 +178,24 @@ class JobTable:
         except ClientError as error:
             if not _is_condition_failure(error):
                 raise
-            return read_run(self._get(run.job_id, RUN) or stored)
+            values = {":yes": True, ":running": JobStatus.RUNNING.value}
+            _, found = self._change(
+                run.job_id, RUN, "SET is_reopened = :yes", "#status = :running", values, {"#status": "status"}
+            )
+            return read_run(found or stored)
         return run
 
     def settle_run(self, settled: Run) -> Run:
-        """Give a RUNNING run its final status and figures; one that is settled already stays as it is."""
+        """Give a RUNNING run its final status and figures; one that is settled already stays as it is.
+
+        One that was opened again stays RUNNING where its tally is said to be exact.
+        """
         values: dict[str, object] = {f":{name}": value for name, value in run_attributes(settled).items()}
         names = {f"#{name[1:]}": name[1:] for name in values if name not in (":job_id", ":record")}
         expression = "SET " + ", ".join(f"{alias} = :{name}" for alias, name in names.items())
         used = {f":{name}": values[f":{name}"] for name in names.values()} | {":running": JobStatus.RUNNING.value}
-        found = self._update(settled.job_id, RUN, expression, "#status = :running", used, names)
+        condition = "#status = :running" + (" AND attribute_not_exists(is_reopened)" if settled.tally_is_exact else "")
+        found = self._update(settled.job_id, RUN, expression, condition, used, names)
         return settled if found is None else read_run(found)
 
     def mark_run(self, run: Run, **marks: str) -> Run:

@@ -19,10 +19,12 @@ from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, sen
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
-from inventory_updater.stock.change_records import ChangeRecord
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import ChangeRecord, Status
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
 from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
+from inventory_updater.stock.times import LAST_MOMENT
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
@@ -41,7 +43,7 @@ class Report:
     Attributes:
         written: the items that were written, each once.
         marked: what this call let the records say: each decision once, whoever took it.
-        failures: the items that are gone or that the tables refused, each with a code and a message.
+        failures: the items that are gone, or that the tables refused or a record of them, with a code and a message.
         invalid: the items that cannot be read as stock items, likewise.
         negative: the items in which another writer left a negative figure.
         is_exact: whether every answer came: a mark that was sent again may have been made the first time.
@@ -107,7 +109,8 @@ class Protocol:
             report.is_exact &= all(planned[key].write for key in refused.keys() & planned.keys())
             refused = self._write(planned, limits, report)
             unfinished = {key for key, settled in planned.items() if not settled.is_finished}
-            waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
+            still = unfinished - report.failures.keys() | refused.keys()
+            waiting = {key: ids for key, ids in waiting.items() if key in still}
             if not waiting:
                 return report
             is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
@@ -140,7 +143,7 @@ class Protocol:
             unwanted = cancelled.get(key, ())
             settled = settle(state, records.get(key, ()), moment, cancelled=unwanted)
             if isinstance(settled, NeedsAllRecords):
-                settled = settle(state, self.changes.all_of(key), moment, are_all=True, cancelled=unwanted)
+                settled = settle(state, self._all_that_count(key, report), moment, are_all=True, cancelled=unwanted)
             if isinstance(settled, Settled):
                 planned[key] = settled
             elif isinstance(settled, InvalidItem):
@@ -148,6 +151,23 @@ class Protocol:
             if state.is_negative(may_be=moment.allow_negative_stock):
                 report.negative.add(key)
         return planned
+
+    def _all_that_count(self, key: ItemKey, report: Report) -> list[ChangeRecord]:
+        """Of all records of an item those that may decide something: a hot item has a million that do not.
+
+        They are those that wait, and the bookings that were applied after the earliest count that waits.
+        """
+        since = LAST_MOMENT
+        while True:
+            found = [
+                each
+                for each in self.changes.all_of(key, report.spend)
+                if not each.status.is_final or (each.is_booking and each.effective_at > since)
+            ]
+            earliest = min((each.effective_at for each in found if each.is_waiting_count), default=LAST_MOMENT)
+            if earliest >= since:
+                return found
+            since = earliest
 
     def _records(self, named: Due, report: Report) -> dict[ItemKey, list[ChangeRecord]]:
         names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
@@ -184,7 +204,8 @@ class Protocol:
     def _mark(self, waiting: Sequence[tuple[ItemKey, Mark]], limits: Limits, report: Report) -> None:
         """Let the records say what their items have decided; who else does so at the same time is as welcome."""
         for round_number in range(ROUND_LIMIT):
-            later: list[tuple[ItemKey, Mark]] = []
+            later: dict[ItemKey, Answer] = {}
+            unmarked: list[tuple[ItemKey, Mark]] = []
             for batch in batched(waiting, self.batch_size):
                 answers = self._sent([self.changes.mark(key, mark, self.by) for key, mark in batch], report)
                 for named, answer in zip(batch, answers, strict=True):
@@ -192,16 +213,29 @@ class Protocol:
                         case Outcome.DONE:
                             report.marked.append(named)
                         case Outcome.LATER:
-                            later.append(named)
+                            unmarked.append(named)
+                            later[named[0]] = answer
+                        case Outcome.REFUSED:
+                            # This time; nobody knows of an earlier one whose answer was lost.
+                            report.failures[named[0]] = (answer.code, answer.message)
+                            report.is_exact = False
                         case _:
                             # Said already, by somebody else or by this call without hearing of it: only the tally asks.
-                            report.is_exact &= not self.by.items() <= (answer.item or {}).items()
-            waiting = later
+                            report.is_exact &= self._is_said_by_another(named[1], answer.item or {})
+            waiting = unmarked
             delay = backoff(round_number)
             if not waiting or not limits.may_retry_after(delay):
                 break
             limits.sleep(delay)
         report.is_exact &= not waiting
+        report.failures |= {key: (answer.code, answer.message) for key, answer in later.items()}
+
+    def _is_said_by_another(self, mark: Mark, record: Attributes) -> bool:
+        """Whether a record says what it was to say, and not by this job; one that has gone on since tells nothing."""
+        decision = mark.decision
+        attempt = decision.attempt + (decision.outcome is Status.OPEN)
+        is_said = (record.get("status"), record.get("attempt", 1)) == (decision.outcome.value, attempt)
+        return is_said and not self.by.items() <= record.items()
 
     def _sent(self, statements: "Sequence[BatchStatementRequestTypeDef]", report: Report) -> list[Answer]:
         answers, units = send(self.client, statements)

@@ -25,10 +25,14 @@ def read(client: ScriptedClient, pauses: list[float], rounds: int = 5) -> Iterat
 
 def test_a_query_goes_on_where_its_page_ended_until_there_is_none() -> None:
     key = stored(CUP)[0]
-    client = ScriptedClient(query=[{"Items": stored(CUP), "LastEvaluatedKey": key}, {"Items": stored(MUG)}])
+    first = {"Items": stored(CUP), "LastEvaluatedKey": key, "ConsumedCapacity": {"CapacityUnits": 1.5}}
+    client = ScriptedClient(query=[first, {"Items": stored(MUG)}])
 
-    assert list(query(client.client, {"TableName": "shop"})) == [CUP, MUG]
-    assert client.asked("query") == [{"TableName": "shop"}, {"TableName": "shop", "ExclusiveStartKey": key}]
+    spent: list[float] = []
+    assert list(query(client.client, {"TableName": "shop"}, spent.append)) == [CUP, MUG]
+    asked = {"TableName": "shop", "ReturnConsumedCapacity": "TOTAL"}
+    assert client.asked("query") == [asked, {**asked, "ExclusiveStartKey": key}]
+    assert spent == [1.5, 0.0]
 
 
 def test_keys_that_were_left_for_later_are_asked_for_again_after_a_pause() -> None:

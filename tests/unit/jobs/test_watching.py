@@ -42,9 +42,10 @@ def test_a_job_that_completes_with_failures_has_finished(warehouse: Warehouse) -
 
 def test_a_failed_job_does_not_end_the_silence(warehouse: Warehouse) -> None:
     watch(warehouse.services)
+    warehouse.clock.goes_on(3600)
     assert warehouse.close("the function failed").status is JobStatus.FAILED
 
-    assert silence_after(warehouse, timedelta(hours=2))["due"] == timedelta(hours=2)
+    assert silence_after(warehouse, timedelta(hours=1))["due"] == timedelta(hours=2)
 
 
 def test_a_job_that_is_closed_again_later_finished_when_it_did(warehouse: Warehouse) -> None:

@@ -261,13 +261,19 @@ def test_what_cannot_be_settled_is_a_failure_of_its_own_and_stops_no_other(wareh
     orphan = record_attributes(ItemKey("gone", "DC1"), change("c1"))
     misnamed = record_attributes(MUG, change("c2", at="08:30")) | {"item": "mug", "due_shard": "01"}
     timeless = record_attributes(MUG, change("c3")) | {"effective_at": "soon", "status": "OPEN"}
+    binary = record_attributes(MUG, change("c5")) | {"kind": b"?"}
     warehouse.open_with(*items_with_work(3), mug(), unreadable("cup", change("c4")))
-    put_items(warehouse.dynamodb.client, warehouse.tables.changes, [orphan, misnamed, timeless])
+    put_items(warehouse.dynamodb.client, warehouse.tables.changes, [orphan, misnamed, timeless, binary])
 
     assert warehouse.update() is True
 
     failures = {(each.sku, each.change_id): each.code for each in warehouse.jobs.failures("job-1")}
-    assert failures == {("gone", None): "UNKNOWN_ITEM", ("mug", None): "MISNAMED_ITEM", ("cup", None): "WRONG_TYPE"}
+    assert failures == {
+        ("gone", None): "UNKNOWN_ITEM",
+        ("mug", None): "MISNAMED_ITEM",
+        ("mug", "c5"): "UNKNOWN_KIND",
+        ("cup", None): "WRONG_TYPE",
+    }
     tally = warehouse.segment().tally
     assert counted(tally, "items_failed", "changes_applied", "oldest_overdue") == (3, 4, moment("08:30"))
 

@@ -4,7 +4,7 @@ That it holds through any order of requests, deaths and lost answers is for ``te
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -44,14 +44,15 @@ class Table:
         items_a_second: float = 0.0,
         report: Report | None = None,
         cancelled: Mapping[ItemKey, list[str]] | None = None,
+        named: Collection[str] = (),
     ) -> Report:
-        """Settle all that waits and is due at noon."""
+        """Settle all that waits and is due at noon, or of it only what is ``named``."""
         due: dict[ItemKey, list[str]] = {}
-        for record in self.warehouse.records().values():
+        for change_id, record in self.warehouse.records().items():
+            if named and change_id not in named:
+                continue
             if record["status"] in ("PENDING", "OPEN") and str(record["due_at"]) <= NOON.as_of:
-                due.setdefault(ItemKey(str(record["sku"]), str(record["location_id"])), []).append(
-                    str(record["change_id"])
-                )
+                due.setdefault(ItemKey(str(record["sku"]), str(record["location_id"])), []).append(change_id)
         clock = self.warehouse.clock
         pace = WritePace(items_a_second, clock.monotonic, clock.sleep)
         limits = Limits(clock.countdown(seconds), check, pace, clock.sleep)
@@ -144,6 +145,18 @@ def test_a_worker_that_died_before_it_marked_leaves_only_that_to_the_next_one(ta
 
     assert asked == ["read items", "read records", "write records"]
     assert (report.written, outcomes(report), table.warehouse.on_hand()) == (set(), {"c1": "APPLIED"}, {15})
+
+
+def test_what_an_item_has_decided_is_marked_and_kept_though_the_call_is_about_another_change(table: Table) -> None:
+    table.warehouse.put(mug(change("c1", "adjustment", 5), change("c2", "adjustment", 1)))
+    table.refuse(lambda _changes: Dies(is_done=False), of_records=True)
+    with pytest.raises(ProcessDied):
+        table.settle(named=["c1"])
+    table.warehouse.all_is_well()
+
+    report = table.settle(named=["c2"])
+
+    assert (outcomes(report), table.warehouse.on_hand()) == ({"c1": "APPLIED", "c2": "APPLIED"}, {16})
 
 
 def test_an_item_forgets_what_it_has_decided_with_the_next_write_once_the_record_says_so(table: Table) -> None:
@@ -251,7 +264,8 @@ def test_marks_that_are_refused_are_made_later_and_else_by_the_next_call_which_c
     table.warehouse.put(*items_with_work(2))
     table.refuse(lambda _changes: Refused(), of_records=True)
     first = table.settle(seconds=5)
-    assert (len(first.written), first.marked, first.failures, first.is_exact) == (2, [], {}, False)
+    assert (len(first.written), first.marked, first.is_exact) == (2, [], False)
+    assert set(codes(first).values()) == {"ThrottlingException"}
 
     refusals = iter([RefusedInPart(frozenset({0})), None])
     table.refuse(lambda _changes: next(refusals), of_records=True)
