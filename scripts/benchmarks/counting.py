@@ -45,27 +45,27 @@ def loads(effort: Effort) -> list[Load]:
 
 def _steady_state(effort: Effort, progress: Progress) -> list[Entry]:
     """Write and read units of a change, week by week."""
-    entries = []
-    for load in loads(effort):
-        steady = steady_state(load, progress=progress)
-        first, last = steady.weeks[0], steady.weeks[-1]
-        entries += [
-            _entry("steady_state", load.name, unit, value)
-            for unit, value in (
-                ("changes_a_week", last.changes),
-                ("rejected_percent", 100 * last.rejected / last.changes),
-                ("write_units_accepting", last.accepting),
-                ("write_units_applying", last.applying),
-                ("write_units_first_week", first.write_units),
-                ("write_units_last_week", last.write_units),
-                ("read_units_first_week", first.reading),
-                ("read_units_last_week", last.reading),
-                ("largest_item_bytes", steady.largest_item),
-                ("mean_record_bytes", steady.mean_record),
-                ("largest_record_bytes", steady.largest_record),
-            )
-        ]
-    return entries
+    return [entry for load in loads(effort) for entry in steady_entries(load, progress)]
+
+
+def steady_entries(load: Load, progress: Progress) -> list[Entry]:
+    """The figures of one load."""
+    steady = steady_state(load, progress=progress)
+    first, last = steady.weeks[0], steady.weeks[-1]
+    figures = {
+        "changes_a_week": last.changes,
+        "rejected_percent": 100 * last.rejected / last.changes,
+        "write_units_first_week": first.write_units,
+        "write_units_last_week": last.write_units,
+        "write_units_accepting": last.accepting,
+        "write_units_applying": last.applying,
+        "read_units_first_week": first.reading,
+        "read_units_last_week": last.reading,
+        "largest_item_bytes": steady.largest_item,
+        "mean_record_bytes": steady.mean_record,
+        "largest_record_bytes": steady.largest_record,
+    }
+    return [_entry("steady_state", load.name, unit, value) for unit, value in figures.items()]
 
 
 def _due_reads(effort: Effort, progress: Progress) -> list[Entry]:

@@ -34,13 +34,13 @@ _SKU: Final = re.compile(rb'"SKU-(\d{8})"')
 _CHANGE: Final = re.compile(rb'"change-(\d{8})"')
 _NUMBERED: Final = re.compile(r"SKU-(\d{8})")
 UNITS_A_SECOND: Final = 1_000
-_BUCKET_SECONDS: Final = 0.1
+_BUCKET_SECONDS: Final = 1.0
 _IS_CONSISTENT: Final = re.compile(rb'"ConsistentRead" ?: ?true')
 _WRITES: Final = frozenset({b"UpdateItem", b"BatchExecuteStatement", b"TransactWriteItems"})
 
 
 class Partitions:
-    """Where writes go: each partition takes 1,000 units a second and not one more, without AWS's credit for bursts.
+    """Where writes go: each partition takes 1,000 units a second, and no more than that at once.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
     """

@@ -44,7 +44,9 @@ def test_what_is_counted_and_what_doors_and_partitions_take_is_measured_too(tmp_
     }
     assert found["idle_job", "nothing due", "queries_of_shards"] == 64
     assert found["idle_job", "nothing due", "other_requests"] <= 8
-    assert found["idle_job", "200 due", "write_units"] == 3 * 200 + found["idle_job", "200 due", "write_units_of_records"]
+    assert (
+        found["idle_job", "200 due", "write_units"] == 3 * 200 + found["idle_job", "200 due", "write_units_of_records"]
+    )
     # A record and its entry in the index; an item.
     assert found["doors", SCHEDULING, "write_units_per_item"] == 2
     assert found["doors", LOADING, "write_units_per_item"] == 1
