@@ -109,7 +109,7 @@ run: $(FOR_RUNNING)  ## Run a job on the embedded engine from start to finish (S
 	  echo "STOCK and CHANGES go together: make run STOCK=stock.csv CHANGES=changes.csv" >&2; exit 2; \
 	fi
 ifeq ($(STOCK)$(CHANGES),)
-	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 build/sample
+	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 --around "$$(date -u +%FT%TZ)" build/sample
 endif
 	@$(BIN)/python scripts/check_files.py "$(RUN_STOCK)" "$(RUN_CHANGES)"
 	@$(BIN)/python scripts/local.py start

@@ -69,7 +69,7 @@ def _answer(client: Any, operation: str, request: Mapping[str, Any]) -> Mapping[
         answer: Mapping[str, Any] = getattr(client, operation)(**{**named, **request})
     except ClientError as error:
         item = {"Item": error.response["Item"]} if "Item" in error.response else {}  # type: ignore[typeddict-item]  # of a failed condition
-        reasons = [each["Code"] for each in error.response.get("CancellationReasons", [])]  # type: ignore[attr-defined]  # of a transaction
+        reasons = [each["Code"] for each in error.response.get("CancellationReasons", [])]
         return {"Error": error.response["Error"]["Code"], **item} | ({"Reasons": reasons} if reasons else {})
     except ParamValidationError:  # the client refuses what the engine would
         return {"Error": "ValidationException"}
