@@ -303,7 +303,8 @@ class Model:
         for key in self.items:
             for change_id, record in self.records[key].items():
                 # One without a time that is retried waits from then on, whatever it says.
-                is_due = "" < record.due_at <= as_of or (not record.due_at and record.attempt == 1)
+                due_at = record.due_at or (record.change.get("due_at", "") if record.attempt == 1 else "")
+                is_due = "" < due_at <= as_of
                 if record.status not in FINAL and is_due and record.since <= before:
                     yield key, change_id
 
@@ -341,6 +342,8 @@ class Model:
                     words.append(f"{name} is {found}, not {wanted}")
                     some = _explanation(item, name, (found or _ZERO) - (wanted or _ZERO))
                     lost, twice, foreign_lost = lost + some[0], twice + some[1], foreign_lost + some[2]
+            # Each write of the product raises it: where it is behind, one was written over.
+            lost += max(0, item.version - int(stored.get("version", 0)))
             words += [] if words else _beside_figures(item, stored)
         if not words:
             return None

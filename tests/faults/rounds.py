@@ -231,8 +231,9 @@ class Round:
                 self.shop.clock.goes_on(self.shop.settings.lease_seconds + 1)
                 self.gate.in_doubt.add(first.name)
                 others.start()
-                second.opened.wait()
-                self.gate.hit(LEASE_EXPIRED, worker.name)
+                second.answered.wait()
+                if second.outcome != "WAIT":  # else the first one has renewed it in that moment
+                    self.gate.hit(LEASE_EXPIRED, worker.name)
 
         first.on_batch = on_batch
         self.machine.drive(first)

@@ -224,6 +224,8 @@ class SmallShop:
         content = {name: as_json(record[name]) for name in CONTENT if name in record}
         if record["value"] == "many":
             content["value"] = None
+        if record["effective_at"] == "soon":
+            content["due_at"] = record["due_at"]
 
         def send() -> bool:
             put_items(self.client, self.tables.changes, [record])

@@ -84,7 +84,7 @@ class Job:
     outcome: str = ""
     ended: str = ""
     """The state in which its execution ended; empty where it was stopped."""
-    opened: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
     calls: Counter[str] = field(default_factory=Counter)
     published: int = 0
     alerts: int = 0
@@ -156,7 +156,7 @@ class StateMachine:
         except TaskError as error:
             job.ended = f"failed: {error.name}"
         finally:
-            job.opened.set()
+            job.answered.set()
         self.shop.gate.note({"event": "closed", "run": job.name, "ended": job.ended})
 
     def _invoked(self, job: Job, payload: Mapping[str, Any], retries: int) -> Any:
@@ -226,8 +226,7 @@ class StateMachine:
         job.outcome = opened["outcome"]
         if job.outcome == "DONE":
             self.shop.gate.reached[SMALL_JOB] += 1
-        if job.outcome != "WAIT":
-            job.opened.set()
+        job.answered.set()
         return opened
 
     def _update(self, job: Job, worker: Worker, segment: int, call: int) -> bool:

@@ -107,7 +107,12 @@ def _settled_here(
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
     """Settle a job that lost its lease without closing and report it; it stays on the lease until people are told."""
-    run = abandon_job(services, job_id, reason)
+    try:
+        run = abandon_job(services, job_id, reason)
+    except (KeyError, ValueError):
+        # Somebody has written over its record: nothing is known of it, and it must not stop every job after it.
+        _log.exception("the record of a displaced job cannot be read", extra={"job_id": job_id})
+        run = None
     if run is not None and run.status is JobStatus.ABANDONED:
         run = tell(services, run)
         if run.alert_is_owed:

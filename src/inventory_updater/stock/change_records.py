@@ -50,6 +50,7 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.OPEN)
 
 
+_MOST_ATTEMPTS: Final = 10**9
 _STATUSES: Final = {status.value: status for status in Status}
 _TIMES: Final = ("effective_at", "until", "not_after")
 
@@ -125,7 +126,7 @@ def read_record(attributes: Attributes) -> ChangeRecord:
         expected=expected,
         not_after=times.get("not_after"),
         status=_STATUSES.get(_text(attributes, "status"), Status.PENDING),
-        attempt=int(_number(attributes, "attempt") or 1),
+        attempt=_attempt(attributes),
         problem=_problem(attributes, value, times),
         stored=(attributes.get("status"), attributes.get("attempt")),
     )
@@ -158,6 +159,12 @@ def _problem(attributes: Attributes, value: Decimal | None, times: Mapping[str, 
 def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
     value = attributes.get(name)
     return value if isinstance(value, Decimal) else None
+
+
+def _attempt(attributes: Mapping[str, object]) -> int:
+    """What is no number of tries that anybody made is the first one."""
+    attempt = _number(attributes, "attempt")
+    return int(attempt) if attempt is not None and 1 <= attempt < _MOST_ATTEMPTS else 1
 
 
 def _text(attributes: Mapping[str, object], name: str) -> str:
