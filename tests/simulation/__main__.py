@@ -9,7 +9,7 @@ import sys
 
 from tests.simulation.history import Plot
 from tests.simulation.mistakes import MISTAKES
-from tests.simulation.runs import WANTED, Tour, for_seconds
+from tests.simulation.runs import RARE, WANTED, Tour, for_seconds
 from tests.simulation.shrinking import played, shrunk, told
 
 
@@ -41,7 +41,7 @@ def _one(plot: Plot, mistake: str | None, *, is_shrunk: bool) -> int:
 
 
 def _report(tour: Tour) -> None:
-    states = sorted({*WANTED, *tour.reached}, key=lambda state: -tour.reached[state])
+    states = sorted({*WANTED, *RARE, *tour.reached}, key=lambda state: -tour.reached[state])
     _say(
         f"{tour.histories:,} histories, {tour.requests:,} requests, {tour.a_minute:,.0f} a minute of one core",
         *(f"{tour.reached[state]:9,} {state}" for state in states),
