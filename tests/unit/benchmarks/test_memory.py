@@ -142,7 +142,7 @@ def test_a_trade_gets_the_same_answers_for_the_same_units_as_from_the_simulation
 def test_an_item_is_as_large_as_the_simulation_says() -> None:
     item = to_attribute_values(MIXED)
 
-    assert item_size(item) == sizes.item_size(item)  # type: ignore[arg-type]  # values of another name
+    assert item_size(item) == sizes.item_size(item)
 
 
 def test_what_has_expired_is_gone_and_costs_nothing() -> None:

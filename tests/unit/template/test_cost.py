@@ -1,4 +1,4 @@
-"""docs/cost.md: its figures follow from its prices, its assumptions, the counts of docs/benchmarks.md and the template."""
+"""docs/cost.md: its figures follow from its prices, its assumptions, what was counted, and the template."""
 
 import json
 import math
