@@ -26,7 +26,7 @@ from cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 RESULTS: Final = CHECKOUT / "build" / "bench.json"
 DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
-FULL: Final = Effort(items=100_000, larger_items=20_000, hot_a_day=10_000, pending=1_000_000)
+FULL: Final = Effort(items=100_000, larger_items=20_000, most_items=1_000_000, hot_a_day=10_000, pending=1_000_000)
 ALL: Final = (*COUNTED, *COMPARISONS)
 
 

@@ -16,11 +16,12 @@ PADDING_BYTES: Final = (0, 1_600, 5_600, 19_600)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many items there are, how many where they grow larger, and who updates them; how many changes a hot item
-    has, and how many are pending for later."""
+    """How many items there are, how many where they grow larger and how many where they grow in number; who settles
+    their changes; how many changes a hot item has, and how many are pending for later."""
 
     items: int = 10_000
     larger_items: int = 5_000
+    most_items: int = 100_000
     hot_a_day: int = 1_000
     pending: int = 100_000
     peers: Sequence[str] = PEERS
@@ -37,9 +38,9 @@ def _at_a_distance(effort: Effort) -> dict[Case, Order]:
     return {(peer, ""): all_due(items) for peer in (PRODUCT, PRODUCT_ON_BOTOCORE, LOOP) if peer in effort.peers}
 
 
-def _growth_of_items(_effort: Effort) -> dict[Case, Order]:
+def _growth_of_items(effort: Effort) -> dict[Case, Order]:
     """More and more items, all of them due."""
-    return {(PRODUCT, f"{items:,} items"): all_due(items) for items in GROWING_ITEMS}
+    return {(PRODUCT, f"{items:,} items"): all_due(items) for items in GROWING_ITEMS if items <= effort.most_items}
 
 
 def _growth_of_table(_effort: Effort) -> dict[Case, Order]:

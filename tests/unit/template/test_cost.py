@@ -1,4 +1,4 @@
-"""docs/cost.md follows from its prices, its assumptions, the counts of docs/benchmarks.md and the template."""
+"""docs/cost.md: its figures follow from its prices, its assumptions, what was counted, and the template."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from inventory_updater.reports.metrics import SILENCE_METRICS, metric_data, sile
 from inventory_updater.tables.lateness import Lateness
 from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.builders import NOW
-from tests.cloudformation import TEMPLATE, is_true, parameter_values, resources_of_type
+from tests.cloudformation import TEMPLATE, is_true, parameter_values, properties, resources_of_type
 
 PAGE: Final = (TEMPLATE.parent / "docs" / "cost.md").read_text(encoding="utf-8")
 BENCHMARKS: Final = (TEMPLATE.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -192,9 +192,7 @@ def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
 
 
 def test_a_small_job_has_as_many_states_as_are_paid() -> None:
-    (machine,) = resources_of_type("AWS::StepFunctions::StateMachine").values()
-    text = next(part for part in machine["Properties"]["DefinitionString"]["Fn::Sub"] if "StartAt" in part)
-    states: Mapping[str, Any] = json.loads(re.sub(r"\$\{Retries\}", "[]", text))["States"]
+    states: Mapping[str, Any] = json.loads(properties("StateMachine")["DefinitionString"])["States"]
     path, state = ["Begin"], "Begin"
     while "Next" in states[state] or "Choices" in states[state]:
         choices = {each.get("StringEquals"): each["Next"] for each in states[state].get("Choices", ())}
