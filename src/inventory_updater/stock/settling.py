@@ -260,7 +260,9 @@ def settle(
     due = in_order(
         each
         for each in by_id.values()
-        if _is_undecided(each, state) and (each.due_at <= moment.as_of or each.change_id in cancelled)
+        # One without a time has always been due, but not for who only cancels.
+        if _is_undecided(each, state)
+        and ((moment.as_of and each.due_at <= moment.as_of) or each.change_id in cancelled)
     )
     later = [each for each in by_id.values() if each.is_booking and _was_applied(each, state)]
     work = _Work(
