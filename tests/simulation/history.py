@@ -114,6 +114,8 @@ class History:
     """Item, change, attempt, outcome."""
     mishaps: list[str] = field(default_factory=list)
     """What went wrong, by name: each can be left out."""
+    kinds: dict[str, None] = field(default_factory=dict)
+    """The kinds of what went wrong: one can be left out altogether."""
     turns: list[Turn] = field(default_factory=list)
     died: set[str] = field(default_factory=set)
 
@@ -172,13 +174,15 @@ class History:
         """Whether this goes wrong, too."""
         if self._mischance.random() >= rate:
             return False
-        return self._is_kept(what)
+        return self._is_kept(what.rpartition(" ")[2], what)
 
-    def _is_kept(self, what: str) -> bool:
+    def _is_kept(self, kind: str, what: str) -> bool:
+        """Whether a mishap is not left out, by its kind or by its name; a name holds while all before it stays."""
         self._mishap_number += 1
         name = f"{self._mishap_number}: {what}"
-        if name in self.plot.without:
+        if name in self.plot.without or kind in self.plot.without:
             return False
+        self.kinds.setdefault(kind)
         self.mishaps.append(name)
         return True
 
@@ -219,7 +223,7 @@ class History:
         if not self._fault_rate or self._mischance.random() >= self._fault_rate:
             return None
         fault = self._drawn_fault(operation, request)
-        if fault is None or not self._is_kept(f"{fault} to {operation}"):
+        if fault is None or not self._is_kept(type(fault).__name__, f"{fault} to {operation}"):
             return None
         self.reached[type(fault).__name__] += 1
         self._fate = fault
@@ -333,7 +337,7 @@ class History:
         roll = chance.random()
         if roll < self.content.jump_rate:
             seconds = chance.choice(_JUMPS)
-            if self._is_kept(f"{seconds:.0f} seconds pass"):
+            if self._is_kept("time passes", f"{seconds:.0f} seconds pass"):
                 self.clock.goes_on(seconds)
         elif roll > 0.95:
             self.dynamodb.lag = chance.choice((0, 0, 1, 3, 8))
@@ -407,7 +411,9 @@ class History:
         self.clock.goes_on(after)
         client: Any = _Undisturbed(self, job_id)
         now = self.now()
-        run_job(self.services(client), JobRequest(job_id, now, scope, now))
+        services = self.services(client)
+        settings = replace(services.settings, segments=1, page_size=50, batch_size=25)
+        run_job(replace(services, settings=settings), JobRequest(job_id, now, scope, now))
 
     # What it left
 

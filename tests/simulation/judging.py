@@ -38,6 +38,8 @@ class Story:
 
     history: History
     wrong: list[str] = field(default_factory=list)
+    turns_until_wrong: int = 0
+    """How many turns it took until something was wrong; 0 where only the end is."""
     reached: Counter[str] = field(default_factory=Counter)
     items: dict[str, Attributes] = field(default_factory=dict)
     models: dict[str, ItemModel] = field(default_factory=dict)
@@ -242,13 +244,14 @@ def judged(history: History) -> Story:
     """The story of a history that has been played: see what is ``wrong`` with it, and what it ``reached``."""
     story = Story(history, reached=Counter(history.reached))
     tables = history.tables
-    for turn in history.turns:
+    for number, turn in enumerate(history.turns, 1):
         for place in turn.landed:
             write = history.dynamodb.landed[place]
             if write.table == tables.inventory:
                 story.item_written(turn.who, write)
             elif write.table == tables.changes:
                 story.record_written(turn.who, write)
+        story.turns_until_wrong = story.turns_until_wrong or (number if story.wrong else 0)
     story.ended()
     story.reached["a conflict changed an outcome"] += sum(1 for _ in _changed_by_conflicts(history, story))
     return story

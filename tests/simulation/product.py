@@ -22,7 +22,7 @@ from inventory_updater.stock.settling import Settled
 from inventory_updater.tables import change_table, job_table, protocol
 from inventory_updater.tables.job_table import LeaseLostError
 from inventory_updater.tables.records import RUN, JobStatus
-from tests.simulation import reads, storage, table
+from tests.simulation import reads, sizes, storage, table
 
 if TYPE_CHECKING:
     from tests.simulation.history import History
@@ -82,7 +82,12 @@ def as_in(history: "History") -> Iterator[None]:
             patch.setattr(module, "ThreadPoolExecutor", AtOnce)
         patch.setattr(pacing, "random", SimpleNamespace(uniform=lambda _low, _high: 0.0))
         patch.setattr(job_table, "uuid4", lambda: SimpleNamespace(hex=history.token()))
-        for measuring in (table, storage, reads):  # nobody asks for units here, and they take a third of the time
+        for measuring in (
+            table,
+            storage,
+            reads,
+            sizes,
+        ):  # nobody asks for units here, and they take a third of the time
             patch.setattr(measuring, "item_size", lambda _item: 0)
         patch.setattr(protocol, "settle", _watched_settle(history, settling.settle))
         patch.setattr(pages.Pages, "_settle", _watched_page(history, pages.Pages._settle))  # noqa: SLF001  # watched

@@ -15,8 +15,8 @@ from tests.simulation.storage import Landed
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
-_SCHEDULES: Final = 4
-_TRIES: Final = 400
+_SCHEDULES: Final = 6
+_TRIES: Final = 800
 _WHAT_SAYS_LITTLE: Final = frozenset(
     {"stock_value", "updated_at", "available", "stock_status", "message", "settled_at"}
 )
@@ -54,9 +54,9 @@ def shrunk(plot: Plot, mistake: Mistake | None = None) -> Plot:
 
 
 def _parts(plot: Plot, mistake: Mistake | None) -> list[str]:
-    """What may be left out of a plot, what it is about first."""
+    """What may be left out of a plot: what it is about, kinds of mishaps, and each mishap."""
     history = played(plot, mistake).history
-    return [*names_in(history.content), *history.mishaps]
+    return [*names_in(history.content), *history.kinds, *history.mishaps]
 
 
 def _smaller(plot: Plot, parts: list[str], mistake: Mistake | None, tries: Iterator[int]) -> Plot | None:
@@ -74,10 +74,10 @@ def _fails(plot: Plot, mistake: Mistake | None) -> bool:
 
 
 def told(story: Story) -> Iterator[str]:
-    """The history in lines: who asked for what, what happened to it, and what it changed."""
+    """The history in lines until it goes wrong: who asked for what, what happened to it, and what it changed."""
     history = story.history
     yield f"{history.plot}"
-    for turn in history.turns:
+    for turn in history.turns[: story.turns_until_wrong or None]:
         yield from _told_turn(history, turn)
     yield from (f"WRONG: {each}" for each in story.wrong)
 

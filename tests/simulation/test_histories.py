@@ -23,7 +23,7 @@ PINNED: Final[dict[str, int]] = {
     "entries_dropped_early": 3,
     "no_version_in_the_guard": 13,
     "record_cancelled_before_the_item": 0,
-    "marks_without_status_or_attempt": 10,
+    "marks_without_status_or_attempt": 12,
     "retry_under_the_same_attempt": 2,
 }
 """The seed that finds each mistake; after a change of the product or of the scheduler it may be another one."""
