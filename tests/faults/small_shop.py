@@ -221,7 +221,7 @@ class SmallShop:
         record |= spoilt
         if generator.random() < 0.5:
             del record["attempt"]
-        content = {name: as_json(record[name]) for name in CONTENT if name in record}
+        content: dict[str, Any] = {name: as_json(record[name]) for name in CONTENT if name in record}
         if record["value"] == "many":
             content["value"] = None
         if record["effective_at"] == "soon":

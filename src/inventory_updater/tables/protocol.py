@@ -103,7 +103,8 @@ class Protocol:
         withdrawn = cancelled or {}
         waiting = {key: {*due.get(key, ()), *withdrawn.get(key, ())} for key in (*due, *withdrawn)}
         refused: dict[ItemKey, Answer] = {}
-        for round_number in range(ROUND_LIMIT):
+        rounds_in_vain = 0
+        for _ in range(ROUND_LIMIT):
             planned = patiently(partial(self._planned, waiting, withdrawn, moment, report), limits)
             # Whether it was this call that wrote an item of which no answer came, nobody knows.
             report.is_exact &= all(planned[key].write for key in refused.keys() & planned.keys())
@@ -114,7 +115,8 @@ class Protocol:
             if not waiting:
                 return report
             is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
-            delay = backoff(round_number) if is_busy else 0.0
+            rounds_in_vain = rounds_in_vain + 1 if len(refused) == len(planned) else 0
+            delay = backoff(rounds_in_vain) if is_busy else 0.0
             if not limits.may_retry_after(delay):
                 break
             if delay:
@@ -203,7 +205,8 @@ class Protocol:
 
     def _mark(self, waiting: Sequence[tuple[ItemKey, Mark]], limits: Limits, report: Report) -> None:
         """Let the records say what their items have decided; who else does so at the same time is as welcome."""
-        for round_number in range(ROUND_LIMIT):
+        rounds_in_vain = 0
+        for _ in range(ROUND_LIMIT):
             later: dict[ItemKey, Answer] = {}
             unmarked: list[tuple[ItemKey, Mark]] = []
             for batch in batched(waiting, self.batch_size):
@@ -222,8 +225,10 @@ class Protocol:
                         case _:
                             # Said already, by somebody else or by this call without hearing of it: only the tally asks.
                             report.is_exact &= self._is_said_by_another(named[1], answer.item or {})
+            # A partition that takes some takes the rest soon.
+            rounds_in_vain = rounds_in_vain + 1 if len(unmarked) == len(waiting) else 0
             waiting = unmarked
-            delay = backoff(round_number)
+            delay = backoff(rounds_in_vain)
             if not waiting or not limits.may_retry_after(delay):
                 break
             limits.sleep(delay)
