@@ -125,7 +125,7 @@ def test_a_record_says_what_became_of_its_change_and_waits_only_for_what_is_stil
 
     records = table.warehouse.records()
     told = ("status", "attempt", "due_shard", "due_at", "settled_at", "code", "before", "after", "job_id", "expires_at")
-    shard, expires_at = records["sale"]["due_shard"], Decimal(1775044800)  # 30 days after noon
+    shard, expires_at = records["sale"]["due_shard"], Decimal(1775131200)  # 30 days after noon, and one of grace
     noon, by = moment("12:00"), "job-1"
     assert {name: tuple(record.get(each) for each in told) for name, record in records.items()} == {
         "sold": ("APPLIED", 1, None, None, noon, None, 10, 7, by, expires_at),
