@@ -9,7 +9,7 @@ import sys
 
 from tests.simulation.history import Plot
 from tests.simulation.mistakes import MISTAKES
-from tests.simulation.runs import ENOUGH, WANTED, Tour, for_seconds
+from tests.simulation.runs import ENOUGH, WANTED, Tour, first_seed_of, for_seconds
 from tests.simulation.shrinking import played, shrunk, told
 
 
@@ -19,10 +19,14 @@ def main() -> int:
     parser.add_argument("--from-seed", type=int, default=0, help="where to begin (0)")
     parser.add_argument("--seed", type=int, help="play only this one, and tell it turn by turn")
     parser.add_argument("--mistake", choices=sorted(MISTAKES), help="with a deliberate mistake in the product")
+    parser.add_argument("--pins", action="store_true", help="find the first seed for each mistake, for PINNED")
     parser.add_argument("--as-it-is", action="store_true", help="do not shrink a history that is wrong")
     options = parser.parse_args()
     if options.seed is not None:
         return _one(Plot(options.seed), options.mistake, is_shrunk=not options.as_it_is)
+    if options.pins:
+        _say(*(f'    "{name}": {first_seed_of(mistake)},' for name, mistake in MISTAKES.items()))
+        return 0
     tour = for_seconds(options.seconds, options.from_seed)
     _report(tour)
     if tour.failed:

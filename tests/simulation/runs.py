@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.simulation.history import Plot
 from tests.simulation.judging import Story
-from tests.simulation.shrinking import played
+from tests.simulation.shrinking import Mistake, played
 
 WANTED: Final = (
     "Dies",
@@ -96,6 +96,11 @@ def for_seconds(seconds: float, first_seed: int = 0) -> Tour:
     """As many seeds as there is time for, or as far as the first one that is wrong."""
     end = time.monotonic() + seconds
     return toured(count(first_seed), lambda tour: time.monotonic() < end and not tour.failed)
+
+
+def first_seed_of(mistake: Mistake) -> int:
+    """The first seed that finds a mistake, and is clean without it."""
+    return next(seed for seed in count() if played(Plot(seed), mistake).wrong and not played(Plot(seed)).wrong)
 
 
 def _add(tour: Tour, seed: int, story: Story) -> None:

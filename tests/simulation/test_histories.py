@@ -18,15 +18,16 @@ from tests.simulation.turns import Actor
 SEEDS: Final = 200
 
 PINNED: Final[dict[str, int]] = {
-    "records_read_before_the_item": 725,
-    "old_records_after_a_conflict": 11,
-    "entries_dropped_early": 3,
-    "no_version_in_the_guard": 13,
+    "records_read_before_the_item": 599,
+    "old_records_after_a_conflict": 13,
+    "entries_dropped_early": 11,
+    "no_version_in_the_guard": 4,
     "record_cancelled_before_the_item": 0,
-    "marks_without_status_or_attempt": 12,
-    "retry_under_the_same_attempt": 2,
+    "marks_without_status_or_attempt": 15,
+    "retry_under_the_same_attempt": 0,
 }
-"""The seed that finds each mistake; after a change of the product or of the scheduler it may be another one."""
+"""The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:
+`python -m tests.simulation --pins` finds it."""
 
 
 def test_whatever_happens_in_whatever_order_it_ends_right() -> None:
