@@ -36,6 +36,17 @@ Patches = list[Any]
 _settle, _planned, _records = Protocol.settle, Protocol._planned, Protocol._records  # noqa: SLF001  # to break them
 
 
+@contextlib.contextmanager
+def _set(memory: threading.local, name: str, value: Any) -> Iterator[None]:
+    """Set it for this call: another one may come in between, in the same thread."""
+    before = getattr(memory, name, None)
+    setattr(memory, name, value)
+    try:
+        yield
+    finally:
+        setattr(memory, name, before)
+
+
 # How the item is guarded
 
 
@@ -67,8 +78,8 @@ def resend() -> Patches:
     memory = threading.local()
 
     def settle(*arguments: Any, **named: Any) -> Any:
-        memory.plans = {}
-        return _settle(*arguments, **named)
+        with _set(memory, "plans", {}):
+            return _settle(*arguments, **named)
 
     def planned(*arguments: Any) -> dict[ItemKey, Settled]:
         found = _planned(*arguments)
@@ -89,8 +100,8 @@ def records_first() -> Patches:
     memory = threading.local()
 
     def planned(self: Any, named: Any, *rest: Any) -> Any:
-        memory.early = _records(self, named, rest[-1])
-        return _planned(self, named, *rest)
+        with _set(memory, "early", _records(self, named, rest[-1])):
+            return _planned(self, named, *rest)
 
     def records_of(self: Any, named: Any, report: Any) -> Any:
         early = memory.early
@@ -106,8 +117,8 @@ def old_records() -> Patches:
     memory = threading.local()
 
     def settle(*arguments: Any, **named: Any) -> Any:
-        memory.known = {}
-        return _settle(*arguments, **named)
+        with _set(memory, "known", {}):
+            return _settle(*arguments, **named)
 
     def records_of(self: Any, named: Any, report: Any) -> Any:
         unread = {key: {name for name in ids if (key, name) not in memory.known} for key, ids in named.items()}

@@ -212,9 +212,9 @@ class SmallShop:
         with self._range:
             self.gate.foreign(send, {"event": "deleted", "item": list(key)})
 
-    def put_by_itself(self, key: Key, generator: random.Random) -> None:
+    def put_by_itself(self, key: Key, generator: random.Random, until: int = MINUTES) -> None:
         """Another system puts a record into the table by itself, and a few of those make no sense."""
-        change = self.new_change(generator)
+        change = self.new_change(generator, until)
         record = record_attributes(ItemKey(*key), change)
         record["effective_at"] = change.effective_at.replace(".000000", "")
         spoilt = generator.choice([*({},) * 4, {"kind": "theft"}, {"value": "many"}, {"effective_at": "soon"}])
@@ -406,7 +406,8 @@ class SmallShop:
                 with contextlib.suppress(OutOfTimeError):
                     self.protocol(client, job_id=name).settle(due, moment, Limits.for_seconds(5))
                 if key in self.gate.model.items:
-                    self.put_by_itself(key, generator)
+                    # Every job looks at least so far.
+                    self.put_by_itself(key, generator, MINUTES // 2)
 
     def beside(self, rate: float) -> Callable[[Worker, Key], None]:
         def interfere(worker: Worker, key: Key) -> None:
