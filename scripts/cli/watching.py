@@ -41,6 +41,7 @@ FIRST_PAUSE_SECONDS: Final = 0.3
 LONGEST_PAUSE_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 300.0
 SETTLING_SECONDS: Final = 3.0
+STOPPING_SECONDS: Final = 15.0
 APPEARING_SECONDS: Final = 30.0
 
 T = TypeVar("T")
@@ -240,7 +241,10 @@ class Observer:
     def _settled(self, seen: Observation) -> Observation:
         """Who stopped the execution may be about to settle the record."""
         waited = 0.0
-        while seen.run is not None and not seen.is_settled and waited < SETTLING_SECONDS:
+        while seen.run is not None and not seen.is_settled:
+            # Whoever stops a job waits for its workers first.
+            if waited >= (STOPPING_SECONDS if seen.run.stop_reason else SETTLING_SECONDS):
+                break
             self._sleep(FIRST_PAUSE_SECONDS)
             waited += FIRST_PAUSE_SECONDS
             seen = self.observe(seen.job_id)
