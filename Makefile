@@ -109,14 +109,15 @@ run: $(FOR_RUNNING)  ## Run a job on the embedded engine from start to finish (S
 	  echo "STOCK and CHANGES go together: make run STOCK=stock.csv CHANGES=changes.csv" >&2; exit 2; \
 	fi
 ifeq ($(STOCK)$(CHANGES),)
-	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 build/sample
+	@$(BIN)/python scripts/stock.py sample --items 1000 --changes 1600 --seed 1 --around "$$(date -u +%FT%TZ)" build/sample
 endif
 	@$(BIN)/python scripts/check_files.py "$(RUN_STOCK)" "$(RUN_CHANGES)"
 	@$(BIN)/python scripts/local.py start
 	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK) --delete --if-exists
 	@$(BIN)/python scripts/deploy.py --local --stack $(LOCAL_STACK)
 	@$(BIN)/python scripts/stock.py --local load "$(RUN_STOCK)"
-	@$(BIN)/python scripts/changes.py --local schedule "$(RUN_CHANGES)"
+	@# The stack is new and has forgotten nothing, so a change may be as old as it likes.
+	@$(BIN)/python scripts/changes.py --local schedule --allow-old "$(RUN_CHANGES)"
 	@$(BIN)/python scripts/job.py --local run || [ $$? -eq 4 ]  # completed with failures, as the sample does
 	@echo "The engine keeps running, so that you can look around: $(BIN)/python scripts/job.py --local list"
 	@echo "End it with: make stop"

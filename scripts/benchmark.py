@@ -1,7 +1,8 @@
 """How the product compares with what others write, and how its cost grows: `make bench`.
 
-Every comparison is one run, its peers one after the other and round after round. What is told are medians, and first
-how many times better each is than the loop over boto3's resource.
+What is timed is one run a comparison, its peers one after the other and round after round: what is told are medians,
+and first how many times better each is than the loop over boto3's resource. What is counted (units and requests, on
+tables in memory) is the same every time.
 """
 
 import argparse
@@ -12,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.comparisons import COMPARISONS, MILLISECONDS, Effort
+from benchmarks.comparisons import COMPARISONS, MILLISECONDS, PARTITIONED, Effort
+from benchmarks.counting import COUNTED
 from benchmarks.figures import Entry, entries, read_results, renewed, this_machine, write_results
 from benchmarks.measuring import RunFailed, instant_place, interleaved
 from benchmarks.peers import PEERS
@@ -24,7 +26,8 @@ from cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 RESULTS: Final = CHECKOUT / "build" / "bench.json"
 DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
-FULL: Final = Effort(items=100_000, larger_items=20_000)
+FULL: Final = Effort(items=100_000, larger_items=20_000, most_items=1_000_000, hot_a_day=10_000, pending=1_000_000)
+ALL: Final = (*COUNTED, *COMPARISONS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         if verb == "docs":
             continue
         for option, metavar, known, more in (
-            ("--only", "COMPARISON,...", tuple(COMPARISONS), "; what FILE holds of the others is kept"),
+            ("--only", "COMPARISON,...", ALL, "; what FILE holds of the others is kept"),
             ("--peers", "PEER,...", PEERS, ""),
         ):
             told_of = f"some of {', '.join(known)}{more}"
@@ -94,13 +97,16 @@ def _compare(options: argparse.Namespace) -> int:
         effort = replace(effort, items=options.items, larger_items=options.items)
     machine = this_machine()
     _say(f"Machine: {machine}")
-    results = [] if set(options.only) == set(COMPARISONS) else read_results(options.results)
+    results = [] if set(options.only) == set(ALL) else read_results(options.results)
     found: list[Entry] = []
-    for comparison in (name for name in COMPARISONS if name in options.only):
+    for comparison in (name for name in ALL if name in options.only):
         _say(f"{comparison} ...")
-        with instant_place(MILLISECONDS.get(comparison, 0)) as place:
-            measured = interleaved(place, COMPARISONS[comparison](effort), options.rounds, _say)
-        found += entries(comparison, place.engine, machine, measured)
+        if comparison in COUNTED:
+            found += COUNTED[comparison](effort, _say)
+        else:
+            with instant_place(MILLISECONDS.get(comparison, 0), PARTITIONED.get(comparison, 0)) as place:
+                measured = interleaved(place, COMPARISONS[comparison](effort), options.rounds, _say)
+            found += entries(comparison, place.engine, machine, measured)
         write_results(options.results, renewed(results, found))  # kept where a later comparison fails
     print(told(found))
     _say(f"{options.results} written after {time.monotonic() - started:.0f} seconds")
@@ -111,7 +117,7 @@ def _write_document(results: Path) -> int:
     entries = read_results(results)
     if not entries:
         raise ValueError(f"{results} holds no results: `make bench` makes them")
-    machines = ", ".join(dict.fromkeys(entry.machine for entry in entries))
+    machines = ", ".join(dict.fromkeys(entry.machine for entry in entries if entry.machine))
     document = DOCUMENT.read_text(encoding="utf-8")
     texts = {"machine": f"Machine: {machines}."} | tables(entries)
     DOCUMENT.write_text(with_tables(document, texts), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Changes: schedule, cancel, list, retry."""
+"""Changes: schedule, list, show, cancel, retry, dismiss."""
 
 import sys
 

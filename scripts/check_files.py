@@ -1,23 +1,58 @@
 """Check a stock file and a change file: `make run` does so before it deletes what is there."""
 
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
-from inventory_updater.intake.csv_format import CsvError, read_change_file, read_stock_file
+from inventory_updater.intake.csv_format import (
+    ChangeRow,
+    Clash,
+    CsvError,
+    Problem,
+    StockRow,
+    read_change_file,
+    read_stock_file,
+)
+from inventory_updater.stock.items import ItemKey
+
+T = TypeVar("T", ChangeRow, StockRow)
 
 
 def main() -> int:
     """Check the two files that the command line names; return 0, or 2 where one cannot be used."""
     stock_file, change_file = (Path(name) for name in sys.argv[1:])
+    items: set[ItemKey] = set()
+
+    def add_item(row: StockRow) -> None:
+        items.add(row.key)
+
+    is_stock_usable = _is_usable(stock_file, read_stock_file(stock_file), add_item)
+
+    def lack_of_item(row: ChangeRow) -> Problem | None:
+        # Where stock could not be read, nobody knows which items there are.
+        if row.key in items or not is_stock_usable:
+            return None
+        return Problem(row.line, None, "NO_ITEM", f"{stock_file} has no item {row.key}")
+
+    are_changes_usable = _is_usable(change_file, read_change_file(change_file), lack_of_item)
+    return 0 if is_stock_usable and are_changes_usable else 2
+
+
+def _is_usable(path: Path, rows: Iterable[T | Problem | Clash], problem_with: Callable[[T], Problem | None]) -> bool:
+    """Print what is wrong with a file, and say whether it is nothing."""
+    problems: list[Problem] = []
     try:
-        items = {row.key for row in read_stock_file(stock_file)}
-        for row in read_change_file(change_file):
-            if row.key not in items:
-                raise CsvError(change_file, f"{stock_file} has no item {row.key}", row.line)
-    except CsvError as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+        for row in rows:
+            if isinstance(row, Clash):
+                print(f"warning: {path}: {row}", file=sys.stderr)
+            elif problem := row if isinstance(row, Problem) else problem_with(row):
+                problems.append(problem)
+    except CsvError as error:
+        problems += error.problems
+    if problems:
+        print(f"error: {CsvError(path, problems)}", file=sys.stderr)
+    return not problems
 
 
 if __name__ == "__main__":

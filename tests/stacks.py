@@ -4,16 +4,19 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.job_table import ALERT, LEASE, JobTable
 from inventory_updater.tables.records import Run
-from tests.engines import Script, make_client, run_script
+from tests.builders import Stocked
+from tests.engines import TABLES, Script, Tables, make_client, run_script
+from tests.shop import put_stock
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -63,18 +66,29 @@ class Stack:
         stored = client.scan(TableName=self.outputs["InventoryTableName"], ConsistentRead=True)["Items"]
         return {item["sku"]: item for item in map(from_attribute_values, stored)}
 
-    def put(self, *items: Mapping[str, object]) -> None:
-        """Put items into the inventory table as they are, whoever could have written them."""
+    @property
+    def tables(self) -> Tables:
+        """The names of its tables."""
+        return Tables(*(self.outputs[f"{name}Name"] for name in TABLES))
+
+    def put(self, *stock: Attributes | Stocked) -> None:
+        """Put items as they are, and the changes that wait for them, whoever could have written them."""
+        put_stock(self.client("dynamodb"), self.tables, *stock)
+
+    def records(self) -> dict[tuple[object, object], Mapping[str, Any]]:
+        """What the changes table holds, by SKU and change id."""
         client: DynamoDBClient = self.client("dynamodb")
-        for item in items:
-            client.put_item(TableName=self.outputs["InventoryTableName"], Item=to_attribute_values(item))
+        pages = client.get_paginator("scan").paginate(TableName=self.tables.changes, ConsistentRead=True)
+        stored = [record for page in pages for record in page["Items"]]
+        return {(record["sku"], record["change_id"]): record for record in map(from_attribute_values, stored)}
 
     def forget(self) -> None:
-        """Delete all items, the lease, and what people were notified of; the records of jobs are left."""
+        """Delete all items and changes, the lease, and what people were notified of; the records of jobs are left."""
         client: DynamoDBClient = self.client("dynamodb")
-        inventory, jobs = self.outputs["InventoryTableName"], self.outputs["JobsTableName"]
-        for item in client.scan(TableName=inventory)["Items"]:
-            client.delete_item(TableName=inventory, Key={"sku": item["sku"], "location_id": item["location_id"]})
+        inventory, changes, jobs = astuple(self.tables)
+        for table, keys in ((inventory, ("sku", "location_id")), (changes, ("item", "change_id"))):
+            for item in client.scan(TableName=table)["Items"]:
+                client.delete_item(TableName=table, Key={name: item[name] for name in keys})
         for job_id, record in ((LEASE, LEASE), (ALERT, "due"), (ALERT, "all")):
             client.delete_item(TableName=jobs, Key=to_attribute_values({"job_id": job_id, "record": record}))
 

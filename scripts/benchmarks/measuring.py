@@ -35,13 +35,17 @@ class Place:
 
 
 @contextlib.contextmanager
-def instant_place(milliseconds: int = 0) -> Iterator[Place]:
-    """The instant server in a process of its own, which lets every answer wait; ended when the context is left.
+def instant_place(milliseconds: int = 0, partitions: int = 0) -> Iterator[Place]:
+    """The instant server in a process of its own; ended when the context is left.
+
+    Args:
+        milliseconds: how long it lets every answer wait.
+        partitions: over how many partitions its tables are spread, each as slow as AWS's; 0 for no limit.
 
     Raises:
         RunFailed: where it does not start.
     """
-    command = (sys.executable, "-m", "benchmarks.instant_server", str(milliseconds))
+    command = (sys.executable, "-m", "benchmarks.instant_server", str(milliseconds), str(partitions))
     environment = _with_modules(os.environ)
     # It also ends with its standard input: when this process does, however that happens.
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
@@ -49,11 +53,18 @@ def instant_place(milliseconds: int = 0) -> Iterator[Place]:
         port = server.stdout.readline().strip()
         if not port:
             raise RunFailed("the instant server did not start")
-        engine = f"{milliseconds} ms away" if milliseconds else "instant"
+        engine = engine_name(milliseconds, partitions)
         try:
             yield Place(engine, _with_modules(Engine(int(port), 0).environment()), server.pid)
         finally:
             server.kill()  # it has nothing to lose, and would wait for its clients
+
+
+def engine_name(milliseconds: int, partitions: int) -> str:
+    """What the place is called in results."""
+    if partitions:
+        return f"{partitions} partitions"
+    return f"{milliseconds} ms away" if milliseconds else "instant"
 
 
 def _with_modules(environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,12 +3,12 @@
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import boto3
 
 from benchmarks.peers import Order, Outcome, Peer
-from benchmarks.shelves import AS_OF
+from benchmarks.shelves import AS_OF, changes_table_of
 from inventory_updater.dynamodb.client import botocore_client
 from inventory_updater.handler import make_services, spare_garbage_collector
 from inventory_updater.jobs.in_process import run_job
@@ -16,7 +16,11 @@ from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
+
+_LANES: Final = 4
+"""The default of the template's ``WriteConcurrency``."""
 
 
 class _UnsentMetrics:
@@ -26,28 +30,38 @@ class _UnsentMetrics:
         return
 
 
-def product(orders: Sequence[Order]) -> Peer:
-    """The product, wired as its function is: once a process, before there is work."""
-    return _peer(orders, lambda _session, services: services)
+def product(orders: Sequence[Order], lanes: int = _LANES) -> Peer:
+    """The product, wired as its function is: once a process, before there is work.
+
+    Args:
+        orders: what it is to be ready for.
+        lanes: how many shards it works on at once.
+    """
+    return _peer(orders, lambda _session, services: services, lanes)
 
 
 def product_on_botocore(orders: Sequence[Order]) -> Peer:
     """The product with boto3's client for the inventory, whatever its function uses."""
 
     def on_botocore(session: boto3.Session, services: Services) -> Services:
-        client = botocore_client(session, services.settings.write_concurrency)
-        return replace(services, inventory=InventoryTable(client, services.inventory.name))
+        settings = services.settings
+        client = botocore_client(session, settings.write_concurrency)
+        changes = ChangeTable(client, settings.changes_table, retention_days=settings.change_retention_days)
+        return replace(
+            services, dynamodb=client, inventory=InventoryTable(client, settings.inventory_table), changes=changes
+        )
 
-    return _peer(orders, on_botocore)
+    return _peer(orders, on_botocore, _LANES)
 
 
-def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Services]) -> Peer:
+def _peer(orders: Sequence[Order], wired: Callable[[boto3.Session, Services], Services], lanes: int) -> Peer:
     session = boto3.Session()
     reports = Reporter("bench", cast("Any", _UnsentMetrics()))
 
     def services(order: Order) -> Services:
-        made = make_services(Settings("bench", order.inventory, "jobs-shelf"), session)
-        return wired(session, replace(made, reports=reports))
+        changes = changes_table_of(order.inventory)
+        settings = Settings("bench", order.inventory, changes, "jobs-shelf", write_concurrency=lanes)
+        return wired(session, replace(make_services(settings, session), reports=reports))
 
     services_of = {order.inventory: services(order) for order in orders}
     spare_garbage_collector()

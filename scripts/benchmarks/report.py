@@ -6,6 +6,21 @@ from typing import Final
 from benchmarks.figures import Entry
 
 COLUMNS: Final[Mapping[str, str]] = {
+    "changes_a_week": "changes a week",
+    "rejected_percent": "rejected %",
+    "write_units_first_week": "write units a change, week 1",
+    "write_units_last_week": "week 10",
+    "write_units_accepting": "accepting",
+    "write_units_applying": "applying",
+    "read_units_first_week": "read units, week 1",
+    "read_units_last_week": "read units, week 10",
+    "largest_item_bytes": "largest item, bytes",
+    "mean_record_bytes": "mean record",
+    "largest_record_bytes": "largest record",
+    "queries_of_shards": "queries of shards",
+    "other_requests": "other requests",
+    "write_units": "write units",
+    "write_units_of_records": "of them for the job's records",
     "cpu_us_per_item": "CPU us an item",
     "wall_us_per_item": "wall us an item",
     "wall_seconds": "seconds",
@@ -17,12 +32,17 @@ COLUMNS: Final[Mapping[str, str]] = {
     "peak_megabytes": "peak MB",
     "engine_busy_percent": "engine busy %",
 }
-OF_GROWTH_ALONE: Final = frozenset({"wall_seconds", "read_units"})
+OF_GROWTH_ALONE: Final = frozenset({"wall_seconds"})
 OF_PEERS_ALONE: Final = frozenset(
     {"items_per_second", "items_per_second_per_core", "write_units_per_item", "engine_busy_percent"}
 )
 TITLES: Final[Mapping[str, str]] = {
-    "end_to_end": "Scan, plan and conditional write of every item",
+    "steady_state": "Ten weeks of trade",
+    "due_reads": "1,000 due, and what is pending for later",
+    "idle_job": "A job with next to nothing to do",
+    "doors": "A large file",
+    "partitions": "One worker, where each partition takes 1,000 write units a second",
+    "end_to_end": "A change of every item: read, settled and written",
     "at_a_distance": "The same where every answer takes 10 ms",
     "growth_items": "More items, all of them due",
     "growth_due": "The same number of due changes in a table that grows, scope `due`",
@@ -36,7 +56,8 @@ _Column = tuple[str, str, Callable[[Entry], str]]  # a heading, a unit, what to 
 def told(entries: Iterable[Entry]) -> str:
     """Everything that was measured."""
     entries = list(entries)
-    parts = [f"Machine: {machine}" for machine in dict.fromkeys(entry.machine for entry in entries)]
+    machines = dict.fromkeys(entry.machine for entry in entries if entry.machine)
+    parts = [f"Machine: {machine}" for machine in machines]
     for section, table in tables(entries).items():
         comparison, engine = section.split(":")
         parts += [f"{TITLES[comparison]} ({engine})", table]

@@ -1,192 +1,350 @@
-"""Changes: schedule a file, cancel, list, and retry what a job rejected."""
+"""Changes: schedule a file, list changes, show one; cancel, retry and dismiss."""
 
 import argparse
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from operator import itemgetter
-from typing import Any, Final
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Final
 
-from cli.command_line import CommandLine, filled, input_file
+from cli.change_screens import LIST_COLUMNS, Document, change_screen, document_of
+from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
-from cli.output import counted, note, print_answer, print_json, print_rows
+from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.input_files import input_file
+from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.progress import progress
-from inventory_updater.intake.csv_format import CsvError, read_change_file
-from inventory_updater.intake.operations import (
-    Progress,
-    RefusedError,
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
+from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.refusals import RefusedError
+from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.withdrawing import (
+    Named,
+    Outcomes,
     cancel_changes,
+    dismiss_changes,
+    find,
     retry_changes,
-    schedule_changes,
-    told_while_reading,
+    retry_job,
 )
-from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError
-from inventory_updater.stock.changes import ItemChanges, read_changes
+from inventory_updater.intake.writing import Progress, told
+from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.items import ItemKey, read_key
-from inventory_updater.tables.inventory_table import InventoryTable
+from inventory_updater.tables.change_table import REJECTED_SHARD, ChangeTable, Name
+from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus
 
 ROWS_SHOWN: Final = 100
-COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
-OF_A_PENDING: Final = ("reason", "reference")
-OF_A_REJECTED: Final = ("code", "message", "job_id")
 
 
 def schedule(options: argparse.Namespace) -> None:
-    with progress() as tell:
-        tell("reading the file", 0)
-        rows = read_change_file(options.file)
-    inventory = find_deployment(options).inventory()
-    with progress(len({row.key for row in rows})) as tell:
-        try:
+    with input_file(options.file, read_change_file) as file:
+        rows = file.check()
+        deployment = find_deployment(options)
+        with progress(rows) as tell, file.telling_lines():
             report = schedule_changes(
-                inventory,
-                ((row.key, row.change) for row in rows),
-                now,
+                deployment.dynamodb(),
+                deployment.inventory(),
+                deployment.changes(),
+                file.rows,
+                now(),
+                actor=deployment.caller(),
+                source=file.source,
                 create_missing=options.create_missing,
                 allow_old=options.allow_old,
                 progress=tell,
             )
-        except RefusedError as error:
-            line_of_id = {row.change.change_id: row.line for row in rows}
-            line = line_of_id.get(error.refusal.change_id or "")
-            raise CsvError(options.file, str(error), line) from None
-    sentence = (
-        f"{counted(report.scheduled, 'change')} scheduled for {counted(report.items, 'item')}; "
-        f"{report.duplicates:,} already known"
-    )
-    print_answer(asdict(report), sentence, options)
-
-
-def cancel(options: argparse.Namespace) -> None:
-    if (options.sku is None) != (options.location is None):
-        raise InputError("--sku and --location go together: they name one item")
-    key = None if options.sku is None else ItemKey(options.sku, options.location)
-    inventory = find_deployment(options).inventory()
-    with progress() as tell:
-        cancelled = cancel_changes(inventory, options.change_ids, now, key=key, progress=tell)
-    changes = [
-        {"change_id": change_id, "sku": item.sku, "location_id": item.location_id}
-        for item, change_ids in cancelled.items()
-        for change_id in change_ids
-    ]
-    document = {"cancelled": len(changes), "items": len(cancelled), "changes": changes}
-    sentence = f"{counted(len(changes), 'change')} cancelled in {counted(len(cancelled), 'item')}"
+    known = sum(report.known.values())
+    document = {
+        "added": report.added,
+        "known": known,
+        "known_by_status": report.known,
+        "items": report.items,
+        "items_made": report.items_made,
+    }
+    sentence = f"{counted(report.added, 'change')} added for {counted(report.items, 'item')}"
+    if report.items_made:
+        sentence += f", {report.items_made:,} of them new"
+    if known:
+        sentence += f"; {known:,} known already: {_statuses(report.known)}"
     print_answer(document, sentence, options)
 
 
+def _statuses(counts: Mapping[str, int]) -> str:
+    """`17,000 APPLIED, 519 PENDING`: the most frequent first."""
+    return ", ".join(f"{count:,} {status}" for status, count in Counter(counts).most_common())
+
+
+# Looking
+
+
 def list_changes(options: argparse.Namespace) -> None:
-    deployment = find_deployment(options)
-    with progress() as tell:
-        listed = sorted(_listed(deployment, options, tell), key=itemgetter("effective_at", "sku", "location_id"))
-    if options.json:
-        print_json({"changes": listed}, options)
+    if options.location is not None and options.sku is None:
+        raise InputError("--location goes with --sku")
+    if options.limit is not None and options.limit < 1:
+        raise InputError("--limit: at least 1 change")
+    listed = _listed(find_deployment(options), options)
+    if options.csv and options.limit is None:
+        print_rows(LIST_COLUMNS, map(_row, listed), options)
         return
-    shown = listed if options.all or options.csv else listed[:ROWS_SHOWN]
-    columns = COLUMNS + (OF_A_REJECTED if options.which == "rejected" else OF_A_PENDING)
-    print_rows(columns, [[change.get(name) for name in columns] for change in shown], options)
-    if not options.csv:
-        hidden = len(listed) - len(shown)
-        print(counted(len(listed), "change") + (f", {hidden:,} not shown: --all shows them" if hidden else ""))
+    is_limited = options.limit is not None or not (options.all or options.json)
+    limit = (options.limit or ROWS_SHOWN) if is_limited else sys.maxsize - 1
+    with progress() as tell:
+        found = list(told(islice(listed, limit + 1), "reading", tell))
+    has_more = len(found) > limit
+    found = found[:limit]
+    if options.json:
+        print_json({"changes": found, "has_more": has_more}, options)
+        return
+    print_rows(LIST_COLUMNS, map(_row, found), options)
+    if options.csv and has_more:
+        note("there are more")
+    elif found and not options.csv:
+        print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
 
 
-def _listed(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[dict[str, Any]]:
+def _row(document: Document) -> list[object]:
+    return [document.get(name) for name in LIST_COLUMNS]
+
+
+def _listed(deployment: Deployment, options: argparse.Namespace) -> Iterator[Document]:
+    """The changes that are asked for, read as they are taken."""
+    which = options.which or ("pending" if options.sku is None else "all")
     moment = now()
-    items = _items(deployment.inventory(), options.which, options.sku, moment)
-    for attributes in told_while_reading(items, tell):
-        key = read_key(attributes)
-        try:
-            changes = read_changes(attributes)
-        except UnreadableAttributeError as error:
-            note(f"left out: item {key} cannot be read: {error}")
-            continue
-        for change_id, stored in _chosen(changes, options.which, moment):
-            yield {"change_id": change_id, **key._asdict(), **stored}
-
-
-def _items(inventory: InventoryTable, which: str, sku: str | None, moment: str) -> Iterable[Attributes]:
-    if sku is not None:
-        return inventory.items_of_sku(sku)
-    if which == "rejected":
-        return inventory.scan("all")
-    return inventory.scan("due", moment) if which == "due" else inventory.scan("due")
-
-
-def _chosen(changes: ItemChanges, which: str, moment: str) -> Iterator[tuple[str, Attributes]]:
-    if which == "rejected":
-        yield from ((name, rejection.to_map()) for name, rejection in changes.rejected.items())
+    if options.sku is None:
+        found = _of_all_items(deployment.changes(), which, moment)
     else:
-        for name, change in changes.pending.items():
-            if which == "pending" or change.effective_at <= moment:
-                yield name, change.to_map()
+        found = iter(sorted(_of_items(deployment, options.sku, options.location), key=_by_time))
+    return (document_of(name, attributes) for name, attributes in found if _is_meant(attributes, which, moment))
+
+
+def _of_all_items(changes: ChangeTable, which: str, moment: str) -> Iterator[tuple[Name, Attributes]]:
+    names = changes.rejected() if which == "rejected" else changes.waiting(moment if which == "due" else None)
+    for batch in batched(names, READ_LIMIT):
+        yield from changes.stored(batch, is_consistent=False).items()
+
+
+def _of_items(deployment: Deployment, sku: str, location_id: str | None) -> Iterator[tuple[Name, Attributes]]:
+    if location_id is not None:
+        keys: Iterable[ItemKey] = [ItemKey(sku, location_id)]
+    else:
+        keys = map(read_key, deployment.inventory().items_of_sku(sku))
+    changes = deployment.changes()
+    for key in keys:
+        for attributes in changes.stored_of(key):
+            yield (key, str(attributes["change_id"])), attributes
+
+
+def _by_time(found: tuple[Name, Attributes]) -> tuple[str, Name]:
+    name, attributes = found
+    return str(attributes.get("effective_at")), name
+
+
+def _is_meant(attributes: Attributes, which: str, moment: str) -> bool:
+    """Whether a change is one of those; the index may name one that has gone on a moment ago."""
+    if which == "rejected":
+        return attributes.get("due_shard") == REJECTED_SHARD
+    record = read_record(attributes)
+    return which == "all" or (not record.status.is_final and (which == "pending" or record.due_at <= moment))
+
+
+def show(options: argparse.Namespace) -> None:
+    if options.sku is not None and options.location_id is None:
+        raise InputError("SKU and LOCATION go together: they name one item")
+    changes = find_deployment(options).changes()
+    named = None if options.sku is None else ItemKey(options.sku, options.location_id)
+    key = named or _item_of(options.change_id, changes)
+    name = (key, options.change_id)
+    attributes = changes.stored([name]).get(name)
+    if attributes is None:
+        raise InputError(f"there is no change {options.change_id} of {key}")
+    document = document_of(name, attributes)
+    if options.json:
+        print_json(document, options)
+    else:
+        print_screen(change_screen(document, view_of(options)), view_of(options))
+
+
+def _item_of(change_id: str, changes: ChangeTable) -> ItemKey:
+    """The item of a change that waits or was rejected: the index knows no other."""
+    waiting_and_rejected = chain(changes.waiting(), changes.rejected())
+    try:
+        with progress() as tell:
+            (key,) = find(waiting_and_rejected, [change_id], "waiting or rejected", progress=tell)
+    except RefusedError as error:
+        if error.refusals[0].code != "UNKNOWN_CHANGE":
+            raise
+        raise InputError(f"{error}; one that is settled is found by its item: show ID SKU LOCATION") from None
+    return key
+
+
+# Withdrawing
+
+
+def cancel(options: argparse.Namespace) -> int:
+    _check_item(options)
+    deployment = find_deployment(options)
+    changes = deployment.changes()
+    with progress() as tell:
+        named = _named(options, changes.waiting, "waiting", tell)
+        by = {"cancelled_by": deployment.caller()}
+        protocol = Protocol(deployment.dynamodb(), deployment.inventory(), changes, by)
+        outcomes = cancel_changes(protocol, named, now(), progress=tell)
+    _print_outcomes(outcomes, options)
+    are_cancelled = all(status is Status.CANCELLED for status in outcomes.values())
+    return EXIT_DONE if are_cancelled else EXIT_FAILED
 
 
 def retry(options: argparse.Namespace) -> None:
+    _check_item(options)
+    if options.job_id is not None and options.sku is not None:
+        raise InputError("--sku and --location go with --id")
     deployment = find_deployment(options)
-    jobs = deployment.jobs()
-    run = jobs.run(options.job_id)
-    if run is None:
-        raise InputError(f"there is no job {options.job_id}")
-    if run.status is JobStatus.RUNNING:
-        raise InputError(f"job {run.job_id} is still running: retry what it rejected when it has ended")
-    if run.dry_run:
-        raise InputError(f"job {run.job_id} was a dry run: what it would have rejected is still pending")
     with progress() as tell:
-        report = retry_changes(deployment.inventory(), jobs, run, now, progress=tell)
-    sentence = (
-        f"{counted(report.retried, 'change')} requeued in {counted(report.items, 'item')}; "
-        f"{report.no_longer_remembered:,} no longer remembered by their items"
-    )
-    print_answer(asdict(report), sentence, options)
+        outcomes = _retried(deployment, options, tell)
+    _print_outcomes(outcomes, options)
+
+
+def _retried(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Outcomes:
+    client, changes = deployment.dynamodb(), deployment.changes()
+    if options.job_id is None:
+        return retry_changes(client, changes, _named(options, changes.rejected, "rejected", tell), now(), progress=tell)
+    job = deployment.jobs().run(options.job_id)
+    if job is not None and job.status is JobStatus.RUNNING:
+        raise InputError(f"job {job.job_id} is still running: retry what it rejected when it has ended")
+    since = None if job is None else job.started_at
+    outcomes = retry_job(client, changes, options.job_id, now(), since=since, progress=tell)
+    if job is None and not outcomes:
+        raise InputError(f"there is no job {options.job_id}")
+    return outcomes
+
+
+def dismiss(options: argparse.Namespace) -> None:
+    _check_item(options)
+    deployment = find_deployment(options)
+    changes = deployment.changes()
+    with progress() as tell:
+        named = _named(options, changes.rejected, "rejected", tell)
+        actor = deployment.caller()
+        outcomes = dismiss_changes(deployment.dynamodb(), changes, named, now(), actor=actor, progress=tell)
+    _print_outcomes(outcomes, options, {Status.REJECTED.value: "dismissed"})
+
+
+def _check_item(options: argparse.Namespace) -> None:
+    if (options.sku is None) != (options.location is None):
+        raise InputError("--sku and --location go together: they name one item")
+
+
+def _named(options: argparse.Namespace, among: Callable[[], Iterable[Name]], state: str, tell: Progress) -> Named:
+    """The changes of the command line, by item."""
+    if options.sku is not None:
+        return {ItemKey(options.sku, options.location): tuple(dict.fromkeys(options.change_ids))}
+    return find(among(), options.change_ids, state, progress=tell)
+
+
+def _print_outcomes(outcomes: Outcomes, options: argparse.Namespace, words: Mapping[str, str] | None = None) -> None:
+    """Print what each change is now; ``words`` say it where the status alone does not."""
+    statuses = [status.value if status else None for status in outcomes.values()]
+    if options.json:
+        changes = [
+            {"change_id": change_id, **key._asdict(), "status": status}
+            for (key, change_id), status in zip(outcomes, statuses, strict=True)
+        ]
+        print_json({"changes": changes, "by_status": Counter(status or "GONE" for status in statuses)}, options)
+        return
+    said = [(words or {}).get(status, status) if status else "gone" for status in statuses]
+    if said:
+        rows = [(change_id, status, *key) for (key, change_id), status in zip(outcomes, said, strict=True)]
+        print_rows(("change_id", "status", "sku", "location_id"), rows[:ROWS_SHOWN], options)
+    print(counted(len(said), "change") + (f": {_statuses(Counter(said))}" if said else ": there is nothing to do"))
 
 
 def commands() -> CommandLine:
-    line = CommandLine("Schedule changes, cancel them, list them, and retry what a job rejected.")
+    line = CommandLine("Schedule changes, list them, show one; cancel some that wait, retry or dismiss rejected ones.")
     verb = line.add_verb(
         "schedule",
         schedule,
         "schedule the changes of a file",
-        "The whole file, and every item that it names, is checked first: one problem, and nothing is written. Changes "
-        "that an item knows already are left alone and counted as duplicates, so a file may be sent again.",
+        "The whole file, and every item that it names, is checked first: one problem, and nothing is written. What is "
+        "known already with the same content is left alone, so a file may be sent again.",
     )
-    verb.add_argument("file", type=input_file, metavar="FILE", help="the change file; - is standard input")
+    verb.add_argument("file", type=input_path, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument(
         "--create-missing", action="store_true", help="make items that are not there, with nothing on hand"
     )
     verb.add_argument(
         "--allow-old",
         action="store_true",
-        help="take changes so old that their item may have applied and forgotten them already",
+        help="take changes so old that they may have been settled and forgotten already",
     )
-
-    verb = line.add_verb("cancel", cancel, "cancel pending changes")
-    verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
-    verb.add_argument("--sku", metavar="SKU", help="with --location: the item, where the id is pending in several")
-    verb.add_argument("--location", metavar="LOCATION")
 
     verb = line.add_verb(
         "list",
         list_changes,
         "list changes, the earliest first",
-        "Without a choice: the pending ones.",
+        "Without a choice: all of the item that is named, else the pending ones. A screen has the first "
+        f"{ROWS_SHOWN}, --csv and --json have all of them.",
         has_rows=True,
     )
     which = verb.add_mutually_exclusive_group()
     for name, meaning in (
-        ("pending", "those that wait for a job"),
-        ("due", "those that the next job applies"),
-        ("rejected", "those that could not be applied, and why; this reads the whole table"),
+        ("pending", "those that wait for a job, and the windows that are open"),
+        ("due", "those that the next job settles"),
+        ("rejected", "those that could not be applied and need somebody, the latest first"),
     ):
         which.add_argument(f"--{name}", dest="which", action="store_const", const=name, help=meaning)
-    verb.add_argument("--sku", metavar="SKU", help="only those of this sku, at whatever location")
-    verb.add_argument("--all", action="store_true", help=f"show more than the first {ROWS_SHOWN}")
-    verb.set_defaults(which="pending")
+    verb.add_argument("--sku", type=filled, metavar="SKU", help="only those of this sku, at whatever location")
+    verb.add_argument("--location", type=filled, metavar="LOCATION", help="with --sku: only those of this item")
+    how_many = verb.add_mutually_exclusive_group()
+    how_many.add_argument("--limit", type=int, metavar="N", help="how many at most")
+    how_many.add_argument("--all", action="store_true", help=f"more than the first {ROWS_SHOWN} on a screen")
+
+    verb = line.add_verb(
+        "show",
+        show,
+        "show a change: what it is, who asked for it, and what became of it",
+        "While it waits, and when it was rejected, its id is enough; otherwise its item has to be named.",
+    )
+    verb.add_argument("change_id", type=filled, metavar="ID")
+    verb.add_argument("sku", nargs="?", type=filled, metavar="SKU")
+    verb.add_argument("location_id", nargs="?", type=filled, metavar="LOCATION")
+
+    verb = line.add_verb(
+        "cancel",
+        cancel,
+        "cancel changes that wait, and end windows that are open",
+        "What a job has settled in the meantime stays so: the answer says it, and the exit code is 1.",
+    )
+    verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
+    _add_item(verb)
 
     verb = line.add_verb(
         "retry",
         retry,
-        "requeue the changes that a job rejected",
+        "let rejected changes wait again",
         "Once there is enough on hand, for example, the next job applies them.",
     )
-    verb.add_argument("job_id", type=filled, metavar="JOB_ID", help="the job that rejected them")
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument("job_id", nargs="?", type=filled, metavar="JOB_ID", help="all that this job rejected")
+    which.add_argument("--id", dest="change_ids", nargs="+", type=filled, metavar="ID", help="these changes")
+    _add_item(verb)
+
+    verb = line.add_verb(
+        "dismiss",
+        dismiss,
+        "put aside rejected changes that will never be wanted",
+        "They stay REJECTED, and are no longer among those that need somebody.",
+    )
+    verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
+    _add_item(verb)
     return line
+
+
+def _add_item(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--sku", type=filled, metavar="SKU", help="with --location: the item, where several have a change of this id"
+    )
+    verb.add_argument("--location", type=filled, metavar="LOCATION")

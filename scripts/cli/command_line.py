@@ -11,6 +11,7 @@ from typing import Any
 from cli.deployments import LOCAL_STACK, STACK_VARIABLE, USUAL_STACK
 from cli.errors import exit_code_of, explain, is_output_error
 from cli.exit_codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOBODY_READS, MEANINGS
+from cli.input_files import STANDARD_INPUT
 from inventory_updater import __version__
 
 Verb = Callable[[argparse.Namespace], int | None]
@@ -118,9 +119,9 @@ def filled(text: str) -> str:
     return text
 
 
-def input_file(text: str) -> Path:
+def input_path(text: str) -> Path:
     """The type of an argument that names a file to read; `-` is standard input."""
-    return Path("/dev/stdin") if filled(text) == "-" else Path(text)
+    return STANDARD_INPUT if filled(text) == "-" else Path(text)
 
 
 def _discard_output() -> None:

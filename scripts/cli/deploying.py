@@ -178,7 +178,7 @@ class _Paused:
 def _paused_schedules(target: Target, before: Stack | None) -> _Paused:
     if before is None or "ScheduleGroupName" not in before.outputs:
         return _Paused()
-    schedules = schedules_of(Deployment(target.name, target.session, before.outputs))
+    schedules = schedules_of(Deployment(target.name, target.session, before.outputs, before.parameters))
     try:
         scopes = [scope for scope, state in schedules.states().items() if state is ScheduleState.PAUSED]
     except ClientError as error:
@@ -226,7 +226,7 @@ def _deployed(
         note(f"still paused: {', '.join(paused)} (until job.py resume)")
     first = None
     if before is None and not options.no_first_job and any(is_on(parameters, scope) for scope in SCOPES):
-        first = _first_job(Deployment(target.name, target.session, after.outputs))
+        first = _first_job(Deployment(target.name, target.session, after.outputs, after.parameters))
     if options.json:
         answer = {"version": after.outputs["Version"], "key": parameters["CodeKey"], **preview.as_document()}
         job = {"first_job": first.as_document()} if first else {}

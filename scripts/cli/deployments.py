@@ -1,6 +1,7 @@
 """The deployment that a command is about: a stack, on AWS or on the embedded engine."""
 
 import argparse
+import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import ClientError, NoRegionError
 
 from cli.engine import running_engine
 from cli.errors import InputError
@@ -16,6 +17,7 @@ from cli.output import note
 from cli.stacks import find_stack
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.stock.times import format_time
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 
@@ -28,17 +30,16 @@ USUAL_STACK: Final = "inventory-updater-dev"
 STACK_VARIABLE: Final = "INVENTORY_UPDATER_STACK"
 
 WRITERS: Final = 8
-# The scripts write no record that expires, so this only has to be something.
-RETENTION_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A stack, the session that reaches it, and its outputs."""
+    """A stack, the session that reaches it, its outputs and its parameters."""
 
     stack: str
     session: boto3.Session
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
 
     def output(self, name: str) -> str:
         """An output of the stack, or the InputError that says that it has none of this name."""
@@ -50,20 +51,34 @@ class Deployment:
             ) from None
 
     def inventory(self) -> InventoryTable:
-        return InventoryTable(self._dynamodb(), self.output("InventoryTableName"))
+        return InventoryTable(self.dynamodb(), self.output("InventoryTableName"))
+
+    def changes(self) -> ChangeTable:
+        return ChangeTable(
+            self.dynamodb(),
+            self.output("ChangesTableName"),
+            retention_days=int(self.parameters["ChangeRetentionDays"]),
+        )
 
     def jobs(self) -> JobTable:
         return JobTable(
-            self._dynamodb(),
+            self.dynamodb(),
             self.output("JobsTableName"),
-            retention_days=RETENTION_DAYS,
+            retention_days=int(self.parameters["JobRetentionDays"]),
             clock=lambda: datetime.now(UTC),
         )
+
+    def caller(self) -> str:
+        """Who asks: the ARN of these credentials, or the user of this machine where AWS does not tell."""
+        try:
+            return self.session.client("sts").get_caller_identity()["Arn"]
+        except ClientError:
+            return getpass.getuser()
 
     def step_functions(self) -> "SFNClient":
         return self.session.client("stepfunctions")
 
-    def _dynamodb(self) -> "DynamoDBClient":
+    def dynamodb(self) -> "DynamoDBClient":
         return dynamodb_client(self.session, WRITERS)
 
 
@@ -80,7 +95,7 @@ def find_deployment(options: argparse.Namespace) -> Deployment:
     if stack is None:
         raise InputError(f"there is no stack {name} in {session.region_name}: deploy it, or name another with --stack")
     say_where(options, name, stack.account, stack.region)
-    return Deployment(name, session, stack.outputs)
+    return Deployment(name, session, stack.outputs, stack.parameters)
 
 
 def stack_named(options: argparse.Namespace, usual: str) -> str:

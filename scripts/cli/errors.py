@@ -1,6 +1,7 @@
 """What went wrong, in a sentence for whoever typed the command."""
 
 import errno
+from collections.abc import Sequence
 from typing import Final
 
 from botocore.exceptions import (
@@ -17,14 +18,25 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from cli.engine import EngineFailed, EngineNotRunning
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
+from cli.output import counted
 from inventory_updater.intake.csv_format import CsvError
-from inventory_updater.intake.operations import RefusedError, UnfinishedError
+from inventory_updater.intake.refusals import RefusedError, UnfinishedError
 
+PROBLEMS_SHOWN: Final = 50
 _DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class InputError(Exception):
     """What was asked for cannot be done; the text says why, and nothing was written."""
+
+
+class ProblemsFound(InputError):
+    """What was asked for cannot be done for so many reasons; the text has the first of them, one on a line."""
+
+    def __init__(self, problems: Sequence[str], count: int) -> None:
+        shown = problems[:PROBLEMS_SHOWN]
+        more = [f"... and {counted(count - len(shown), 'more problem')}"] if count > len(shown) else []
+        super().__init__("\n".join([*shown, *more]))
 
 
 class CommandFailed(Exception):
@@ -47,9 +59,11 @@ def is_output_error(error: Exception) -> bool:
 def explain(error: Exception) -> str | None:
     """Return what an error means to whoever typed the command, or None where it is a bug and deserves a traceback."""
     match error:
-        case CommandFailed():
+        case CommandFailed() | ProblemsFound() | CsvError():
             return str(error)
-        case InputError() | CsvError() | EngineNotRunning() | EngineFailed() | RefusedError() | UnfinishedError():
+        case RefusedError():
+            return str(ProblemsFound([refusal.message for refusal in error.refusals], error.count))
+        case InputError() | EngineNotRunning() | EngineFailed() | UnfinishedError():
             return " ".join(str(error).split())
         case NoCredentialsError() | PartialCredentialsError():
             return (
@@ -66,6 +80,8 @@ def explain(error: Exception) -> str | None:
             return f"AWS does not answer: {error}"
         case BotoCoreError():
             return str(error)
+        case TimeoutError():
+            return f"AWS does not answer in time: {error}"
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}"
         case OSError() if is_output_error(error):

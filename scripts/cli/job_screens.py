@@ -1,6 +1,6 @@
 """How jobs look: pure functions of what was observed and of the view."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,16 +8,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cli.output import View, cell_text, counted, figures_screen, rows_screen
-from cli.watching import COUNTS, WAITING, Observation
+from cli.watching import COUNTS, FINDINGS, WAITING, Observation, late_seconds
 from inventory_updater.stock.times import read_time
-from inventory_updater.tables.records import Run, Segment
+from inventory_updater.tables.records import Segment
 
 JOB_COLUMNS: Final = (
     "job_id",
     "status",
     "scope",
     "trigger",
-    "dry_run",
     "started_at",
     "seconds",
     "updated",
@@ -25,13 +24,14 @@ JOB_COLUMNS: Final = (
     "rejected",
     "failed",
 )
+SETTLED_COLUMNS: Final = ("sku", "location_id", "change_id", "outcome")
 FAILURE_COLUMNS: Final = ("sku", "location_id", "change_id", "code", "message")
 
 
 def job_row(seen: Observation) -> Sequence[object]:
     """A job as a row of `JOB_COLUMNS`."""
     job, tally = seen.as_document(), seen.tally
-    given = (job.get(name) for name in ("job_id", "status", "scope", "trigger", "dry_run", "started_at"))
+    given = (job.get(name) for name in ("job_id", "status", "scope", "trigger", "started_at"))
     counts = (tally.items_updated, tally.changes_applied, tally.changes_rejected, tally.items_failed)
     return (*given, job.get("duration_seconds"), *counts)
 
@@ -42,7 +42,7 @@ def job_screen(seen: Observation, view: View) -> RenderableType:
     figures: list[tuple[str, object]] = [("status", seen.status)]
     if job is not None:
         figures += [
-            ("scope", f"{job.scope} (dry run: nothing was written)" if job.dry_run else job.scope),
+            ("scope", job.scope),
             ("trigger", job.trigger),
             ("as of", job.as_of),
             ("started at", job.started_at),
@@ -50,6 +50,9 @@ def job_screen(seen: Observation, view: View) -> RenderableType:
             ("seconds", job.duration_seconds),
         ]
     figures += [(name.replace("_", " "), getattr(tally, name)) for name in COUNTS]
+    figures += [(name.replace("_", " "), getattr(tally, name) or None) for name in FINDINGS]
+    if tally.lateness.counts:
+        figures += [(f"seconds late, {name}", seconds) for name, seconds in late_seconds(tally).items()]
     if not seen.tally_is_exact:
         figures.append(("note", "the counts are lower bounds: a worker was lost before it could save its own"))
     if job is not None and job.is_settled:
@@ -64,18 +67,7 @@ def job_screen(seen: Observation, view: View) -> RenderableType:
     parts: list[RenderableType] = [figures_screen(figures, view, f"Job {seen.job_id}")]
     if seen.segments:
         parts += ["", _segments_screen(seen.segments, view)]
-    if job is not None and job.samples:
-        columns = ("sku", "location_id", "figure", "before", "after")
-        parts += ["", rows_screen(columns, _sample_rows(job), view, "What the job would change (samples)")]
     return Group(*parts)
-
-
-def _sample_rows(job: Run) -> Iterable[Sequence[object]]:
-    for sample in job.samples:
-        before, after = sample.get("before"), sample.get("after")
-        if isinstance(before, dict) and isinstance(after, dict):
-            for name in sorted({*before, *after} - {"version"}):  # every write raises it
-                yield sample.get("sku"), sample.get("location_id"), name, before.get(name), after.get(name)
 
 
 def live_screen(seen: Observation, view: View, now: datetime) -> RenderableType:

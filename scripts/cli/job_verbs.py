@@ -1,15 +1,14 @@
 """Jobs: run one and watch it, list them, show one with its failures, stop one; pause the schedules and resume them."""
 
 import argparse
-import getpass
 import re
 import secrets
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Final
@@ -21,7 +20,7 @@ from cli.command_line import CommandLine, filled
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError, explain
 from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SKIPPED
-from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, headline, job_row, job_screen, live_screen
+from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, SETTLED_COLUMNS, headline, job_row, job_screen, live_screen
 from cli.output import console_of, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.pausing import Schedules, ScheduleState, schedules_of
 from cli.watching import Observation, Observer, executions_of
@@ -30,6 +29,7 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.stock.times import format_time, parse_time
+from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus
 
 EXIT_CODES: Final = {
@@ -40,8 +40,12 @@ EXIT_CODES: Final = {
 """By a job's status; any other is a failure."""
 NOT_FAILED: Final = frozenset({"SUCCEEDED", "SKIPPED", "RUNNING", "WAITING", "UNKNOWN"})
 
-FAILURES_SHOWN: Final = 100
+ROWS_SHOWN: Final = 100
 SECONDS_BETWEEN_LINES: Final = 10.0
+
+# A worker looks every second whether its job goes on, and a batch takes a moment.
+_LOOKS_AT_WORKERS: Final = 20
+_SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 _REMARKS: Final = {
     ScheduleState.PAUSED: "paused: {} (until job.py resume)",
@@ -53,9 +57,7 @@ _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timede
 def run(options: argparse.Namespace) -> int:
     job_input: dict[str, object] = {"scope": options.scope, "trigger": "manual"}
     if options.as_of is not None:
-        job_input["as_of"] = _as_of(options.as_of, is_meant=options.yes)
-    if options.dry_run:
-        job_input["dry_run"] = True
+        job_input["as_of"] = _as_of(options.as_of)
     deployment = find_deployment(options)
     job_id = f"manual-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     try:
@@ -75,16 +77,13 @@ def _exit_code(seen: Observation) -> int:
     return EXIT_CODES.get(seen.status, EXIT_FAILED)
 
 
-def _as_of(text: str, *, is_meant: bool) -> str:
+def _as_of(text: str) -> str:
     try:
         as_of = parse_time(text)
     except ValueError as error:
         raise InputError(f"--as-of: {text!r} {error}") from None
-    if as_of > now() and not is_meant:
-        raise InputError(
-            f"--as-of: {text} lies in the future, so changes would be applied before their time; "
-            "add --yes if this is what you want"
-        )
+    if as_of > now():
+        raise InputError(f"--as-of: {text} lies in the future: nothing is applied before its time")
     return as_of
 
 
@@ -182,21 +181,32 @@ def show(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             _say_how_to_follow(seen.job_id, options)
             return EXIT_INTERRUPTED
-    failures = [asdict(failure) for failure in deployment.jobs().failures(seen.job_id)]
-    rows = [tuple(failure.values()) for failure in failures]
+    name, columns, title, rows = _listing(deployment, seen.job_id, wants_changes=options.changes)
     if options.json:
-        print_json({**seen.as_document(), "failures": failures}, options)
+        print_json({**seen.as_document(), name: [dict(zip(columns, row, strict=True)) for row in rows]}, options)
     elif options.csv:
-        print_rows(FAILURE_COLUMNS, rows, options)
+        print_rows(columns, rows, options)
     else:
         print_screen(job_screen(seen, view_of(options)), view_of(options))
-        shown = rows if options.all else rows[:FAILURES_SHOWN]
+        shown = rows if options.all else rows[:ROWS_SHOWN]
         if rows:
             print()
-            print_rows(FAILURE_COLUMNS, shown, options, "Failures and rejected changes")
+            print_rows(columns, shown, options, title)
         if len(shown) < len(rows):
             print(f"{len(rows) - len(shown):,} more are recorded: --all shows them")
     return _exit_code(seen) if options.follow else EXIT_DONE
+
+
+def _listing(
+    deployment: Deployment, job_id: str, *, wants_changes: bool
+) -> tuple[str, Sequence[str], str, Sequence[tuple[object, ...]]]:
+    """What of a job is listed below it: its name in a document, columns, title and rows."""
+    jobs = deployment.jobs()
+    if wants_changes:
+        settled = [(*each.key, each.change_id, each.outcome) for each in jobs.settled(job_id)]
+        return "changes", SETTLED_COLUMNS, "Settled changes", settled
+    failures = [astuple(failure) for failure in jobs.failures(job_id)]
+    return "failures", FAILURE_COLUMNS, "Failures, rejected changes and findings", failures
 
 
 def _existing(deployment: Deployment, job_id: str) -> Observation:
@@ -217,13 +227,14 @@ def stop(options: argparse.Namespace) -> None:
     seen = _existing(deployment, options.job_id)
     if not seen.is_executing and (seen.run is None or seen.is_settled):
         raise InputError(f"job {options.job_id} has ended already: {seen.status}")
-    reason = f"stopped by {_who(deployment)}"
+    reason = f"stopped by {deployment.caller()}"
+    jobs = deployment.jobs()
+    jobs.request_stop(options.job_id, reason)
     if seen.is_executing:
         executions_of(deployment).stop(options.job_id, reason)
-    services = _services(deployment)
-    settled = abandon_job(services, options.job_id, reason)
-    # A worker that is still under way finds its lease gone; until it looks, its conditional writes do no harm.
-    services.jobs.free_lease(options.job_id)
+    wait_for_workers(jobs, options.job_id, time.sleep)
+    settled = abandon_job(_services(deployment), options.job_id, reason)
+    jobs.free_lease(options.job_id)
     status = "ABORTED" if settled is None else settled.status.value
     if settled is None:
         sentence = f"job {options.job_id} was stopped before it began"
@@ -232,6 +243,15 @@ def stop(options: argparse.Namespace) -> None:
     else:
         sentence = f"job {options.job_id} had just ended by itself: {status}"
     print_answer({"job_id": options.job_id, "status": status}, sentence, options)
+
+
+def wait_for_workers(jobs: JobTable, job_id: str, sleep: Callable[[float], None]) -> None:
+    """Wait until the workers that are still there have seen that they are to stop: then the tally is exact."""
+    for _ in range(_LOOKS_AT_WORKERS):
+        run = jobs.run(job_id)
+        if run is None or run.is_settled or not any(each.call_is_open for each in jobs.segments(job_id, run.segments)):
+            return
+        sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def pause(options: argparse.Namespace) -> None:
@@ -268,22 +288,18 @@ def _report_schedules(
     print_answer(document, "\n".join(f"{scope}: {sentences[state]}" for scope, state in before.items()), options)
 
 
-def _who(deployment: Deployment) -> str:
-    try:
-        return deployment.session.client("sts").get_caller_identity()["Arn"]
-    except ClientError:
-        return getpass.getuser()
-
-
 def _services(deployment: Deployment) -> Services:
     """What settling a job needs; nothing of it depends on the function's own settings."""
     return Services(
+        dynamodb=deployment.dynamodb(),
         inventory=deployment.inventory(),
+        changes=deployment.changes(),
         jobs=deployment.jobs(),
         reports=Reporter(deployment.output("Environment"), deployment.session.client("cloudwatch")),
         settings=Settings(
             environment=deployment.output("Environment"),
             inventory_table=deployment.output("InventoryTableName"),
+            changes_table=deployment.output("ChangesTableName"),
             jobs_table=deployment.output("JobsTableName"),
         ),
     )
@@ -305,8 +321,6 @@ def commands() -> CommandLine:
         metavar="TIME",
         help="apply what is due up to and including this time (default: now); it may lie before an earlier job's",
     )
-    verb.add_argument("--yes", action="store_true", help="a time in the future is meant")
-    verb.add_argument("--dry-run", action="store_true", help="plan and count, but write nothing; shows samples")
 
     verb = line.add_verb(
         "list", list_jobs, "list the latest jobs, those that wait too, and which schedules are off", has_rows=True
@@ -321,21 +335,26 @@ def commands() -> CommandLine:
     verb.add_argument("--limit", type=int, default=25, metavar="N", help="how many (default: 25)")
 
     verb = line.add_verb(
-        "show", show, "show a job, its progress and its failures", "With --csv: only the failures.", has_rows=True
+        "show",
+        show,
+        "show a job, its progress and its failures",
+        "With --csv: only the failures, or the changes.",
+        has_rows=True,
     )
     which = verb.add_mutually_exclusive_group()
     which.add_argument("job_id", nargs="?", type=filled, metavar="JOB_ID", help="which one (default: the latest)")
     which.add_argument("--failed", action="store_true", help="the latest one that failed or completed with failures")
     verb.add_argument("--follow", action="store_true", help="watch it to its end, and end with its exit code")
-    verb.add_argument("--all", action="store_true", help=f"show more than the first {FAILURES_SHOWN} failures")
+    verb.add_argument("--changes", action="store_true", help="the changes that it settled instead of its failures")
+    verb.add_argument("--all", action="store_true", help=f"show more than the first {ROWS_SHOWN} of them")
     verb.set_defaults(scope=None, since=None)
 
     verb = line.add_verb(
         "stop",
         stop,
         "stop a job",
-        "Its execution ends, its record is settled as ABANDONED, and the next job may begin. What it has applied stays "
-        "applied.",
+        "Its workers write no further batch, its record is settled as ABANDONED with what was written, and the next "
+        "job may begin. What it has applied stays applied.",
     )
     verb.add_argument("job_id", type=filled, metavar="JOB_ID")
 

@@ -16,6 +16,7 @@ from itertools import compress
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -26,11 +27,14 @@ from inventory_updater.stock.times import is_stored_time, read_time
 
 COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("SUCCEEDED", "APPLIED", "IN_STOCK"), "green"),
-    **dict.fromkeys(("RUNNING", "WAITING"), "cyan"),
+    **dict.fromkeys(("RUNNING", "WAITING", "OPEN"), "cyan"),
     **dict.fromkeys(("COMPLETED_WITH_FAILURES", "SKIPPED", "LOW_STOCK"), "yellow"),
     **dict.fromkeys(("FAILED", "ABANDONED", "ABORTED", "TIMED_OUT", "REJECTED", "OUT_OF_STOCK"), "red"),
 }
 """Of the values of columns that are called status."""
+
+_TIMES: Final = ("_at", "_after", "as_of", "from", "until")
+"""How the names of columns end that hold times."""
 
 # A text of more than so many characters may be folded, and keeps so many.
 PROSE: Final = 40
@@ -112,7 +116,9 @@ def print_rows(
         print_screen(rows_screen(columns, rows, view_of(options), title), view_of(options))
         return
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # standard output is a file
-    csv.writer(sys.stdout).writerows([columns, *([_csv_text(value) for value in row] for row in rows)])
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    writer.writerows([_csv_text(value) for value in row] for row in rows)
 
 
 def _csv_text(value: object) -> str:
@@ -167,7 +173,8 @@ def rows_screen(
             name,
             justify="right" if all(_is_number(entry) for entry in entries) else "left",
             no_wrap=not is_prose,
-            min_width=NARROWEST_PROSE if is_prose else None,
+            # A cell that is not folded may have spaces, and rich would count its longest word only.
+            min_width=NARROWEST_PROSE if is_prose else max(cell_len(name), *(cell.cell_len for cell in cells)),
         )
     for row in texts:
         table.add_row(*row)
@@ -215,7 +222,7 @@ def _heading(title: str) -> list[Text]:
 def _cell(name: str, value: object, view: View) -> Text:
     """A value as it is shown; its colour and whether it is a time go by the name of its column."""
     text = cell_text(value)
-    if name.replace(" ", "_").endswith(("_at", "_before", "as_of")):
+    if name.replace(" ", "_").endswith(_TIMES):
         text = time_text(text, view.zone)
     return Text(text, style=COLOURS.get(text, "") if name.endswith("status") else "")
 

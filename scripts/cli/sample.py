@@ -1,20 +1,23 @@
 """Sample stock and changes of a shop that does not exist: the same seed always gives the same two files.
 
 The changes of an item are made up along its timeline with its stock kept in mind, so that it is known beforehand what
-becomes of each: run once at or after `around`, a job rejects the oversold and nothing else, leaves the future changes
-pending and applies the rest.
+becomes of each: run once at or after `around`, a job rejects the oversold and the expired and nothing else, opens the
+price windows, leaves the future changes pending and applies the rest.
 
-    40 days before       20 days before         7 days before                  around                      2099
-    |  late changes,     |                      |  changes, each at a moment    |                           |  future
-    |  sent only now     |                      |  of its own within its item   |                           |  changes
+    40 days before       20 days before         7 days before            2 hours before around          2099
+    |  late changes,     |                      |  changes, each at a moment   |                       |  future
+    |  sent only now     |                      |  of its own within its item  |                       |  changes,
+                                                   windows open here ──────────┼───────────────────────┼─▶ and close
 """
 
 import csv
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,10 +28,11 @@ from inventory_updater.stock.numbers import plain
 AROUND: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 FUTURE: Final = datetime(2099, 1, 5, 6, tzinfo=UTC)
 
-# An item may hold 1,000 pending changes; the items in demand get up to three times the average.
+# Of an item no two changes share a moment, so there have to be far more moments than changes.
 MAXIMUM_CHANGES_PER_ITEM: Final = 100
 
-DAY: Final = 24 * 60 * 60
+HOUR: Final = 60 * 60
+DAY: Final = 24 * HOUR
 
 T = TypeVar("T")
 
@@ -70,15 +74,17 @@ CATEGORIES: Final = (
 
 # What a hundred changes are made of; a group stays together on one item. The groups that come first are one of every
 # special sort, so that even a small sample has them all.
-FIRST_GROUPS: Final = ("oversold", "future", "late count", "price", "reorder_point", "safety_stock")
+FIRST_GROUPS: Final = (
+    *("oversold", "future", "late count", "price", "reorder_point", "safety_stock", "recount", "window", "expired"),
+)
 OTHER_GROUPS: Final = (
     *("oversold", "future", "future", "late count", "late count", "late", "late", "late", "count", "count"),
     *("price",) * 7,
-    *("reorder_point", "safety_stock"),
+    *("reorder_point", "safety_stock", "recount", "recount", "window", "expired"),
     *("received",) * 18,
     *("returned",) * 4,
     *("damaged",) * 3,
-    *("sold",) * 47,
+    *("sold",) * 43,
 )
 
 # What is sent only now, and may mean any of these.
@@ -90,8 +96,11 @@ REASONS: Final = {
     "returned": ("return", "order"),
     "damaged": ("damaged, written off", "report"),
     "oversold": ("sale", "wholesale order"),
+    "expired": ("sale, kept for an hour", "order"),
     "count": ("stock count", "count"),
+    "recount": ("shelf recounted", "count"),
     "price": ("new price", "price list"),
+    "window": ("campaign", "price list"),
     **dict.fromkeys(("reorder_point", "safety_stock"), ("yearly review", "review")),
 }
 
@@ -105,8 +114,9 @@ class Sample:
     items: int
     changes: int
     applied: int
+    opened: int
     rejected: int
-    future: int
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +168,10 @@ def write_sample(directory: Path, items: int, changes: int, seed: int, around: d
         writer.writerow(CHANGE_COLUMNS)
         # The seed is in the id, so that the changes of a second sample can be scheduled on the stock of a first.
         writer.writerows((f"S{seed}-{n:0{width}d}", *change.cells) for n, change in enumerate(sorted(sent), start=1))
-    rejected, future = (sum(sorts.count(sort) for sorts in sorts_of_item.values()) for sort in ("oversold", "future"))
-    return Sample(stock_file, changes_file, items, changes, changes - rejected - future, rejected, future)
+    made = Counter(chain.from_iterable(sorts_of_item.values()))
+    opened, rejected, pending = made["window"], made["oversold"] + made["expired"], made["future"]
+    applied = changes - opened - rejected - pending
+    return Sample(stock_file, changes_file, items, changes, applied, opened, rejected, pending)
 
 
 class Chance(random.Random):
@@ -210,6 +222,10 @@ def _decimal(units: int, places: int) -> str:
     return plain(Decimal(units).scaleb(-places))
 
 
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _sorts_of_items(chance: Chance, items: int, changes: int) -> dict[int, list[str]]:
     """The sorts of changes of each item that gets any, half of them for every fifth: some products sell, most lie."""
     sorts: dict[int, list[str]] = {}
@@ -249,8 +265,11 @@ class _Timeline:
         if sort == "late":
             return self.around - self.chance.whole(20 * DAY, 40 * DAY)
         if sort == "future":
-            return max(int(FUTURE.timestamp()), self.around + 365 * DAY) + self.chance.whole(0, 30 * DAY)
-        return self.around - self.chance.whole(0, 7 * DAY)
+            return self._far_end() + self.chance.whole(0, 30 * DAY)
+        return self.around - self.chance.whole(2 * HOUR, 7 * DAY)
+
+    def _far_end(self) -> int:
+        return max(int(FUTURE.timestamp()), self.around + 365 * DAY)
 
     def _change(self, effective_at: int, sort: str) -> SampleChange:
         is_sent_now = sort in MEANT_BY
@@ -258,13 +277,17 @@ class _Timeline:
         meant = self.chance.one_of(MEANT_BY[sort]) if is_sent_now else sort
         if meant in ("sold", "damaged") and not self.on_hand:
             meant = "received"
+        found = self.on_hand
         kind, value, places = self._kind_and_value(meant)
         reason, document = REASONS[meant]
         cells = (
             *self.item.row[:2],
             kind,
             _decimal(value, places),
-            f"{datetime.fromtimestamp(effective_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            _time(effective_at),
+            _time(self._far_end()) if meant == "window" else "",
+            _decimal(found, places) if meant == "recount" else "",
+            _time(effective_at + HOUR) if meant == "expired" else "",
             f"{reason}, booked late" if sort == "late" else reason,
             f"{document} {self.chance.whole(10_000, 99_999)}",
         )
@@ -275,15 +298,17 @@ class _Timeline:
         category, chance = self.item.category, self.chance
         unit, usual_stock, places = category.unit, category.usual_stock, category.places
         match meant:
-            case "price":
-                return meant, (self.item.price or 1_000) * chance.whole(80, 125) // 100, 2
+            case "price" | "window":
+                return "price", (self.item.price or 1_000) * chance.whole(80, 125) // 100, 2
             case "reorder_point" | "safety_stock":
                 return meant, chance.whole(0, category.usually // 4) * unit, places
-            case "count":
+            case "count" | "recount":
                 self.on_hand = max(0, self.on_hand + chance.whole(-3, 3) * unit)
-                return meant, self.on_hand, places
+                return "count", self.on_hand, places
             case "oversold":  # which changes nothing
                 return "adjustment", -self.on_hand - chance.whole(1, usual_stock), places
+            case "expired":  # nor does this
+                return "adjustment", -chance.whole(1, 3) * unit, places
             case "sold":
                 quantity = -min(self.on_hand, chance.whole(1, usual_stock // 10))
             case "damaged":

@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-from rich.console import Group, RenderableType
-
 from cli import sample
-from cli.command_line import CommandLine, filled, input_file
+from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
+from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
-from cli.output import View, counted, note, print_answer, print_figures, print_json, print_screen, rows_screen, view_of
+from cli.input_files import input_file
+from cli.output import counted, note, print_answer, print_figures, print_json, print_screen, view_of
 from cli.progress import progress
-from inventory_updater.intake.csv_format import CsvError, read_stock_file, write_levels
-from inventory_updater.intake.operations import RefusedError, load_stock, told_while_reading
-from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, StockItem, read_item
+from inventory_updater.intake.csv_format import read_stock_file, write_levels
+from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.writing import told
+from inventory_updater.stock.item_states import read_state
+from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item
 from inventory_updater.stock.times import parse_time, read_time
 from inventory_updater.tables.inventory_table import InventoryTable
 
@@ -36,13 +38,10 @@ FIGURES: Final = (
     "unit_price",
     "currency",
     "stock_value",
-    "next_change_at",
-    "settled_before",
     "version",
     "updated_at",
-    "last_write_id",
 )
-MAPS: Final = ("pending_changes", "settled_changes", "rejected_changes", "last_set")
+MAPS: Final = ("windows", "decided", "last_set")
 
 
 def make_sample(options: argparse.Namespace) -> None:
@@ -62,35 +61,31 @@ def make_sample(options: argparse.Namespace) -> None:
         "items": made.items,
         "changes": made.changes,
         "changes_applied": made.applied,
+        "changes_opened": made.opened,
         "changes_rejected": made.rejected,
-        "changes_pending": made.future,
+        "changes_pending": made.pending,
     }
     sentence = (
-        f"{made.items:,} items in {made.stock_file}, {made.changes:,} changes in {made.changes_file}: a job will "
-        f"apply {made.applied:,}, reject {made.rejected:,} and leave {made.future:,} pending"
+        f"{counted(made.items, 'item')} in {made.stock_file}, {counted(made.changes, 'change')} in "
+        f"{made.changes_file}: a job will apply {made.applied:,}, open {made.opened:,} price windows, reject "
+        f"{made.rejected:,} and leave {made.pending:,} pending"
     )
     print_answer(document, sentence, options)
 
 
 def load(options: argparse.Namespace) -> None:
-    with progress() as tell:
-        tell("reading the file", 0)
-        rows = read_stock_file(options.file)
-    inventory = find_deployment(options).inventory()
-    items = (
-        (
-            row.key,
-            Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price),
-            {"currency": row.currency, "description": row.description},
-        )
-        for row in rows
-    )
-    with progress(len(rows)) as tell:
-        try:
-            loaded = load_stock(inventory, items, now, replace=options.replace, progress=tell)
-        except RefusedError as error:
-            line_of_key = {row.key: row.line for row in rows}
-            raise CsvError(options.file, str(error), line_of_key[error.refusal.key]) from None
+    with input_file(options.file, read_stock_file) as file:
+        rows = file.check()
+        deployment = find_deployment(options)
+        with progress(rows) as tell, file.telling_lines():
+            loaded = load_stock(
+                deployment.dynamodb(),
+                deployment.inventory(),
+                file.rows,
+                now(),
+                replace=options.replace,
+                progress=tell,
+            )
     print_answer({"items": loaded}, f"{counted(loaded, 'item')} loaded", options)
 
 
@@ -122,7 +117,7 @@ class _ReadableItems:
 
     def __iter__(self) -> Iterator[StockItem]:
         with progress() as tell:
-            for attributes in told_while_reading(self._inventory.scan("all"), tell):
+            for attributes in told(self._inventory.scan(), "reading", tell):
                 item = read_item(attributes)
                 if isinstance(item, StockItem):
                     yield item
@@ -154,47 +149,25 @@ def _replaced(path: Path) -> Iterator[TextIO]:
 
 def show(options: argparse.Namespace) -> None:
     key = ItemKey(options.sku, options.location_id)
-    attributes = find_deployment(options).inventory().read(key)
+    deployment = find_deployment(options)
+    attributes = deployment.inventory().read(key)
     if attributes is None:
         raise InputError(f"there is no item {key}")
-    item = read_item(attributes)
+    state = read_state(attributes)
+    # After the item: what it has decided, a record may say by now.
+    records = deployment.changes().stored_of(key)
+    changes = [document_of((key, str(record["change_id"])), record) for record in records]
+    problem = state.message if isinstance(state, InvalidItem) else None
     if options.json:
-        print_json({**attributes, "problem": item.message if isinstance(item, InvalidItem) else None}, options)
+        print_json({**attributes, "problem": problem, "changes": changes}, options)
         return
     others = sorted(attributes.keys() - {*FIGURES, *MAPS, "sku", "location_id"})
     print_figures(((name, attributes.get(name)) for name in (*FIGURES, *others)), options, title=f"Item {key}")
-    if isinstance(item, InvalidItem):
-        print(f"This item cannot be read, so jobs leave it alone: {item.message}")
-    else:
-        print_screen(changes_screen(item, view_of(options)), view_of(options))
-
-
-def changes_screen(item: StockItem, view: View) -> RenderableType:
-    """What an item knows of its changes, each kind that there is under its own title."""
-    changes = item.changes
-    pending = [change.to_map() | {"change_id": change.change_id} for change in changes.pending.values()]
-    settled = [settlement.to_map() | {"change_id": name} for name, settlement in changes.settled.items()]
-    rejected = [each.to_map() | {"change_id": each.change.change_id} for each in changes.rejected.values()]
-    sections = {
-        "Pending changes": (pending, ("kind", "value", "effective_at", "reason", "reference")),
-        "Settled changes (applied or superseded)": (settled, ("effective_at", "settled_at")),
-        "Rejected changes": (rejected, ("kind", "value", "effective_at", "code", "message", "job_id")),
-    }
-    return Group(
-        *(
-            rows_screen(
-                ("change_id", *columns),
-                [
-                    [change.get(name) for name in ("change_id", *columns)]
-                    for change in sorted(listed, key=lambda change: str(change["effective_at"]))
-                ],
-                view,
-                title,
-            )
-            for title, (listed, columns) in sections.items()
-            if listed
-        )
-    )
+    if problem:
+        print(f"This item cannot be read, so jobs leave it alone: {problem}")
+    limit = None if options.all else ROWS_OF_AN_ITEM
+    known = None if isinstance(state, InvalidItem) else state
+    print_screen(item_changes_screen(known, changes, view_of(options), limit), view_of(options))
 
 
 def commands() -> CommandLine:
@@ -222,11 +195,11 @@ def commands() -> CommandLine:
         "The whole file is checked first: one problem, and nothing is written. An item that is already there is a "
         "problem, unless --replace is given.",
     )
-    verb.add_argument("file", type=input_file, metavar="FILE", help="the stock file; - is standard input")
+    verb.add_argument("file", type=input_path, metavar="FILE", help="the stock file; - is standard input")
     verb.add_argument(
         "--replace",
         action="store_true",
-        help="set the columns of the file in items that are there; their changes are left alone",
+        help="set the columns of the file in items that are there; their changes and open windows are left alone",
     )
 
     verb = line.add_verb(
@@ -236,7 +209,8 @@ def commands() -> CommandLine:
         "file", type=_output_file, nargs="?", metavar="FILE", help="where to (default, and -: standard output)"
     )
 
-    verb = line.add_verb("show", show, "show an item: figures, pending, settled and rejected changes")
+    verb = line.add_verb("show", show, "show an item: its figures, and its pending, settled and rejected changes")
     verb.add_argument("sku", type=filled, metavar="SKU")
     verb.add_argument("location_id", type=filled, metavar="LOCATION")
+    verb.add_argument("--all", action="store_true", help=f"more than {ROWS_OF_AN_ITEM} changes of each sort")
     return line

@@ -28,9 +28,12 @@ COUNTS: Final = (
     "items_updated",
     "items_failed",
     "changes_applied",
+    "changes_opened",
     "changes_rejected",
     "changes_superseded",
 )
+
+FINDINGS: Final = ("items_repaired", "items_negative")
 
 COSTS: Final = ("conflicts", "throttles", "calls", "read_units", "write_units")
 
@@ -38,6 +41,7 @@ FIRST_PAUSE_SECONDS: Final = 0.3
 LONGEST_PAUSE_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 300.0
 SETTLING_SECONDS: Final = 3.0
+STOPPING_SECONDS: Final = 15.0
 APPEARING_SECONDS: Final = 30.0
 
 T = TypeVar("T")
@@ -122,15 +126,20 @@ class Observation:
             "trigger": self.run.trigger if self.run else self.execution.input.get("trigger"),
             "started_at": self.started_at,
             "tally_is_exact": self.tally_is_exact,
-            **{name: getattr(tally, name) for name in (*COUNTS, *COSTS)},
+            **{name: getattr(tally, name) for name in (*COUNTS, *FINDINGS, *COSTS)},
+            "late_seconds": late_seconds(tally),
             "error": self.error,
         }
         if self.run is not None:
-            names = ("dry_run", "as_of", "finished_at", "duration_seconds", "failure_rate")
+            names = ("as_of", "finished_at", "duration_seconds", "failure_rate")
             document |= {name: getattr(self.run, name) for name in names}
-            if self.run.dry_run:
-                document["samples"] = self.run.samples
         return document
+
+
+def late_seconds(tally: Tally) -> dict[str, float]:
+    """How late changes took effect, in seconds."""
+    late = tally.lateness
+    return {"p50": late.quantile(0.5), "p99": late.quantile(0.99), "max": round(late.longest, 3)}
 
 
 class Executions:
@@ -232,7 +241,10 @@ class Observer:
     def _settled(self, seen: Observation) -> Observation:
         """Who stopped the execution may be about to settle the record."""
         waited = 0.0
-        while seen.run is not None and not seen.is_settled and waited < SETTLING_SECONDS:
+        while seen.run is not None and not seen.is_settled:
+            # Whoever stops a job waits for its workers first.
+            if waited >= (STOPPING_SECONDS if seen.run.stop_reason else SETTLING_SECONDS):
+                break
             self._sleep(FIRST_PAUSE_SECONDS)
             waited += FIRST_PAUSE_SECONDS
             seen = self.observe(seen.job_id)

@@ -19,24 +19,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import boto3
 
 from cli.engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
-from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.intake.operations import load_stock, schedule_changes
-from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import Figures, ItemKey, StockItem, StockStatus, read_item
+from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.stock.change_records import Status
+from inventory_updater.stock.items import ItemKey, StockItem, StockStatus, read_item
 from inventory_updater.stock.times import format_time
+from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
 from taskcat_runs.project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.client import DynamoDBClient
 
 ITEMS: Final = 100
 COUNTED: Final = 40
@@ -87,19 +84,20 @@ def item_key(number: int) -> ItemKey:
     return ItemKey(f"item-{number:03}", "DC1")
 
 
-def trade(now: datetime) -> list[tuple[ItemKey, Change]]:
-    """Every change that is scheduled."""
+def trade(now: datetime) -> list[tuple[ItemKey, dict[str, object]]]:
+    """Every change, as the record that another system would put by itself."""
     sold, counted, tomorrow = (
         format_time(now + ahead) for ahead in (timedelta(hours=-1), timedelta(minutes=-30), timedelta(days=1))
     )
-    changes = [(item_key(n), Change(f"sale-{n}", "adjustment", Decimal(-5), sold)) for n in range(ITEMS)]
-    changes += [(item_key(n), Change(f"count-{n}", "count", Decimal(COUNTED), counted)) for n in range(0, ITEMS, 10)]
-    changes += [(item_key(n), Change(f"price-{n}", "price", Decimal(3), tomorrow)) for n in range(0, ITEMS, 4)]
-    return changes
+    changes = [(n, ("sale", "adjustment", -5, sold)) for n in range(ITEMS)]
+    changes += [(n, ("count", "count", COUNTED, counted)) for n in range(0, ITEMS, 10)]
+    changes += [(n, ("price", "price", 3, tomorrow)) for n in range(0, ITEMS, 4)]
+    names = ("change_id", "kind", "value", "effective_at")
+    return [(item_key(n), dict(zip(names, values, strict=True))) for n, values in changes]
 
 
 def expected_item(number: int, *, may_be_negative: bool) -> dict[str, object]:
-    """The figures of item `number` after the job."""
+    """Item `number` after the job, and what its records say."""
     is_refused = number < 5 and not may_be_negative
     on_hand = COUNTED if number % 10 == 0 else number if is_refused else number - 5
     if on_hand <= 0:
@@ -112,33 +110,30 @@ def expected_item(number: int, *, may_be_negative: bool) -> dict[str, object]:
         "stock_status": status,
         "stock_value": on_hand * PRICE,
         "unit_price": PRICE,
-        "pending": [f"price-{number}"] if number % 4 == 0 else [],
-        "rejected": [f"sale-{number}"] if is_refused else [],
+        "changes": {"sale": Status.REJECTED if is_refused else Status.APPLIED}
+        | ({"count": Status.APPLIED} if number % 10 == 0 else {})
+        | ({"price": Status.PENDING} if number % 4 == 0 else {}),
     }
-
-
-def figures_of(item: StockItem) -> dict[str, object]:
-    """What `expected_item` is compared with."""
-    names = ("on_hand", "available", "stock_status", "stock_value", "unit_price")
-    changes = {"pending": sorted(item.changes.pending), "rejected": sorted(item.changes.rejected)}
-    return {name: getattr(item, name) for name in names} | changes
 
 
 # ---- one stack -------------------------------------------------------------------------------------------------------
 
 
 def check_stack(deployed: Deployed) -> int:
-    """Load stock, schedule changes, run the job twice and compare what is in the table with what should be.
+    """Put items and changes, run the job twice and compare what is in the tables with what should be.
 
     Returns how many items the job has updated. AssertionError, where a figure is another one, names both.
     """
     expect("parameters", {name: deployed.parameters[name] for name in deployed.given}, dict(deployed.given))
     table = dynamodb_client(deployed.session, write_concurrency=4)
     inventory = InventoryTable(table, deployed.outputs["InventoryTableName"])
-    figures = {n: Figures(Decimal(n), reorder_point=REORDER_POINT, unit_price=PRICE) for n in range(ITEMS)}
-    load_stock(inventory, [(item_key(n), figures[n], {"currency": "EUR"}) for n in figures], _now)
-    report = schedule_changes(inventory, trade(datetime.now(UTC)), _now)
-    expect("changes scheduled", report.scheduled, ITEMS + ITEMS // 10 + ITEMS // 4)
+    changes = ChangeTable(table, deployed.outputs["ChangesTableName"], retention_days=1)
+    for number in range(ITEMS):
+        figures = {"on_hand": number, "reorder_point": REORDER_POINT, "unit_price": PRICE}
+        item = to_attribute_values({**item_key(number)._asdict(), **figures})
+        table.put_item(TableName=inventory.name, Item=item)
+    for key, change in trade(datetime.now(UTC)):
+        changes.put(key, change)
 
     run = run_job(deployed)
 
@@ -151,7 +146,7 @@ def check_stack(deployed: Deployed) -> int:
     expect("changes applied", run.tally.changes_applied, ITEMS + ITEMS // 10 - rejected)
     expect("changes rejected", run.tally.changes_rejected, rejected)
     expect("errors of metrics and messages", (run.metrics_error, run.alert_error), (None, None))
-    found = stored_items(table, inventory.name)
+    found = stored(inventory, changes)
     expect("items", len(found), ITEMS)
     for number in range(ITEMS):
         expect(str(item_key(number)), found[item_key(number)], expected_item(number, may_be_negative=may_be_negative))
@@ -159,7 +154,7 @@ def check_stack(deployed: Deployed) -> int:
     again = run_job(deployed)
 
     expect("items updated by a second job", again.tally.items_updated, 0)
-    expect("items after a second job", stored_items(table, inventory.name), found)
+    expect("items after a second job", stored(inventory, changes), found)
     return run.tally.items_updated
 
 
@@ -169,15 +164,16 @@ def expect(what: str, found: object, wanted: object) -> None:
         raise AssertionError(f"{what}: {found} instead of {wanted}")
 
 
-def stored_items(table: "DynamoDBClient", name: str) -> dict[ItemKey, dict[str, object]]:
-    """The figures of every item of the inventory table."""
+def stored(inventory: InventoryTable, changes: ChangeTable) -> dict[ItemKey, dict[str, object]]:
+    """What `expected_item` is compared with, of every item."""
     found = {}
-    for page in table.get_paginator("scan").paginate(TableName=name, ConsistentRead=True):
-        for stored in page["Items"]:
-            item = read_item(from_attribute_values(stored))
-            if not isinstance(item, StockItem):
-                raise AssertionError(f"an item that cannot be read: {item}")
-            found[item.key] = figures_of(item)
+    for attributes in inventory.scan():
+        item = read_item(attributes)
+        if not isinstance(item, StockItem):
+            raise AssertionError(f"an item that cannot be read: {item}")
+        figures = ("on_hand", "available", "stock_status", "stock_value", "unit_price")
+        records = {record.change_id: record.status for record in changes.all_of(item.key)}
+        found[item.key] = {name: getattr(item, name) for name in figures} | {"changes": records}
     return found
 
 
@@ -199,10 +195,6 @@ def run_job(deployed: Deployed) -> Run:
     if run is None or described["status"] != "SUCCEEDED":
         raise AssertionError(f"job {job_id}: {described['status']} {described.get('cause', '')}")
     return run
-
-
-def _now() -> str:
-    return format_time(datetime.now(UTC))
 
 
 # ---- all of them -----------------------------------------------------------------------------------------------------
@@ -280,7 +272,7 @@ def expect_gone(deployed: Deployed) -> None:
     expect(f"{deployed.region} {deployed.test}", stacks[0]["StackStatus"], "DELETE_COMPLETE")
     pages = deployed.session.client("dynamodb").get_paginator("list_tables").paginate()
     tables = {name for page in pages for name in page["TableNames"]}
-    left = tables & {deployed.outputs["InventoryTableName"], deployed.outputs["JobsTableName"]}
+    left = tables & {value for name, value in deployed.outputs.items() if name.endswith("TableName")}
     expect(f"tables left in {deployed.region}", left, set())
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from cli.engine import Engine
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, unreadable, with_a_sale
+from tests.builders import Stocked, change, unreadable, with_a_sale
 from tests.cloudformation import resources_of_type
 from tests.stacks import AlarmNews, EndedJob, Inbox, Stack, deploy_stack
 from tests.waiting import wait_until
@@ -121,7 +121,7 @@ def test_silence_reaches_people_and_so_does_its_end(stack: Stack, inbox: Inbox, 
     assert news == [AlarmNews(name, "ALARM"), AlarmNews(name, "OK")]
 
 
-def items(count: int, *, bad: int) -> list[dict[str, object]]:
+def items(count: int, *, bad: int) -> list[Stocked]:
     """Items that each have a change that is due, of which so many cannot be read."""
     return [unreadable(f"sku-{n}", change("c1")) if n < bad else with_a_sale(f"sku-{n}") for n in range(count)]
 

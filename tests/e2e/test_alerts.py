@@ -7,7 +7,7 @@ import pytest
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes, unreadable
+from tests.builders import change, stocked, unreadable, with_a_sale
 from tests.stacks import Inbox, Stack
 
 
@@ -19,8 +19,8 @@ def inbox(stack: Stack) -> Inbox:
 
 def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further(stack: Stack, inbox: Inbox) -> None:
     stack.put(
-        item_attributes(10, sku="mug", pending=[change("sold", "adjustment", -3)]),
-        item_attributes(1, sku="cup", pending=[change("oversold", "adjustment", -3)]),
+        with_a_sale("mug"),
+        stocked(change("oversold", "adjustment", -3), on_hand=1, sku="cup"),
         unreadable("pot", change("c1", at="08:00")),
     )
 
@@ -44,7 +44,7 @@ def test_one_message_names_the_counts_the_first_failures_and_how_to_look_further
 
 
 def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: Inbox) -> None:
-    stack.put(item_attributes(1, sku="cup", pending=[change("oversold", "adjustment", -3)]))
+    stack.put(stocked(change("oversold", "adjustment", -3), on_hand=1, sku="cup"))
     stack.run_job()
     [message] = inbox.take_messages()
     [command] = [line for line in message.text.splitlines() if "job.py show" in line]
@@ -73,7 +73,7 @@ def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: 
     jobs = JobTable(stack.client("dynamodb"), stack.outputs["JobsTableName"], retention_days=30, clock=lambda: began)
     jobs.take_lease(lost, seconds=60)
     started = format_time(began)
-    jobs.start_run(Run(lost, JobStatus.RUNNING, "due", "schedule", False, started, started, segments=4))
+    jobs.start_run(Run(lost, JobStatus.RUNNING, "due", "schedule", started, started, segments=4))
 
     finder = stack.run_job()
 

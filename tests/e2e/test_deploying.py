@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,10 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes, with_a_sale
+from tests.builders import change, item_attributes, stocked, with_a_sale
 from tests.cloudformation import template_before_alarms
 from tests.engines import Script, make_client, run_script
+from tests.shop import change_table
 from tests.stacks import Stack, deploy
 
 if TYPE_CHECKING:
@@ -281,12 +282,14 @@ def deploy_before_alarms(engine: Engine, stack: str, template: Path) -> Stack:
 
 def run_here(stack: Stack) -> Run:
     """Run a job in this process: the function asks for a variable that the older template does not give it."""
-    inventory, jobs = stack.outputs["InventoryTableName"], stack.outputs["JobsTableName"]
+    client, settings = stack.client("dynamodb"), Settings("older", *astuple(stack.tables))
     services = Services(
-        inventory=InventoryTable(stack.client("dynamodb"), inventory),
+        dynamodb=client,
+        inventory=InventoryTable(client, settings.inventory_table),
+        changes=change_table(client, settings.changes_table, settings),
         jobs=stack.jobs,
         reports=Reporter("older", stack.client("cloudwatch")),
-        settings=Settings(environment="older", inventory_table=inventory, jobs_table=jobs),
+        settings=settings,
     )
     now = services.now()
     return run_job(services, JobRequest("before-the-upgrade", now, scope="due", as_of=now))
@@ -299,11 +302,11 @@ def test_an_upgrade_from_before_the_alarms_keeps_every_item_its_changes_and_the_
     older = deploy_before_alarms(server, "inventory-updater-older", tmp_path / "template.json")
     older.put(
         with_a_sale("applied"),
-        with_a_sale("rejected", pending=[change("c1", value=-13)]),
+        stocked(change("c1", value=-13), sku="rejected"),
         *(item_attributes(number, sku=f"plain-{number}") for number in range(100)),
     )
     first = run_here(older)
-    older.put(*(item_attributes(10, sku=f"waiting-{n}", pending=[change("c2", value=5)]) for n in range(30)))
+    older.put(*(stocked(change("c2", value=5), sku=f"waiting-{n}") for n in range(30)))
     items = older.items()
 
     upgraded = deploy_again(older, EnvironmentSuffix="older")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cli.engine import Engine
-from inventory_updater.stock.times import format_time
-from tests.builders import change, item_attributes
+from tests.builders import change, stocked
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
 
@@ -28,12 +27,12 @@ ITEMS: Final = 12
 PARAMETERS: Final[Mapping[str, tuple[str, object, str, object]]] = {
     # The segments of the run, and the calls of the function for them.
     "Segments": ("1", (1, 1), "3", (3, 3)),
-    # How many items are looked at, and how many a page has.
-    "PageSize": ("250", (ITEMS, ITEMS), "2", (2 * ITEMS, 2)),
+    # Whether a job of so many changes is small enough to be settled when it is opened.
+    "PageSize": ("250", True, "2", False),
     # What is on hand after a sale of 20 out of 10, and how many changes are rejected.
     "AllowNegativeStock": ("false", (10, 1), "true", (-10, 0)),
-    # Which changes an item remembers.
-    "ChangeRetentionDays": ("7", ["of three days ago", "sale"], "1", ["sale"]),
+    # How many days the record of a change is kept: one more than a door takes changes of that age.
+    "ChangeRetentionDays": ("7", 8, "60", 61),
     # How many days the record of the job is kept.
     "JobRetentionDays": ("30", 30, "90", 90),
     # The engine keeps the level and goes by Python's own, WARNING; on AWS the runtime goes by it.
@@ -54,34 +53,34 @@ class Look:
     seen: Mapping[str, object]
 
 
+def days_kept(expires_at: Any) -> int:
+    return round((datetime.fromtimestamp(int(expires_at), UTC) - datetime.now(UTC)) / timedelta(days=1))
+
+
 def look_at(stack: Stack, name: str) -> Look:
     """Give some items a sale that is due and one item a sale of more than there is, and run a job over all items."""
     before = stack.items()
-    three_days_ago = format_time(datetime.now(UTC) - timedelta(days=3))
-    settled = {"of three days ago": (three_days_ago, three_days_ago)}
     oversold, *others = (f"{name}-{number}" for number in range(ITEMS))
-    stack.put(item_attributes(10, sku=oversold, pending=[change("sale", value=-20)], settled=settled))
-    stack.put(*(item_attributes(10, sku=sku, pending=[change("sale", value=-1)], settled=settled) for sku in others))
-    job, items = stack.run_job("all"), stack.items()
+    stack.put(stocked(change("sale", value=-20), sku=oversold))
+    stack.put(*(stocked(change("sale", value=-1), sku=sku) for sku in others))
+    due, job, items = stack.run_job("due"), stack.run_job("all"), stack.items()
+    assert due.run is not None, due.cause
     assert job.run is not None, job.cause
 
-    tally, segments = job.run.tally, job.run.segments
-    pages = sum(segment.saves for segment in stack.jobs.segments(job.job_id, segments))
+    small = not any(segment.call for segment in stack.jobs.segments(due.job_id, due.run.segments))
     client: DynamoDBClient = stack.client("dynamodb")
     key = {"job_id": {"S": job.job_id}, "record": {"S": "RUN"}}
     record = client.get_item(TableName=stack.outputs["JobsTableName"], Key=key)["Item"]
-    kept = datetime.fromtimestamp(int(record["expires_at"]["N"]), UTC) - datetime.now(UTC)
     schedules: EventBridgeSchedulerClient = stack.client("scheduler")
     schedule = schedules.get_schedule(GroupName=stack.outputs["ScheduleGroupName"], Name="inventory-updater-due-local")
     functions: LambdaClient = stack.client("lambda")
     function = functions.get_function_configuration(FunctionName=stack.outputs["FunctionName"])
     seen = {
-        "Segments": (segments, tally.calls),
-        # Each segment may have one page more than it needs.
-        "PageSize": (tally.items_scanned, round(tally.items_scanned / pages)),
-        "AllowNegativeStock": (items[oversold]["on_hand"], tally.changes_rejected),
-        "ChangeRetentionDays": sorted(items[others[0]]["settled_changes"]),
-        "JobRetentionDays": round(kept / timedelta(days=1)),
+        "Segments": (job.run.segments, job.run.tally.calls),
+        "PageSize": small,
+        "AllowNegativeStock": (items[oversold]["on_hand"], due.run.tally.changes_rejected),
+        "ChangeRetentionDays": days_kept(stack.records()[others[0], "sale"]["expires_at"]),
+        "JobRetentionDays": days_kept(record["expires_at"]["N"]),
         "LogLevel": function["LoggingConfig"]["ApplicationLogLevel"],
         "DueScheduleExpression": schedule["ScheduleExpression"],
         "DueScheduleState": schedule["State"],

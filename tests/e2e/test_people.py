@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cli.engine import CHECKOUT, REGION, Engine
-from tests.builders import change, item_attributes
+from tests.builders import change, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 
@@ -116,10 +116,11 @@ def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> R
 
 
 def put_a_job_that_rejected(stack: Stack) -> str:
-    """A job that applied one change and rejected another, with one left for later."""
+    """A job that rejected two changes, with one left for later."""
     stack.put(
-        item_attributes(10, sku="MUG", pending=[change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z")]),
-        item_attributes(1, sku="POT", pending=[change("oversold", "adjustment", -3)]),
+        stocked(change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z"), sku="MUG"),
+        stocked(change("oversold", "adjustment", -3), on_hand=1, sku="POT"),
+        stocked(change("junk", "adjustment", -3), on_hand=1, sku="PAN"),
     )
     return stack.run_job().job_id
 
@@ -135,6 +136,7 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "changes list --due",
             "changes list --rejected",
             "changes list --sku MUG",
+            "changes show c1 MUG DC1",
             "job list",
             f"job show {job}",
             "deploy show --environment local",
@@ -142,6 +144,7 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
         "stock-controller": (
             "changes schedule changes.csv",
             "changes cancel c2",
+            "changes dismiss junk",
             f"changes retry {job}",
             "stock load stock.csv",
         ),

@@ -51,6 +51,7 @@ def handle(event, context):
 """
 
 OPENED: Final = {"outcome": "OPENED", "segments": [0, 1, 2]}
+SETTLED: Final = {"outcome": "DONE"}
 SKIPPED: Final = {"outcome": "SKIPPED"}
 WAIT: Final = {"outcome": "WAIT"}
 DONE: Final = {"done": True}
@@ -64,6 +65,7 @@ JOB_FAILED: Final = ("FAILED", "JobFailed")
 PATHS: Final = {
     "all goes well": ({}, SUCCEEDED, (1, [1, 1, 1], 1)),
     "a segment is not done at once": ({"update": [NOT_DONE, NOT_DONE, DONE]}, SUCCEEDED, (1, [3, 3, 3], 1)),
+    "a small job is done when it is opened": ({"open": [SETTLED]}, SUCCEEDED, (1, [0, 0, 0], 0)),
     "a job is skipped": ({"open": [SKIPPED]}, SUCCEEDED, (1, [0, 0, 0], 0)),
     "a job has to wait for the lease": ({"open": [WAIT, WAIT, OPENED]}, SUCCEEDED, (3, [1, 1, 1], 1)),
     "calls fail once": ({"open": ["raise", OPENED], "close": ["raise", CLOSED]}, SUCCEEDED, (2, [1, 1, 1], 2)),

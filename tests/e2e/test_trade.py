@@ -41,8 +41,8 @@ def test_real_trade_leads_to_its_closing_stock_once(
 ) -> None:
     trade = DATA / folder
     assert fresh_stack.script("stock", "load", str(trade / "opening_stock.csv")).status == 0
-    scheduled = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
-    assert (scheduled["scheduled"], scheduled["duplicates"]) == (applied + rejected, 0)
+    scheduled = fresh_stack.script("changes", "--json", "schedule", "--allow-old", str(trade / "changes.csv")).answer
+    assert (scheduled["added"], scheduled["known"]) == (applied + rejected, 0)
 
     first = fresh_stack.script("job", "run", "--json").answer
 
@@ -54,9 +54,9 @@ def test_real_trade_leads_to_its_closing_stock_once(
     expected = (trade / "closing_stock.csv").read_text(encoding="utf-8")
     assert levels(closing) == levels(expected, without=("applied", "rejected"))
 
-    again = fresh_stack.script("changes", "--json", "schedule", str(trade / "changes.csv")).answer
+    again = fresh_stack.script("changes", "--json", "schedule", "--allow-old", str(trade / "changes.csv")).answer
     second = fresh_stack.script("job", "run", "--json").answer
 
-    assert (again["scheduled"], again["duplicates"]) == (0, applied + rejected)
+    assert (again["added"], again["known"]) == (0, applied + rejected)
     assert (second["status"], second["changes_applied"], second["items_updated"]) == ("SUCCEEDED", 0, 0)
     assert fresh_stack.script("stock", "export").output == closing

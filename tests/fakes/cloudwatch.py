@@ -19,8 +19,11 @@ class RecordingCloudWatch:
 
     @property
     def published(self) -> list[dict[str, float]]:
-        """The metrics of each request."""
-        return [{datum["MetricName"]: datum["Value"] for datum in each["MetricData"]} for each in self.requests]
+        """The metrics of each request that have one value each; a histogram has ``Values``."""
+        return [
+            {datum["MetricName"]: datum["Value"] for datum in each["MetricData"] if "Value" in datum}
+            for each in self.requests
+        ]
 
     def figures(self) -> dict[str, float]:
         """The metrics of the one request that was made."""

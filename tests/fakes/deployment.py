@@ -7,7 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from inventory_updater.stock.times import read_time
-from inventory_updater.tables.records import Failure, JobStatus, Run, Segment
+from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, SettledChange
 from tests.fakes.scheduler import GROUP, FakeScheduler
 
 JOB_ID: Final = "manual-20260105T120000Z-ab12"
@@ -16,7 +16,7 @@ MACHINE_ARN: Final = "arn:aws:states:eu-west-1:123456789012:stateMachine:invento
 
 
 def run_record(status: JobStatus = JobStatus.RUNNING, **figures: Any) -> Run:
-    usual = Run(JOB_ID, status, "due", "manual", dry_run=False, as_of=AT_NOON, started_at=AT_NOON, segments=2)
+    usual = Run(JOB_ID, status, "due", "manual", as_of=AT_NOON, started_at=AT_NOON, segments=2)
     return replace(usual, **figures)
 
 
@@ -32,6 +32,7 @@ class FakeDeployment:
     records: list[Run | None] = field(default_factory=lambda: [None])
     segments_there: Sequence[Segment] = ()
     failures_there: Sequence[Failure] = ()
+    settled_there: Sequence[SettledChange] = ()
     listed: Sequence[Run] = ()
     running: Sequence[str] | ClientError = ()
     scheduler: FakeScheduler = field(default_factory=lambda: FakeScheduler(due="ENABLED", all="ENABLED"))
@@ -72,6 +73,9 @@ class FakeDeployment:
 
     def failures(self, _job_id: str) -> Iterator[Failure]:
         return iter(self.failures_there)
+
+    def settled(self, _job_id: str) -> Iterator[SettledChange]:
+        return iter(self.settled_there)
 
     # It is each of the services itself.
     def step_functions(self) -> "FakeDeployment":

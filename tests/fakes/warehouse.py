@@ -4,7 +4,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 from inventory_updater.dynamodb.values import from_attribute_values
@@ -30,7 +30,7 @@ from tests.fakes.cloudwatch import RecordingCloudWatch
 from tests.fakes.dynamodb import WRITE
 from tests.fakes.sns import RecordingTopic
 from tests.shop import put_items, put_stock
-from tests.simulation.faults import Fault, Request
+from tests.simulation.faults import Decide, Dies, Fault, Request, nothing
 from tests.simulation.table import SimulatedDynamoDB
 
 MUG = ItemKey("mug", "DC1")
@@ -45,13 +45,21 @@ class Warehouse:
         for name in TABLES:
             self.dynamodb.create_table(**table_definition(name, "test"))
         self.tables = Tables("inventory-test", "inventory-changes-test", "inventory-jobs-test")
-        self.happens: Callable[[str, Request], Fault | None] = lambda _operation, _request: None
+        self.happens: Decide = nothing
         """Asked before each request of a job: it may move the clock, change a table, or say what goes wrong."""
         self.metrics = RecordingCloudWatch()
         self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
-        self.jobs = JobTable(self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock)
+        self.jobs = JobTable(
+            self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock, sleep=self.clock.sleep
+        )
+        names = self.tables
         self.settings = Settings(
-            *("test", *astuple(self.tables)), segments=1, page_size=2, batch_size=2, alert_topic_arn=self.topic.arn
+            *("test", names.inventory, names.changes, names.jobs),
+            segments=1,
+            page_size=2,
+            batch_size=2,
+            write_concurrency=1,  # one lane after the other, so that a test knows what comes first
+            alert_topic_arn=self.topic.arn,
         )
 
     def _decide(self, operation: str, request: Request) -> Fault | None:
@@ -64,6 +72,24 @@ class Warehouse:
             hook() if self.is_write(operation, request) and (hook := next(waiting, None)) else None
         )
 
+    def dies_at_write(self, number: int, *, is_done: bool) -> None:
+        """Let the process die at this batch of the inventory, from 1, once it is written or before; it says no more."""
+        writes = itertools.count(1)
+        is_dead = False
+
+        def dies(operation: str, request: Request) -> Fault | None:
+            nonlocal is_dead
+            if is_dead:
+                return Dies(is_done=False)
+            is_dead = self.is_write(operation, request) and next(writes) == number
+            return Dies(is_done) if is_dead else None
+
+        self.happens = dies
+
+    def all_is_well(self) -> None:
+        """Let nothing happen to the requests from now on."""
+        self.happens = nothing
+
     def is_write(self, operation: str, request: Request) -> bool:
         """Whether a request writes items."""
         return operation == WRITE and f'"{self.tables.inventory}"' in request["Statements"][0]["Statement"]
@@ -72,22 +98,37 @@ class Warehouse:
         self.settings = replace(self.settings, **settings)  # type: ignore[arg-type]  # none of them is text
 
     def put(self, *stock: Attributes | Stocked) -> None:
-        happens, self.happens = self.happens, lambda _operation, _request: None
+        happens, self.happens = self.happens, nothing
         put_stock(self.dynamodb.client, self.tables, *stock)
         self.happens = happens
+
+    def clear(self) -> None:
+        """Take every item and every change away."""
+        for name, keys in (
+            (self.tables.inventory, ("sku", "location_id")),
+            (self.tables.changes, ("item", "change_id")),
+        ):
+            for item in self.dynamodb.items(name):
+                self.dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})
 
     def schedule(self, key: ItemKey, *changes: Change) -> None:
         """Put changes of an item that is there."""
         put_items(self.dynamodb.client, self.tables.changes, [record_attributes(key, each) for each in changes])
 
     def items(self) -> dict[ItemKey, Attributes]:
-        found = map(from_attribute_values, self.dynamodb.items(self.tables.inventory))
-        return {read_key(item): item for item in found}
+        return {read_key(item): item for item in self._stored(self.tables.inventory)}
 
     def statuses(self) -> dict[str, object]:
         """What has become of the changes, by change id."""
-        found = map(from_attribute_values, self.dynamodb.items(self.tables.changes))
-        return {str(record["change_id"]): record["status"] for record in found}
+        return {change_id: record["status"] for change_id, record in self.records().items()}
+
+    def records(self) -> dict[str, Attributes]:
+        """The records of the changes, by change id."""
+        return {str(record["change_id"]): record for record in self._stored(self.tables.changes)}
+
+    def _stored(self, table: str) -> list[Attributes]:
+        found: Any = self.dynamodb.items(table)
+        return [from_attribute_values(each) for each in found]
 
     @property
     def services(self) -> Services:
@@ -147,9 +188,10 @@ class Warehouse:
     @property
     def writes(self) -> Counter[ItemKey]:
         """How often each item was written by a job."""
+        landed: Any = self.dynamodb.landed
         return Counter(
             read_key(from_attribute_values(each.key))
-            for each in self.dynamodb.landed
+            for each in landed
             if each.table == self.tables.inventory and each.operation == WRITE
         )
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from boto3.dynamodb.types import Binary
 
-from inventory_updater.stock.attributes import Attributes
+from inventory_updater.dynamodb.botocore_private import ITEM_OPERATIONS
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import change, item_attributes, mugs, with_a_sale
+from tests.builders import Stocked, change, item_attributes, mugs, stocked, unreadable
 from tests.engines import Tables, create_tables, delete_tables
 from tests.fakes.clock import Clock
 from tests.faults.wire import operation_of
-from tests.shop import ClientKind, Shop, open_shop
+from tests.shop import ClientKind, Shop, open_shop, stored_items
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -32,12 +32,12 @@ pytestmark = pytest.mark.parametrize("dynamodb_client", ["ministack"], indirect=
 
 
 class Recorder:
-    """The requests of a shop; before the first batch of writes is sent, somebody sells a mug."""
+    """The requests of a shop; before a mug is written for the first time, somebody sells some of it."""
 
     def __init__(self, shop: Shop, tables: Tables) -> None:
         self.sent: list[tuple[str, str]] = []
         self._shop = shop
-        self._names = {tables.inventory: "INVENTORY", tables.jobs: "JOBS"}
+        self._names = {tables.inventory: "INVENTORY", tables.changes: "CHANGES", tables.jobs: "JOBS"}
         self._lock = threading.Lock()
         self._has_sold = False
 
@@ -45,7 +45,7 @@ class Recorder:
         operation = operation_of(request.headers)
         with self._lock:
             self.sent.append((operation, self._comparable(request.body)))
-            sells = operation == "BatchExecuteStatement" and not self._has_sold
+            sells = operation == "BatchExecuteStatement" and b'"mug-003"' in request.body and not self._has_sold
             self._has_sold |= sells
         if sells:
             self._shop.update("SET on_hand = on_hand - :sold", sku="mug-003", sold=2)
@@ -78,17 +78,16 @@ def recorded(client: "DynamoDBClient", client_kind: ClientKind) -> Iterator[tupl
         delete_tables(client, tables)
 
 
-def stock() -> list[Attributes]:
+def stock() -> list[Stocked]:
     """Items of every kind that a job meets: due, rejected, superseded, spoilt, and stale to a nightly job."""
     odd = {"description": 'mug \U0001f6d2 "é"\n', "photo": Binary(b"\x00\xff"), "tags": {"red", "blue"}}
-    last_set = {"count": ("09:00", "c0")}
     return [
         *mugs(25),
-        item_attributes(10, sku="odd é", pending=[change("price", "price", 4)]) | odd,
-        item_attributes(10, sku="sold out", pending=[change("out", "adjustment", -11)]),
-        item_attributes(10, sku="late", pending=[change("late", "count", 3, "08:00")], last_set=last_set),
-        with_a_sale("spoilt") | {"on_hand": "many"},
-        item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK"),
+        Stocked(item_attributes(10, sku="odd é") | odd, (change("price", "price", 4, until="18:00"),)),
+        stocked(change("out", "adjustment", -11), sku="sold out"),
+        stocked(change("late", "count", 3, "08:00"), sku="late", last_set={"count": ("09:00", "c0")}),
+        unreadable("spoilt", change("sale", "adjustment", -3)),
+        Stocked(item_attributes(10, sku="stale", available=99, stock_status="OUT_OF_STOCK")),
     ]
 
 
@@ -98,16 +97,19 @@ def test_both_clients_send_the_same_requests_for_a_whole_job(
 ) -> None:
     # The memory of the process grows with every test.
     usage = SimpleNamespace(getrusage=lambda _who: SimpleNamespace(ru_maxrss=1024), RUSAGE_SELF=0)
-    monkeypatch.setattr("inventory_updater.jobs.worker.resource", usage)
+    monkeypatch.setattr("inventory_updater.jobs.pages.resource", usage)
     found: list[tuple[list[tuple[str, str]], Run, object]] = []
     for client_kind in BOTH:
         with recorded(dynamodb_client, client_kind) as (shop, recorder):
             run = shop.run("job-1", scope=scope)
-            # In any order: pages are read ahead of what is written.
-            found.append((sorted(recorder.sent), run, replace(shop, client=dynamodb_client).items()))
+            seen = replace(shop, client=dynamodb_client)
+            left = seen.items(), stored_items(dynamodb_client, shop.tables.changes)
+            # In any order: what is due is looked for in several shards at once.
+            found.append((sorted(recorder.sent), run, left))
 
     ours, botocores = found
     assert ours == botocores
     assert (run.status, run.tally.conflicts) == (JobStatus.COMPLETED_WITH_FAILURES, 1)
-    operations = {operation for operation, _ in ours[0]}
-    assert {"Scan", "BatchExecuteStatement", "PutItem", "UpdateItem", "GetItem", "BatchWriteItem"} <= operations
+    operations = {operation for operation, _ in ours[0]} - {"Scan"}
+    assert operations == ITEM_OPERATIONS - {"Scan"}, "every operation that the product's client makes by itself"
+    assert (scope == "all") == any(operation == "Scan" for operation, _ in ours[0])

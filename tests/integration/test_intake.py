@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from inventory_updater.intake.csv_format import StockRow
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.refusals import RefusedError
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
@@ -17,7 +18,6 @@ from inventory_updater.stock.times import format_time
 from inventory_updater.tables.protocol import Protocol
 from tests.builders import change, item_attributes, moment
 from tests.shop import Shop, just_before
-from tests.unit.intake.test_loading import Row as StockRow
 
 MUG, CUP = (ItemKey(sku, "DC1") for sku in ("mug", "cup"))
 
@@ -34,11 +34,12 @@ def soon(change_id: str, *args: Any, **rest: Any) -> Change:
 
 def scheduled(shop: Shop, given: Iterable[Row], **options: Any) -> Scheduled:
     given, services = list(given), shop.services
+    wanted: dict[str, Any] = {"actor": "ann", "source": "a.csv", "allow_old": True} | options
     return schedule_changes(
         *(services.dynamodb, services.inventory, services.changes),
         lambda: iter(given),
         now(shop),
-        **{"actor": "ann", "source": "a.csv", "allow_old": True} | options,
+        **wanted,
     )
 
 
@@ -189,7 +190,9 @@ def test_what_waits_is_read_in_the_order_of_its_time_from_all_shards(shop: Shop)
 
 
 def test_stock_is_loaded_and_replaced_beside_a_sale(shop: Shop) -> None:
-    rows = [StockRow(MUG, Decimal(12)), StockRow(CUP, Decimal(0))]
+    none, price = Decimal(0), Decimal("2.50")
+    rows = [StockRow(2, MUG, Decimal(12), *(none,) * 3, price, "EUR", None)]
+    rows.append(StockRow(3, CUP, *(none,) * 4, price, "EUR", None))
     inventory = shop.services.inventory
 
     assert load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop)) == 2

@@ -6,21 +6,34 @@ checkout, not in it.
 
 import csv
 import io
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from cli.engine import CHECKOUT
-from inventory_updater.intake.csv_format import read_change_file, read_stock_file, write_levels
-from inventory_updater.intake.operations import ScheduleReport, load_stock, schedule_changes
+from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.intake.csv_format import (
+    ChangeRow,
+    Clash,
+    StockRow,
+    read_change_file,
+    read_stock_file,
+    write_levels,
+)
+from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.scheduling import Scheduled, schedule_changes
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import Figures, StockItem, read_item
+from inventory_updater.stock.items import ItemKey, StockItem, read_item, read_key
 from inventory_updater.tables.records import JobStatus, Run
-from tests.shop import Shop
+from tests.shop import Shop, put_items
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "online-retail"
 DAY: Final = "day-2011-09-20"
@@ -42,35 +55,50 @@ second_opinion_is_slow = pytest.mark.parametrize(
 Filled = Callable[[Shop, str], None]
 
 
-def load(shop: Shop, folder: str) -> int:
-    rows = (
-        (
-            row.key,
-            Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price),
-            {"currency": row.currency, "description": row.description},
-        )
-        for row in read_stock_file(DATA / folder / "opening_stock.csv")
+def stock_rows(folder: str) -> Iterator[StockRow]:
+    for row in read_stock_file(DATA / folder / "opening_stock.csv"):
+        assert isinstance(row, StockRow), row
+        yield row
+
+
+def change_rows(folder: str) -> Iterator[ChangeRow]:
+    for row in read_change_file(DATA / folder / "changes.csv"):
+        # Two prices of one item in one minute are worth a remark of the reader.
+        if not isinstance(row, Clash):
+            assert isinstance(row, ChangeRow), row
+            yield row
+
+
+def schedule(shop: Shop, folder: str) -> Scheduled:
+    services = shop.services
+    return schedule_changes(
+        *(services.dynamodb, services.inventory, services.changes, lambda: change_rows(folder), services.now()),
+        actor="trade",
+        source=folder,
+        allow_old=True,
     )
-    return load_stock(shop.services.inventory, rows, shop.services.now)
 
 
-def schedule(shop: Shop, folder: str) -> ScheduleReport:
-    changes = ((row.key, row.change) for row in read_change_file(DATA / folder / "changes.csv"))
-    return schedule_changes(shop.services.inventory, changes, shop.services.now)
+def stored(client: "DynamoDBClient", table: str) -> list[Attributes]:
+    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return [from_attribute_values(each) for page in pages for each in page["Items"]]
 
 
 @pytest.fixture(scope="module")
 def stocked() -> Filled:
     """Fills a shop with a folder's opening stock and changes: by the product once, from then on as it left them."""
-    filled: dict[str, list[Attributes]] = {}
+    filled: dict[str, tuple[list[Attributes], list[Attributes]]] = {}
 
     def fill(shop: Shop, folder: str) -> None:
+        services, tables = shop.services, shop.tables
         if folder in filled:
-            shop.put(*filled[folder])
+            items, records = filled[folder]
+            put_items(shop.client, tables.inventory, items)
+            put_items(shop.client, tables.changes, records)
         else:
-            load(shop, folder)
-            schedule(shop, folder)
-            filled[folder] = list(shop.items().values())
+            load_stock(services.dynamodb, services.inventory, lambda: stock_rows(folder), services.now())
+            assert schedule(shop, folder).added == SCHEDULED[folder]
+            filled[folder] = stored(shop.client, tables.inventory), stored(shop.client, tables.changes)
 
     return fill
 
@@ -78,18 +106,18 @@ def stocked() -> Filled:
 def levels(shop: Shop) -> list[dict[str, object]]:
     """What an export holds, numbers as numbers, with how many changes each item has applied and rejected."""
     file = io.StringIO()
-    items = map(read_item, shop.services.inventory.scan("all"))
+    items = map(read_item, shop.services.inventory.scan())
     write_levels(file, (item for item in items if isinstance(item, StockItem)))
     file.seek(0)
-    found = {sku: item for (sku, _location_id), item in shop.items().items()}
-    return [with_numbers(row | counts(found[row["sku"]])) for row in csv.DictReader(file)]
+    statuses: defaultdict[ItemKey, Counter[object]] = defaultdict(Counter)
+    for record in stored(shop.client, shop.tables.changes):
+        statuses[read_key(record)][record["status"]] += 1
+    return [with_numbers(row | counts(statuses[read_key(row)])) for row in csv.DictReader(file)]
 
 
-def counts(item: Attributes) -> dict[str, str]:
-    settled, rejected = (item.get(name, {}) for name in ("settled_changes", "rejected_changes"))
-    assert isinstance(settled, dict)
-    assert isinstance(rejected, dict)
-    return {"applied": str(len(settled)), "rejected": str(len(rejected))}
+def counts(statuses: Counter[object]) -> dict[str, str]:
+    """In the file's words; a change with any other status would be missing in them."""
+    return {"applied": str(statuses["APPLIED"]), "rejected": str(statuses["REJECTED"])}
 
 
 def closing_stock(folder: str) -> list[dict[str, object]]:
@@ -108,7 +136,7 @@ def assert_it_closes_right(shop: Shop, folder: str, *runs: Run) -> None:
     assert all(run.tally_is_exact for run in runs)
 
 
-@pytest.mark.parametrize("folder", [DAY, WEEK])
+@pytest.mark.parametrize("folder", [DAY, pytest.param(WEEK, marks=pytest.mark.slow)])
 def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_again(
     shop: Shop, stocked: Filled, folder: str
 ) -> None:
@@ -120,28 +148,26 @@ def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_
     assert run.status == JobStatus.COMPLETED_WITH_FAILURES
     assert (run.tally.changes_superseded, run.tally.items_failed) == (0, 0)
     assert (run.tally.conflicts, run.tally.throttles) == (0, 0)
-    before = shop.items()
-    assert run.tally.items_updated == run.tally.items_scanned == len(before)
+    before = shop.items(), stored(shop.client, shop.tables.changes)
+    known = {"APPLIED": APPLIED[folder], "REJECTED": REJECTED[folder]}
 
-    assert schedule(shop, folder) == ScheduleReport(scheduled=0, duplicates=SCHEDULED[folder], items=len(before))
-    for scope, scanned in (("due", 0), ("all", len(before))):
+    assert schedule(shop, folder) == Scheduled(added=0, known=known, items=len(before[0]))
+    for scope, scanned in (("due", 0), ("all", len(before[0]))):
         again = shop.run(scope=scope).tally
         assert (again.items_scanned, again.items_updated, again.changes_applied) == (scanned, 0, 0)
-    assert shop.items() == before
+    assert (shop.items(), stored(shop.client, shop.tables.changes)) == before
 
 
 @second_opinion_is_slow
 @pytest.mark.parametrize(
     ("folder", "client_kind", "settings"),
     [
-        (DAY, "JSON", {"segments": 1}),
-        (DAY, "JSON", {"segments": 8}),
-        (DAY, "JSON", {"batch_size": 1}),
-        (DAY, "JSON", {"batch_size": 7}),
-        (DAY, "JSON", {"page_size": 1}),
-        (DAY, "JSON", {"page_size": 1000}),
-        (DAY, "botocore", {}),
-        (WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}),
+        (DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
+        pytest.param(DAY, "JSON", {"segments": 1, "page_size": 1000}, marks=pytest.mark.slow),
+        pytest.param(DAY, "JSON", {"segments": 1, "write_concurrency": 1}, marks=pytest.mark.slow),
+        pytest.param(DAY, "JSON", {"page_size": 1, "batch_size": 1}, marks=pytest.mark.slow),
+        pytest.param(DAY, "botocore", {}, marks=pytest.mark.slow),
+        pytest.param(WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -154,9 +180,10 @@ def test_the_closing_stock_is_the_same_however_the_work_is_divided_and_whatever_
     run = shop.run()
 
     assert_it_closes_right(shop, folder, run)
-    assert run.tally.calls == run.segments == shop.services.settings.segments
+    assert run.segments == shop.services.settings.segments
 
 
+@second_opinion_is_slow
 @pytest.mark.parametrize(
     ("folder", "moments"),
     [
@@ -177,6 +204,7 @@ def test_the_closing_stock_is_the_same_replayed_in_parts(
     assert shop.run().tally.items_scanned == 0
 
 
+@pytest.mark.slow
 def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop, stocked: Filled) -> None:
     shop = shop.set_up_with(segments=2, page_size=5)
     stocked(shop, DAY)

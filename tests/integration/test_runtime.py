@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -39,7 +39,12 @@ def tables(ministack: Engine) -> Tables:
 
 def environment(engine: Engine, tables: Tables, log_level: str) -> dict[str, str]:
     """The environment that Lambda would give the function: its variables, its keys, its runtime's settings."""
-    tables_and_segments = {"INVENTORY_TABLE": tables.inventory, "JOBS_TABLE": tables.jobs, "SEGMENTS": "1"}
+    names = {
+        "INVENTORY_TABLE": tables.inventory,
+        "CHANGES_TABLE": tables.changes,
+        "JOBS_TABLE": tables.jobs,
+        "SEGMENTS": "1",
+    }
     lambdas = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -51,7 +56,12 @@ def environment(engine: Engine, tables: Tables, log_level: str) -> dict[str, str
         "AWS_LAMBDA_LOG_LEVEL": log_level,
         "PYTHONPATH": str(CHECKOUT / "src"),
     }
-    return engine.environment() | ENVIRONMENT | tables_and_segments | lambdas
+    return engine.environment() | ENVIRONMENT | names | lambdas
+
+
+def step(job_id: str, scope: str) -> dict[str, object]:
+    """What opening and closing are told of a job."""
+    return {"job_id": job_id, "started_at": format_time(datetime.now(UTC)), "input": {"scope": scope}}
 
 
 @contextmanager
@@ -74,27 +84,24 @@ def runtime(engine: Engine, tables: Tables, log: Path, log_level: str = "DEBUG")
             process.wait(timeout=10)
 
 
-def run_empty_job(api: RuntimeApi, job_id: str) -> Any:
-    started_at = format_time(datetime.now(UTC))
-    step: dict[str, object] = {"job_id": job_id, "started_at": started_at, "input": {"scope": "due"}}
-    assert api.invoke({"action": "open"} | step) == {"outcome": "OPENED", "segments": [0]}
-    assert api.invoke({"action": "update", "job_id": job_id, "segment": 0}) == {"done": True}
-    return api.invoke({"action": "close"} | step)
-
-
-def test_at_debug_an_empty_job_logs_fields_at_the_top_level_and_no_key_of_its_role(
+def test_at_debug_jobs_log_fields_at_the_top_level_and_no_key_of_their_role(
     ministack: Engine, tables: Tables, tmp_path: Path
 ) -> None:
     log = tmp_path / "function.log"
 
     with runtime(ministack, tables, log) as api:
-        assert run_empty_job(api, "job-debug") == {"status": "SUCCEEDED"}
+        due, every = step("job-due", "due"), step("job-all", "all")
+        assert api.invoke({"action": "open"} | due) == {"outcome": "DONE"}
+        assert api.invoke({"action": "open"} | every) == {"outcome": "OPENED", "segments": [0]}
+        assert api.invoke({"action": "update", "job_id": "job-all", "segment": 0}) == {"done": True}
+        assert api.invoke({"action": "close"} | every) == {"status": "SUCCEEDED"}
 
     text = log.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
     ended = [line for line in lines if line.get("message") == "job SUCCEEDED"]
     assert [(line["job_id"], line["scope"], line["level"], line["items_scanned"]) for line in ended] == [
-        ("job-debug", "due", "INFO", 0)
+        ("job-due", "due", "INFO", 0),
+        ("job-all", "all", "INFO", 0),
     ]
     assert TOKEN not in text
     assert SECRET not in text

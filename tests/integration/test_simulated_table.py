@@ -64,12 +64,13 @@ def played(client: Any, steps: Iterable[Step], numbers: Callable[[str], str]) ->
 
 
 def _answer(client: Any, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-    named = {} if operation.startswith("batch") else {"TableName": TABLE}
+    named = {} if operation.startswith(("batch", "transact")) else {"TableName": TABLE}
     try:
         answer: Mapping[str, Any] = getattr(client, operation)(**{**named, **request})
     except ClientError as error:
         item = {"Item": error.response["Item"]} if "Item" in error.response else {}  # type: ignore[typeddict-item]  # of a failed condition
-        return {"Error": error.response["Error"]["Code"], **item}
+        reasons = [each["Code"] for each in error.response.get("CancellationReasons", [])]
+        return {"Error": error.response["Error"]["Code"], **item} | ({"Reasons": reasons} if reasons else {})
     except ParamValidationError:  # the client refuses what the engine would
         return {"Error": "ValidationException"}
     return answer

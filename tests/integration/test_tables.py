@@ -8,16 +8,17 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
 
 
-def test_the_index_of_due_items_holds_only_items_with_pending_changes(
+def test_the_index_of_due_changes_holds_the_names_of_those_that_wait_and_nothing_else(
     dynamodb_client: "DynamoDBClient", tables: Tables
 ) -> None:
-    waiting = {"sku": {"S": "A"}, "location_id": {"S": "1"}, "next_change_at": {"S": "2026-01-01T00:00:00.000000Z"}}
-    for item in (waiting, {"sku": {"S": "B"}, "location_id": {"S": "1"}}):
-        dynamodb_client.put_item(TableName=tables.inventory, Item=item)
+    waits = {"due_shard": {"S": "07"}, "due_at": {"S": "2026-01-01T00:00:00.000000Z"}}
+    waiting, settled = ({"item": {"S": "A#1"}, "change_id": {"S": name}} for name in ("waiting", "settled"))
+    for record in (waiting | waits | {"status": {"S": "PENDING"}}, settled | {"status": {"S": "APPLIED"}}):
+        dynamodb_client.put_item(TableName=tables.changes, Item=record)
 
-    found = dynamodb_client.scan(TableName=tables.inventory, IndexName="due")["Items"]
+    found = dynamodb_client.scan(TableName=tables.changes, IndexName="due")["Items"]
 
-    assert [waiting] == found
+    assert found == [waiting | waits]
 
 
 def test_only_records_of_runs_are_in_the_index_of_jobs(dynamodb_client: "DynamoDBClient", tables: Tables) -> None:

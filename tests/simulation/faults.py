@@ -4,12 +4,16 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Err
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
 Request = Mapping[str, Any]
+
+
+def _timed_out() -> Exception:
+    return ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
 
 class ProcessDied(BaseException):
@@ -47,14 +51,14 @@ class AnswerLost:
 
     is_done: bool = True
     places: frozenset[int] | None = None
-    error: Callable[[], Exception] = lambda: ReadTimeoutError(endpoint_url="https://dynamodb.example")
+    error: Callable[[], Exception] = field(default=_timed_out, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LandsLater:
     """The connection breaks, and the request is done when the test delivers it: after others, or never."""
 
-    error: Callable[[], Exception] = lambda: ReadTimeoutError(endpoint_url="https://dynamodb.example")
+    error: Callable[[], Exception] = field(default=_timed_out, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,17 @@ def batch(*statements: Any) -> Step:
     return "batch_execute_statement", {"Statements": list(statements), **_TOTAL}
 
 
+def transaction(*actions: tuple[str, str, dict[str, Any]]) -> Step:
+    """A transaction of such parts: what to do, where, and how."""
+    named = [{kind: {"TableName": TABLE, "Key": key(s), **how}} for kind, s, how in actions]
+    return "transact_write_items", {"TransactItems": named}
+
+
 def one(text: str, *parameters: Any) -> Step:
     return batch(statement(text, *parameters))
 
+
+_SETS_TO_2: Final = {"UpdateExpression": "SET a = :two"}
 
 WHERE: Final = 'WHERE "p"=? AND "s"=?'
 
@@ -728,5 +736,41 @@ SEQUENCES: Final[Mapping[str, Sequence[Step]]] = {
         query("p = :p", more={"ConsistentRead": True, **_TOTAL}, p="a"),
         scan({"ConsistentRead": True, **_TOTAL}),
         ("batch_get_item", {"RequestItems": {TABLE: {"Keys": [key("1"), key("2")]}}, **_TOTAL}),
+    ],
+    "a transaction whose conditions hold": [
+        put("1", a=1),
+        transaction(
+            ("ConditionCheck", "2", {"ConditionExpression": "attribute_not_exists(p)"}),
+            ("Update", "1", _SETS_TO_2 | {"ConditionExpression": "a = :one", **given_values({"one": 1, "two": 2})}),
+        ),
+        get("1"),
+        get("2"),
+    ],
+    "a transaction that makes an item": [
+        transaction(("Update", "1", _SETS_TO_2 | given_values({"two": 2}))),
+        get("1"),
+    ],
+    "a transaction of which one condition fails": [
+        put("1", a=1),
+        put("2", a=1),
+        transaction(
+            ("ConditionCheck", "2", {"ConditionExpression": "attribute_not_exists(p)"}),
+            ("Update", "1", _SETS_TO_2 | {"ConditionExpression": "a = :one", **given_values({"one": 1, "two": 2})}),
+        ),
+        transaction(
+            ("ConditionCheck", "3", {"ConditionExpression": "attribute_not_exists(p)"}),
+            ("Update", "1", _SETS_TO_2 | {"ConditionExpression": "a = :one", **given_values({"one": 7, "two": 2})}),
+        ),
+        get("1"),
+        get("2"),
+    ],
+    "a transaction that names an item twice, or none": [
+        put("1", a=1),
+        transaction(
+            ("ConditionCheck", "1", {"ConditionExpression": "attribute_exists(p)"}),
+            ("Update", "1", _SETS_TO_2 | given_values({"two": 2})),
+        ),
+        transaction(),
+        get("1"),
     ],
 }

@@ -35,7 +35,16 @@ from tests.simulation.faults import (
 from tests.simulation.partiql import Bound, Delete, Insert, read_statement
 from tests.simulation.paths import projected
 from tests.simulation.reads import Page, Source, check_query, read_page
-from tests.simulation.rejections import CONDITION_FAILED, INVALID, Rejected, client_error, invalid
+from tests.simulation.rejections import (
+    CONDITION_FAILED,
+    INVALID,
+    CancelledError,
+    Exceptions,
+    Rejected,
+    client_error,
+    error_of,
+    invalid,
+)
 from tests.simulation.schema import Schema, clean_item
 from tests.simulation.sizes import BATCH_READ_LIMIT, ITEM_LIMIT, item_size, read_units, write_units
 from tests.simulation.storage import Cost, Landed, Table
@@ -72,6 +81,7 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "batch_get_item": frozenset({"RequestItems", "ReturnConsumedCapacity"}),
     "batch_write_item": frozenset({"RequestItems", "ReturnConsumedCapacity"}),
     "batch_execute_statement": frozenset({"Statements", "ReturnConsumedCapacity"}),
+    "transact_write_items": frozenset({"TransactItems"}),
 }
 """What is understood; anything else would be ignored silently, so it is an error of the test's."""
 
@@ -123,6 +133,7 @@ class SimulatedDynamoDB:
         """Requests that ``LandsLater`` holds back."""
         self.calls: Counter[str] = Counter()
         self.client: Any = self  # as what it stands in for
+        self.exceptions = Exceptions
         self._tables: dict[str, Table] = {}
         self._chance = chance
         self._clock = clock
@@ -176,6 +187,7 @@ class SimulatedDynamoDB:
     batch_get_item = partialmethod(_call, "batch_get_item")
     batch_write_item = partialmethod(_call, "batch_write_item")
     batch_execute_statement = partialmethod(_call, "batch_execute_statement")
+    transact_write_items = partialmethod(_call, "transact_write_items")
 
     def get_paginator(self, operation: str) -> "Paginator":
         """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/paginators.html"""
@@ -187,7 +199,7 @@ class SimulatedDynamoDB:
             with self._one_at_a_time:
                 answer = perform(request, way)
         except Rejected as error:
-            raise client_error(operation, error.code, error.message, error.item) from None
+            raise error_of(operation, error) from None
         return answer | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
 
     def _attempt(self, operation: str, request: Request, places: frozenset[int] | None = None) -> None:
@@ -294,6 +306,49 @@ class SimulatedDynamoDB:
         if expressions is not None and wanted.startswith("UPDATED"):
             item = projected(item, [action.path for action in expressions.actions])
         return {"Attributes": copied_item(item)} if item else {}
+
+    def _transact_write_items(self, request: Request, _way: _Way) -> dict[str, Any]:
+        """Updates and checks of conditions, of 1 to 100 items, none twice: all of them or none.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        """
+        actions = [(kind, each) for action in request["TransactItems"] for kind, each in action.items()]
+        if not 1 <= len(actions) <= 100:
+            raise invalid("Member must have length less than or equal to 100, and not be empty")
+        parts = [self._part_of_transaction(kind, each) for kind, each in actions]
+        _refuse_duplicates([(table.schema.table, table.schema.keys.values_of(key)) for table, key, _, _ in parts])
+        reasons = [self._reason_against(*part) for part in parts]
+        if any(reasons):
+            raise CancelledError(reasons)
+        for table, key, _, change in parts:
+            if change is not None:
+                self._write(table, "transact_write_items", key, _always, change)
+        return {}
+
+    def _part_of_transaction(
+        self, kind: str, request: Request
+    ) -> tuple[Table, Item, Callable[[Item], bool], Change | None]:
+        table, expressions = self._table(request["TableName"]), read_expressions(request)
+        key = table.schema.key_of(request["Key"])
+        holds = _test(expressions.condition, expressions.values)
+        if kind == "ConditionCheck":
+            return table, key, holds, None
+        assert kind == "Update", f"the simulated table knows no {kind} in a transaction"
+        check_actions(expressions.actions, table.schema.keys.names)
+        return table, key, holds, lambda before: updated(before or key, expressions.actions, expressions.values)
+
+    def _reason_against(
+        self, table: Table, key: Item, holds: Callable[[Item], bool], change: Change | None
+    ) -> Rejected | None:
+        before = table.items.get(table.schema.keys.values_of(key))
+        if not holds(before or {}):
+            return Rejected(CONDITION_FAILED, "The conditional request failed")
+        try:
+            if change is not None and (after := change(before)) is not None:
+                self._check_item(table, after)
+        except Rejected as error:
+            return Rejected("ValidationError", error.message)
+        return None
 
     def _batch_write_item(self, request: Request, way: _Way) -> dict[str, Any]:
         """At most 25 puts and deletes, no item twice, without conditions.

@@ -50,7 +50,7 @@ class Simulated(SimulatedDynamoDB):
     def ask(self, step: Step, fault: Fault | None = None) -> Mapping[str, Any]:
         operation, request = step
         self.decide = lambda *_: fault
-        named = {} if operation.startswith("batch") else {"TableName": TABLE}
+        named = {} if operation.startswith(("batch", "transact")) else {"TableName": TABLE}
         answer: Mapping[str, Any] = getattr(self, operation)(**{**named, **request})
         self.decide = lambda *_: None
         return answer

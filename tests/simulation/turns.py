@@ -1,37 +1,73 @@
-"""Whose turn it is: actors that stop at every request, and a seeded scheduler that lets one of them go on.
+"""Whose turn it is: processes that stop at every request, and go on when the scheduler lets them.
 
-Each actor has a thread, but only one ever runs: a seed replays exactly.
+Each has a thread, but only one ever runs: a seed replays exactly.
 """
 
-import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tests.simulation.faults import ProcessDied
-from tests.simulation.table import SimulatedDynamoDB
+from tests.simulation.rejections import Exceptions
 
 _PATIENCE_SECONDS: Final = 30.0
 
+Perform = Callable[["Actor", str, dict[str, Any]], Any]
+"""Does a request for an actor, whatever may happen to it."""
+
+
+def table_of(request: Mapping[str, Any]) -> str:
+    """The table that a request is about, or the first of them."""
+    if "RequestItems" in request:
+        return str(next(iter(request["RequestItems"])))
+    if "Statements" in request:
+        return str(request["Statements"][0]["Statement"].split('"')[1])
+    return str(request.get("TableName", ""))
+
 
 class Actor:
-    """Runs `work` with a client of its own, one request a turn."""
+    """A process that does ``work`` with a client of its own, one request a turn.
 
-    def __init__(self, name: str, dynamodb: SimulatedDynamoDB, work: Callable[[Any], object]) -> None:
+    One that has died stays dead: what its ``finally`` clauses ask for has no effect.
+
+    Attributes:
+        result: what ``work`` returned; ``problem``: what it raised.
+        stands_at: the operation that it is about to ask for, and of which table.
+    """
+
+    exceptions = Exceptions
+
+    def __init__(self, name: str, perform: Perform, work: Callable[["Actor"], object]) -> None:
         self.name = name
         self.is_done = False
+        self.is_dead = False
+        self.result: Any = None
         self.problem: Exception | None = None
-        self._dynamodb = dynamodb
+        self.stands_at: tuple[str, str] = ("", "")
+        self._perform = perform
         self._work = work
-        self._its_turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        self._its_turn, self._back = threading.Lock(), threading.Lock()
+        self._its_turn.acquire()
+        self._back.acquire()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation.startswith("_"):
+            raise AttributeError(operation)
+
         def request(**parameters: Any) -> Any:
-            self._back.release()
-            assert self._its_turn.acquire(timeout=_PATIENCE_SECONDS), f"{self.name} waits for a turn in vain"
-            return getattr(self._dynamodb, operation)(**parameters)
+            if not self.is_dead:
+                self.stands_at = operation, table_of(parameters)
+                self._back.release()
+                assert self._its_turn.acquire(timeout=_PATIENCE_SECONDS), f"{self.name} waits for a turn in vain"
+            if self.is_dead:
+                raise ProcessDied(self.name)
+            try:
+                return self._perform(self, operation, parameters)
+            except ProcessDied:
+                self.is_dead = True
+                raise
 
         return request
 
@@ -40,34 +76,20 @@ class Actor:
         self._its_turn.release()
         assert self._back.acquire(timeout=_PATIENCE_SECONDS), f"{self.name} does not come back"
 
+    def die(self) -> None:
+        """Let it die where it stands."""
+        self.is_dead = True
+        self.go_on()
+
     def _run(self) -> None:
         self._its_turn.acquire()
         try:
-            self._work(self)
+            if not self.is_dead:
+                self.result = self._work(self)
         except ProcessDied:
-            pass
-        except Exception as error:  # noqa: BLE001  # told in the thread of the test
+            self.is_dead = True
+        except Exception as error:  # noqa: BLE001  # looked at in the scheduler's thread
             self.problem = error
         finally:
             self.is_done = True
             self._back.release()
-
-
-def play(chance: random.Random, actors: Mapping[str, Actor], *, between: Callable[[], None] = lambda: None) -> None:
-    """Give turns until all have ended; one of them is slow, so that much happens while it stands at a request.
-
-    Raises what an actor has raised.
-    """
-    alive = dict(actors)
-    slow = chance.choice(sorted(actors))
-    while alive:
-        name = chance.choice(sorted(alive))
-        if name == slow and len(alive) > 1 and chance.random() < 0.9:
-            continue
-        alive[name].go_on()
-        problem = alive[name].problem
-        if problem is not None:
-            raise problem
-        if alive[name].is_done:
-            del alive[name]
-        between()

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Nami
 
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 Value = Mapping[str, Any]
@@ -19,6 +20,8 @@ EXACT: Final = Context(prec=300, Emin=-999, Emax=999)
 TYPES: Final = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})
 SETS: Final = {"SS": "S", "NS": "N", "BS": "B"}
 
+_SORTED_BY: Final[Mapping[str, Callable[[Any], Any]]] = {"S": str.encode, "N": Decimal, "B": bytes}
+_PYTHON_TYPES: Final[Mapping[str, type]] = {"S": str, "BOOL": bool, "NULL": bool}
 _DIGITS: Final = 38
 _LARGEST_EXPONENT: Final = 125
 _SMALLEST_EXPONENT: Final = -130
@@ -37,6 +40,11 @@ def normal_number(text: object) -> str:
     """
     if not isinstance(text, str):
         raise InvalidValue("a number is sent as text")
+    return _normal_number(text)
+
+
+@lru_cache(maxsize=4096)
+def _normal_number(text: str) -> str:
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -89,8 +97,7 @@ def _clean_scalar(kind: str, content: Any) -> object:
         return normal_number(content)
     if kind == "B":
         return bytes(content)
-    wanted: Mapping[str, type] = {"S": str, "BOOL": bool, "NULL": bool}
-    if not isinstance(content, wanted[kind]):
+    if not isinstance(content, _PYTHON_TYPES[kind]):
         raise InvalidValue(f"{content!r} is no {kind}")
     if kind == "NULL" and content is not True:
         raise InvalidValue("Null attribute value types must have the value of true")
@@ -115,8 +122,7 @@ def ordering(kind: str) -> Callable[[Any], Any]:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes
     """
-    sorts: Mapping[str, Callable[[Any], Any]] = {"S": str.encode, "N": Decimal, "B": bytes}
-    return sorts[kind]
+    return _SORTED_BY[kind]
 
 
 def kind_of(value: Value) -> str:

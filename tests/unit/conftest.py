@@ -7,7 +7,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.engines import table_definition
 from tests.fakes.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def moto_client() -> "Iterator[DynamoDBClient]":
     with mock_aws():
         yield boto3.client("dynamodb", region_name="eu-central-1")
-
-
-@pytest.fixture
-def jobs_table(moto_client: "DynamoDBClient") -> Iterator[str]:
-    """The name of an empty jobs table."""
-    definition = table_definition("JobsTable", "test")
-    moto_client.create_table(**definition)
-    yield definition["TableName"]
-    moto_client.delete_table(TableName=definition["TableName"])
 
 
 @pytest.fixture

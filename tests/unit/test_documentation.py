@@ -1,9 +1,13 @@
-"""The documents: what they link to, and every path that they name, is there."""
+"""The documents: what they link to, every path and every command that they name, is there."""
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
+from cli import change_verbs, deploying, engine_verbs, job_verbs, stock_verbs
+from cli.command_line import CommandLine
 from cli.engine import CHECKOUT
 
 PACKAGE = CHECKOUT / "src" / "inventory_updater"
@@ -13,6 +17,16 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FOLDERS = "docs|parameters|requirements|scripts|src|tests"
 ROOMS = "dynamodb|intake|jobs|reports|stock|tables"
 PATH = re.compile(rf"`((?:{FOLDERS}|{ROOMS})/[\w./-]+)(?=[` ])")
+
+SCRIPTS: Final[Mapping[str, CommandLine]] = {
+    "changes": change_verbs.commands(),
+    "deploy": deploying.commands(),
+    "job": job_verbs.commands(),
+    "local": engine_verbs.commands(),
+    "stock": stock_verbs.commands(),
+}
+# A line that can be pasted, or a code span that begins with a script.
+COMMAND = re.compile(rf"(?m)(?:^ *\.venv/bin/python scripts/|`)({'|'.join(SCRIPTS)})\.py +([^`#\n]+)")
 
 
 def documents() -> list[Path]:
@@ -44,3 +58,29 @@ def test_every_link_and_path_in_the_documents_leads_somewhere() -> None:
 
     assert len(found) > 10
     assert {name: paths for name, paths in found.items() if paths} == {}
+
+
+# Commands
+
+
+def is_accepted(script: str, words: list[str]) -> bool:
+    """Whether a script takes these words; of a verb alone, whether there is one."""
+    is_verb_alone = len(words) == 1 and not words[0].startswith("-")
+    try:
+        SCRIPTS[script].parse([*words, "--help"] if is_verb_alone else words)
+    except SystemExit as end:
+        return not end.code
+    return True
+
+
+def test_every_command_in_the_documents_is_one_that_its_script_accepts() -> None:
+    # What is history may name what is gone.
+    told_now = [each for each in documents() if each.parent.name != "adr" and each.name != "CHANGELOG.md"]
+    commands = [
+        (each.name, script, rest.replace("$SUFFIX", "prod"))
+        for each in told_now
+        for script, rest in COMMAND.findall(each.read_text(encoding="utf-8"))
+    ]
+
+    assert len(commands) > 50
+    assert [] == [command for command in commands if not is_accepted(command[1], shlex.split(command[2]))]

@@ -26,6 +26,7 @@ CLOSE = {"action": "close", **BEGIN, "error": {"Error": "", "Cause": ""}}
 REQUEST = JobRequest("job-1", moment("08:00:00.500000"), "due", moment("08:00:00.500000"))
 
 
+NAMES = ("inventory-test", "inventory-changes-test", "inventory-jobs-test")
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 12_500)
 
 
@@ -40,11 +41,15 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Mock:
     return steps
 
 
-def test_open_answers_with_the_segments_or_that_the_job_waits_or_is_skipped(steps: Mock) -> None:
-    for opened in ({"outcome": "OPENED", "segments": [0, 1]}, {"outcome": "WAIT"}, {"outcome": "SKIPPED"}):
+def test_open_answers_with_the_segments_or_that_the_job_is_done_or_waits_or_is_skipped(steps: Mock) -> None:
+    for opened in (
+        {"outcome": "OPENED", "segments": [0, 1]},
+        *({"outcome": end} for end in ("DONE", "WAIT", "SKIPPED")),
+    ):
         steps.open_job.return_value = opened
         assert handler.handle(OPEN, CONTEXT) == opened
-        steps.open_job.assert_called_with("the services", REQUEST)
+        *asked, seconds_left = steps.open_job.call_args.args
+        assert (asked, seconds_left()) == (["the services", REQUEST], 12.5)
 
 
 def test_update_says_whether_the_segment_is_done(steps: Mock) -> None:
@@ -111,11 +116,11 @@ def test_a_bad_event_is_refused_with_the_field_that_is_bad(steps: Mock) -> None:
 
 
 def test_the_services_are_those_that_the_settings_name() -> None:
-    settings = Settings("test", "inventory-test", "inventory-jobs-test", write_concurrency=6)
+    settings = Settings("test", *NAMES, write_concurrency=6)
 
     services = handler.make_services(settings, boto3.Session(region_name="eu-central-1"))
 
-    assert (services.inventory.name, services.jobs.name) == ("inventory-test", "inventory-jobs-test")
+    assert (services.inventory.name, services.changes.name, services.jobs.name) == NAMES
     assert services.settings == settings
     assert isinstance(services.reports, Reporter)
     assert services.reports.cloudwatch.meta.service_model.service_name == "cloudwatch"
@@ -137,11 +142,11 @@ def test_the_collector_of_garbage_is_asked_rarely_and_not_for_what_the_start_has
 
 
 def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ENVIRONMENT", "INVENTORY_TABLE", "JOBS_TABLE"):
+    for name in ("ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "JOBS_TABLE"):
         monkeypatch.delenv(name, raising=False)
     handler.services.cache_clear()
 
-    missing = "ENVIRONMENT is missing; INVENTORY_TABLE is missing; JOBS_TABLE is missing"
+    missing = "ENVIRONMENT is missing; INVENTORY_TABLE is missing; CHANGES_TABLE is missing; JOBS_TABLE is missing"
     with pytest.raises(SettingsError, match=missing):
         handler.handle(UPDATE, CONTEXT)
 
@@ -149,7 +154,7 @@ def test_a_function_without_its_environment_names_what_is_missing(monkeypatch: p
 def test_the_log_says_once_which_version_started(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = Settings("test", "inventory-test", "inventory-jobs-test")
+    settings = Settings("test", *NAMES)
     monkeypatch.setattr(Settings, "from_environment", lambda _environment: settings)
     monkeypatch.setattr(handler, "spare_garbage_collector", lambda: None)
     handler.services.cache_clear()

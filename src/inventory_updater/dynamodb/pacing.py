@@ -106,10 +106,11 @@ class Limits:
         Raises:
             OutOfTimeError: where that is not in time.
         """
-        self.check()
         if self.seconds_left() <= 0:
             raise OutOfTimeError("no time is left for this batch")
         self.pace.wait(items, self.seconds_left())
+        # Last, because the pace may make it wait.
+        self.check()
 
     def may_retry_after(self, delay: float) -> bool:
         return delay < self.seconds_left()

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, backoff
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
@@ -16,11 +16,20 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import QueryInputTypeDef
 
+READ_LIMIT: Final = 100
+"""How many keys AWS reads in one ``BatchGetItem``."""
 
-def query(client: "DynamoDBClient", request: "QueryInputTypeDef") -> Iterator[Attributes]:
-    """What a query finds, page by page."""
+
+def query(
+    client: "DynamoDBClient",
+    request: "QueryInputTypeDef",
+    spend: Callable[[float], None] = lambda _read_units: None,
+) -> Iterator[Attributes]:
+    """What a query finds, page by page; ``spend`` is told the read units of each request."""
+    request = {**request, "ReturnConsumedCapacity": "TOTAL"}
     while True:
         answer = client.query(**request)
+        spend(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
         yield from map(from_attribute_values, answer["Items"])
         if "LastEvaluatedKey" not in answer:
             return

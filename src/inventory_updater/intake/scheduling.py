@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
-from inventory_updater.dynamodb.reading import read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, read_keys
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
@@ -30,7 +30,6 @@ from inventory_updater.stock.numbers import ZERO
 from inventory_updater.stock.scheduling import differences, taken_message
 from inventory_updater.tables.change_table import ChangeTable, Name
 from inventory_updater.tables.inventory_table import InventoryTable
-from inventory_updater.tables.protocol import READ_LIMIT
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
@@ -19,7 +20,7 @@ from inventory_updater.stock.item_states import Decision
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.settling import Mark, Moment
 from inventory_updater.tables.change_table import ChangeTable, Name
-from inventory_updater.tables.protocol import READ_LIMIT, Protocol, Report
+from inventory_updater.tables.protocol import Protocol, Report
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

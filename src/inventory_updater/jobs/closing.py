@@ -56,9 +56,7 @@ def conclude(services: Services, settled: Run) -> Run:
         AlertError: where people could not be told, once everything else is done.
     """
     jobs = services.jobs
-    run = jobs.settle_run(settled)
-    if run is settled:
-        services.reports.log(run)
+    run = _settle(services, settled)
     if run.has_finished:
         jobs.note_finish(run.scope, run.finished_at or services.now())
     run = tell(services, run)
@@ -79,8 +77,17 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
         return run
     segments = services.jobs.segments(run.job_id, run.segments)
     abandoned = _at_its_end(_added_up(run, segments), services, [reason, *_recording_problems(segments)])
-    run = services.jobs.settle_run(replace(abandoned, status=JobStatus.ABANDONED))
-    services.reports.log(run)
+    return _settle(services, replace(abandoned, status=JobStatus.ABANDONED))
+
+
+def _settle(services: Services, settled: Run) -> Run:
+    """Write how a job has ended; what another call has settled that opened it again is in no tally."""
+    run = services.jobs.settle_run(settled)
+    if not run.is_settled:
+        settled = replace(settled, tally_is_exact=False)
+        run = services.jobs.settle_run(settled)
+    if run is settled:
+        services.reports.log(run)
     return run
 
 
@@ -154,7 +161,8 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
             page = services.changes.due_page(shard, as_of, limit=_LOOKED_UP)
             named = [(key, change_id) for key, ids in page.changes.items() for change_id in ids]
             records = services.changes.read(named) if named else {}
-            overdue += [each.due_at for of_item in records.values() for each in of_item if not each.status.is_final]
+            waiting = [each for of_item in records.values() for each in of_item if not each.status.is_final]
+            overdue += [each.due_at for each in waiting if each.due_at]
     except Exception:  # noqa: BLE001  # what made the segments fail may fail here too, and the job must close
         _log.exception("looking for overdue changes failed")
     return min(overdue, default=None)

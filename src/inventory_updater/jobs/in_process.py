@@ -27,16 +27,21 @@ def run_job(
         request: the job.
         call_seconds: how long one update call may take, as a Lambda time-out would limit it; ``None`` for no limit.
     """
-    outcome = open_job(services, request, _countdown(services, call_seconds))
-    if outcome["outcome"] == "OPENED":
-        for number in outcome["segments"]:
+    error = ""
+    try:
+        opened = open_job(services, request, _countdown(services, call_seconds))
+    except Exception as problem:  # noqa: BLE001  # closing says so
+        _log.exception("opening failed", extra={"job_id": request.job_id})
+        opened, error = {"outcome": "OPENED", "segments": []}, f"{type(problem).__name__}: {problem}"[:1000]
+    if opened["outcome"] == "OPENED":
+        for number in opened["segments"]:
             try:
                 while not update_segment(services, request.job_id, number, _countdown(services, call_seconds)):
                     pass
             except Exception:  # noqa: BLE001  # a segment that fails does not stop the others
                 # As in the state machine; closing finds this one unfinished.
                 _log.exception("segment failed", extra={"job_id": request.job_id, "segment": number})
-        close_job(services, request)
+        close_job(services, request, error)
     run = services.jobs.run(request.job_id)
     if run is None:
         raise UnknownJobError(f"job {request.job_id} is waiting for the lease")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.jobs.closing import AlertError, abandon_job, conclude, ended, tell
 from inventory_updater.jobs.pages import Pages, due_page
 from inventory_updater.jobs.requests import JobRequest
@@ -55,49 +56,53 @@ def open_job(services: Services, request: JobRequest, seconds_left: Callable[[],
         _settle_displaced(services, job_id, f"found without a live lease by {request.job_id}")
     small = _small_page(services, request) if request.scope == "due" else None
     # What is settled here has no record of progress: until the end nobody knows how much it was.
-    wanted = replace(wanted, tally_is_exact=not small)
+    wanted = replace(wanted, tally_is_exact=small is None or not len(small))
     run = jobs.start_run(wanted)
     if run.is_settled or run.stop_reason is not None:
         # Stopped or abandoned meanwhile: nothing is left to update, and closing says how it ended.
         jobs.free_lease(request.job_id)
         return {"outcome": "OPENED", "segments": []}
-    if small is not None and _settle_here(services, run, small, seconds_left, is_first=run is wanted):
-        return {"outcome": "DONE"}
-    return {"outcome": "OPENED", "segments": list(range(run.segments))}
+    settled = None if small is None else _settled_here(services, run, small, seconds_left, is_first=run is wanted)
+    if settled is None:
+        return {"outcome": "OPENED", "segments": list(range(run.segments))}
+    try:
+        if conclude(services, settled).has_finished:
+            return {"outcome": "DONE"}
+    except AlertError as error:
+        _log.warning("closing has to try again: %s", error, extra={"job_id": run.job_id})
+    return {"outcome": "OPENED", "segments": []}
 
 
 def _small_page(services: Services, request: JobRequest) -> DuePage | None:
-    """All that is due, where it fits into one page."""
-    most = services.settings.page_size
-    with ThreadPoolExecutor(services.settings.write_concurrency) as pool:
-        pages = list(pool.map(lambda shard: due_page(services, request.as_of, shard), range(len(SHARDS))))
-    if sum(map(len, pages)) > most or any(page.cursor for page in pages):
-        return None
+    """All that is due, where it fits into one page; what the workers will read anyhow is left to them."""
+    most, at_once = services.settings.items_per_page, services.settings.write_concurrency
+    pages: list[DuePage] = []
+    with ThreadPoolExecutor(at_once) as pool:
+        for shards in batched(range(len(SHARDS)), at_once):
+            pages += pool.map(lambda shard: due_page(services, request.as_of, shard), shards)
+            if sum(map(len, pages)) > most or any(page.cursor for page in pages):
+                return None
     return DuePage(
         changes=dict(ChainMap(*(page.changes for page in pages))),  # type: ignore[arg-type]
         earliest=dict(ChainMap(*(page.earliest for page in pages))),  # type: ignore[arg-type]
-        misnamed=dict(ChainMap(*(page.misnamed for page in pages))),  # type: ignore[arg-type]
+        misnamed=[each for page in pages for each in page.misnamed],
         cursor=None,
         read_units=sum(page.read_units for page in pages),
     )
 
 
-def _settle_here(
+def _settled_here(
     services: Services, run: Run, page: DuePage, seconds_left: Callable[[], float], *, is_first: bool
-) -> bool:
-    """Settle all that is due and close the job; whether that is done, or the workers have to go on."""
+) -> Run | None:
+    """Settle all that is due; the run as it ends then, None where the workers have to go on."""
     result = Pages(services, run, seconds_left, lease_is_fresh=True).settle(page)
     if result.ending is not None:
         _log.warning("opening leaves the rest to the workers: %s", result.ending, extra={"job_id": run.job_id})
-        return False
+        return None
     here = Segment(run.job_id, number=0)
     tally, is_exact, error = recorded(services, here, [result], failures_left=FAILURES_A_JOB)
     settled = replace(run, tally=tally + Tally(calls=1), tally_is_exact=is_exact and is_first)
-    try:
-        return conclude(services, ended(services, settled, [error] if error else [])).has_finished
-    except AlertError:
-        # Closing is a step of its own that is tried again.
-        return False
+    return ended(services, settled, [error] if error else [])
 
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:

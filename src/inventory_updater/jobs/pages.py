@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError, WritePace, batched, patiently
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import RENEWAL_SHARE
 from inventory_updater.stock.attributes import Attributes
@@ -25,7 +26,7 @@ from inventory_updater.stock.times import read_time
 from inventory_updater.tables.change_table import SHARDS, DuePage
 from inventory_updater.tables.job_table import LeaseLostError
 from inventory_updater.tables.lateness import Lateness
-from inventory_updater.tables.protocol import READ_LIMIT, Due, Report
+from inventory_updater.tables.protocol import Due, Report
 from inventory_updater.tables.records import Failure, Run, SettledChange, Tally, failure_sum
 
 SLICES: Final = len(SHARDS)
@@ -128,10 +129,12 @@ class PageResult:
         touched = report.written | {key for key, _ in report.marked}
         troubled = {key for key, mark in report.marked if mark.decision.outcome is Status.REJECTED}
         newly_failed = failed - set(stuck)
+        overdue = failed | report.invalid.keys()
         took_effect = [
             (read_time(mark.decision.settled_at) - read_time(mark.record.due_at)).total_seconds()
             for _, mark in report.marked
-            if mark.decision.outcome in (Status.APPLIED, Status.OPEN)
+            # A window that another writer left open without an end has no time at all.
+            if mark.decision.outcome in (Status.APPLIED, Status.OPEN) and mark.record.due_at
         ]
         return Tally(
             items_scanned=self.scanned,
@@ -151,7 +154,7 @@ class PageResult:
             write_units=report.write_units,
             memory_used=_peak_memory_megabytes(),
             failure_sum=failure_sum(each for each in self.failures if each.code != NEGATIVE),
-            oldest_overdue=min((self.earliest[key] for key in failed & self.earliest.keys()), default=None),
+            oldest_overdue=min((self.earliest[key] for key in overdue & self.earliest.keys()), default=None),
             lateness=Lateness.of(took_effect),
         )
 

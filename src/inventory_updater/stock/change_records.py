@@ -4,7 +4,7 @@ Another system may have put the record there by itself, so nothing in it is take
 its ``problem``, and planning rejects it by itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import KINDS, ChangeKind
-from inventory_updater.stock.numbers import NUMBERS
+from inventory_updater.stock.numbers import NUMBERS, ZERO
 from inventory_updater.stock.times import parse_time
 
 WINDOW_KINDS: Final = (ChangeKind.PRICE.value, ChangeKind.REORDER_POINT.value, ChangeKind.SAFETY_STOCK.value)
@@ -26,6 +26,7 @@ RejectionCode = Literal[
     "NEGATIVE_VALUE",
     "NO_WINDOW",
     "EMPTY_WINDOW",
+    "NO_EXPECTED",
     "TOO_PRECISE",
     "INSUFFICIENT_STOCK",
     "STALE",
@@ -50,7 +51,8 @@ class Status(StrEnum):
 
 
 _MOST_ATTEMPTS: Final = 10**9
-_STATUSES: Final = tuple(status.value for status in Status)
+_STATUSES: Final = {status.value: status for status in Status}
+_TIMES: Final = ("effective_at", "until", "not_after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,11 @@ class ChangeRecord:
         return self.kind == ChangeKind.ADJUSTMENT or (self.kind == ChangeKind.COUNT and self.expected is not None)
 
     @property
+    def is_waiting_count(self) -> bool:
+        """Whether it is a count that is not settled, and adds what was booked after it."""
+        return self.kind == ChangeKind.COUNT and self.expected is None and not self.status.is_final
+
+    @property
     def booked(self) -> Decimal:
         """What a booking adds.
 
@@ -108,41 +115,45 @@ class ChangeRecord:
 
 def read_record(attributes: Attributes) -> ChangeRecord:
     """The change in ``attributes``, whoever wrote them; times of any form that RFC 3339 has are understood."""
-    problems = list(_problems(attributes))
+    value, expected = _number(attributes, "value"), _number(attributes, "expected")
+    times = {name: _time(attributes[name]) for name in _TIMES if name in attributes}
     return ChangeRecord(
         change_id=str(attributes["change_id"]),
-        kind=kind if isinstance(kind := attributes.get("kind"), str) else "",
-        value=_number(attributes, "value") or Decimal(0),
-        effective_at=_time(attributes, "effective_at") or "",
-        until=_time(attributes, "until"),
-        expected=_number(attributes, "expected"),
-        not_after=_time(attributes, "not_after"),
-        status=Status(str(attributes["status"])) if attributes.get("status") in _STATUSES else Status.PENDING,
-        attempt=int(attempt) if 1 <= (attempt := _number(attributes, "attempt") or Decimal(1)) < _MOST_ATTEMPTS else 1,
-        problem=problems[0] if problems else None,
+        kind=_text(attributes, "kind"),
+        value=value or ZERO,
+        effective_at=times.get("effective_at") or "",
+        until=times.get("until"),
+        expected=expected,
+        not_after=times.get("not_after"),
+        status=_STATUSES.get(_text(attributes, "status"), Status.PENDING),
+        attempt=_attempt(attributes),
+        problem=_problem(attributes, value, times),
         stored=(attributes.get("status"), attributes.get("attempt")),
     )
 
 
-def _problems(attributes: Attributes) -> Iterator[Problem]:
-    """What is wrong with a record by itself, whatever its item looks like."""
-    kind, value, until = attributes.get("kind"), _number(attributes, "value"), _time(attributes, "until")
-    start = _time(attributes, "effective_at")
-    for name in ("effective_at", "until", "not_after"):
-        if _time(attributes, name) is None and (name == "effective_at" or name in attributes):
-            yield Problem("NO_TIME", f"{name} is not a time like 2026-01-31T08:00:00Z")
-    if attributes.get("status") not in _STATUSES:
-        yield Problem("UNKNOWN_STATUS", "the status is none of " + ", ".join(_STATUSES))
+def _problem(attributes: Attributes, value: Decimal | None, times: Mapping[str, str | None]) -> Problem | None:
+    """What is wrong with a record by itself, whatever its item looks like: the first thing."""
+    kind = attributes.get("kind")
+    for name in _TIMES:
+        if times.get(name) is None and (name == "effective_at" or name in times):
+            return Problem("NO_TIME", f"{name} is not a time like 2026-01-31T08:00:00Z")
+    if _text(attributes, "status") not in _STATUSES:
+        return Problem("UNKNOWN_STATUS", "the status is none of " + ", ".join(_STATUSES))
     if kind not in KINDS:
-        yield Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
+        return Problem("UNKNOWN_KIND", "the kind is none of " + ", ".join(KINDS))
     if value is None or ("expected" in attributes and _number(attributes, "expected") is None):
-        yield Problem("NOT_A_NUMBER", "the value is not a number")
-    elif kind != ChangeKind.ADJUSTMENT and value < 0:
-        yield Problem("NEGATIVE_VALUE", f"a {kind} cannot be negative")
-    if "until" in attributes and kind not in WINDOW_KINDS:
-        yield Problem("NO_WINDOW", f"a {kind} has no end: only " + ", ".join(WINDOW_KINDS) + " have")
-    if until is not None and start is not None and until <= start:
-        yield Problem("EMPTY_WINDOW", "the window ends before it begins")
+        return Problem("NOT_A_NUMBER", "the value is not a number")
+    if kind == ChangeKind.ADJUSTMENT and "expected" in attributes:
+        return Problem("NO_EXPECTED", "an adjustment expects nothing: it adds to whatever is there")
+    if kind != ChangeKind.ADJUSTMENT and value < 0:
+        return Problem("NEGATIVE_VALUE", f"a {kind} cannot be negative")
+    if "until" in times:
+        if kind not in WINDOW_KINDS:
+            return Problem("NO_WINDOW", f"a {kind} has no end: only " + ", ".join(WINDOW_KINDS) + " have")
+        if (times["until"] or "") <= (times["effective_at"] or ""):
+            return Problem("EMPTY_WINDOW", "the window ends before it begins")
+    return None
 
 
 def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
@@ -150,8 +161,19 @@ def _number(attributes: Mapping[str, object], name: str) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
-def _time(attributes: Mapping[str, object], name: str) -> str | None:
+def _attempt(attributes: Mapping[str, object]) -> int:
+    """What is no number of tries that anybody made is the first one."""
+    attempt = _number(attributes, "attempt")
+    return int(attempt) if attempt is not None and 1 <= attempt < _MOST_ATTEMPTS else 1
+
+
+def _text(attributes: Mapping[str, object], name: str) -> str:
+    """What is no text is empty; of a binary value there is not even a text of it."""
     value = attributes.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _time(value: object) -> str | None:
     try:
         return parse_time(value) if isinstance(value, str) else None
     except ValueError:

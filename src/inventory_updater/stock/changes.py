@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from inventory_updater.stock.attributes import Attributes, entry_of, map_at, time_at
+from inventory_updater.stock.attributes import Attributes, entry_of, map_at, text_at, time_at
 
 
 class ChangeKind(StrEnum):
@@ -75,4 +75,4 @@ def read_last_set(attributes: Attributes) -> dict[str, LastSet]:
 def _last_set(kind: str, stored: object) -> LastSet:
     where = (kind, "last_set")
     entry = entry_of(stored, *where)
-    return LastSet(time_at(entry, "effective_at", *where), str(entry.get("change_id")))
+    return LastSet(time_at(entry, "effective_at", *where), text_at(entry, "change_id") or "")

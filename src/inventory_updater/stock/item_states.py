@@ -10,6 +10,7 @@ from inventory_updater.stock.attributes import (
     entry_of,
     map_at,
     number_at,
+    text_at,
     time_at,
     version_of,
     wrong_type,
@@ -121,15 +122,15 @@ def _window(name: str, stored: object) -> Window:
 def _decision(name: str, stored: object) -> Decision:
     entry = entry_of(stored, name, "decided")
     try:
-        outcome = Status(str(entry.get("outcome")))
+        outcome = Status(text_at(entry, "outcome") or "")
     except ValueError:
         raise wrong_type(f"decided.{name}.outcome", "an outcome") from None
     return Decision(
         attempt=int(_number(entry, name, "decided", "attempt")),
         outcome=outcome,
         settled_at=time_at(entry, "settled_at", name, "decided"),
-        code=None if "code" not in entry else str(entry["code"]),
-        message=None if "message" not in entry else str(entry["message"]),
+        code=text_at(entry, "code"),
+        message=text_at(entry, "message"),
         before=number_at(entry, "before"),
         after=number_at(entry, "after"),
     )

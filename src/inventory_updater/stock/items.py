@@ -43,12 +43,12 @@ def item_id(key: ItemKey) -> str:
 def key_of(item: str) -> ItemKey:
     """The key that ``item_id`` has made a text of."""
     sku, _, location_id = item.partition("#")
-    return ItemKey(unquote(sku), unquote(location_id))
+    return ItemKey(unquote(sku), unquote(location_id)) if "%" in item else ItemKey(sku, location_id)
 
 
 def _escaped(text: str) -> str:
     """Only what has to be is escaped: everything but printable ASCII is text to DynamoDB as well."""
-    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if set(text) & {"%", "#"} else text
+    return quote(text, safe=_UNESCAPED + " ", encoding="utf-8") if "%" in text or "#" in text else text
 
 
 @dataclass(frozen=True, slots=True)

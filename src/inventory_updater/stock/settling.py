@@ -16,7 +16,7 @@ from decimal import Decimal, DecimalException
 from functools import reduce
 from typing import Final
 
-from inventory_updater.stock.change_records import WINDOW_KINDS, ChangeRecord, Problem, Status
+from inventory_updater.stock.change_records import ChangeRecord, Problem, Status
 from inventory_updater.stock.changes import FIGURE_SET_BY, ChangeKind, LastSet
 from inventory_updater.stock.item_states import Decision, ItemState, Window
 from inventory_updater.stock.items import DerivedFigures, Figures, InvalidItem, ItemKey, StockItem
@@ -327,27 +327,29 @@ def _update(state: ItemState, work: _Work, derived: DerivedFigures, decided: Map
     stored: dict[str, object] = {name: getattr(state.item, name) for name in wanted}
     if wanted == stored and not work.decided:
         return None
-    wanted |= _beside_figures(work.last_set, work.windows, work.bases, decided)
-    stored |= _beside_figures(state.last_set, state.windows, state.bases, state.decided)
-    sets = {name: value for name, value in wanted.items() if value is not None and value != stored[name]}
+    differs = {name: value for name, value in wanted.items() if value != stored[name]}
+    differs |= _beside_figures(state, work, decided)
+    sets = {name: value for name, value in differs.items() if value is not None}
     sets |= {"version": state.next_version, "updated_at": work.moment.now}
-    removes = tuple(name for name, value in wanted.items() if value is None and stored[name] is not None)
-    return Update(state.key, sets, removes, _guard(state))
+    return Update(state.key, sets, tuple([name for name in differs if name not in sets]), _guard(state))
 
 
-def _beside_figures(
-    last_set: Mapping[str, LastSet],
-    windows: Mapping[str, Window],
-    bases: Mapping[str, Decimal | None],
-    decided: Mapping[str, Decision],
-) -> dict[str, object]:
-    """The attributes that only the product writes; what is empty is absent."""
-    return {
-        "last_set": {name: each.to_map() for name, each in last_set.items()} or None,
-        "windows": {name: each.to_map() for name, each in windows.items()} or None,
-        "decided": {name: each.to_map() for name, each in decided.items()} or None,
-        **{f"base_{FIGURE_SET_BY[kind]}": bases.get(kind) for kind in WINDOW_KINDS},
+def _beside_figures(state: ItemState, work: _Work, decided: Mapping[str, Decision]) -> dict[str, object]:
+    """What differs of the attributes that only the product writes; what is empty is absent."""
+    maps: tuple[tuple[str, Mapping[str, LastSet | Window | Decision], Mapping[str, object]], ...] = (
+        ("last_set", work.last_set, state.last_set),
+        ("windows", work.windows, state.windows),
+        ("decided", decided, state.decided),
+    )
+    differs: dict[str, object] = {
+        name: {key: each.to_map() for key, each in wanted.items()} or None
+        for name, wanted, stored in maps
+        if wanted != stored
     }
+    for kind in {*work.bases, *state.bases}:
+        if work.bases.get(kind) != state.bases.get(kind):
+            differs[f"base_{FIGURE_SET_BY[kind]}"] = work.bases.get(kind)
+    return differs
 
 
 def _attributes(item: StockItem, figures: Figures, derived: DerivedFigures) -> dict[str, object]:

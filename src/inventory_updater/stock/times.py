@@ -8,6 +8,7 @@ LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
 """The latest stored time."""
 
 
+_STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _INCOMING_TIME = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2}(\.\d{1,6})?)(?P<zone>Z|z|[+-]\d{2}:?[0-5]\d)?",
     re.ASCII,
@@ -20,6 +21,8 @@ def parse_time(text: str) -> str:
     Raises:
         ValueError: saying what is wrong, where it is no time, has no zone or lies outside the years 1 to 9999 in UTC.
     """
+    if _is_stored_form(text):
+        return text
     match = _INCOMING_TIME.fullmatch(text)
     if not match:
         raise ValueError("is not a time like 2026-01-31T08:00:00Z")
@@ -31,6 +34,17 @@ def parse_time(text: str) -> str:
         return format_time(moment)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"is not a time that exists ({error})") from None
+
+
+def _is_stored_form(text: str) -> bool:
+    """Whether it is a stored time already: most are, and need not be written anew."""
+    if not _STORED_TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text[:26])
+    except ValueError:
+        return False
+    return True
 
 
 def format_time(moment: datetime) -> str:

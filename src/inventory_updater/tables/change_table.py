@@ -6,9 +6,11 @@ what is due costs nothing for what is not.
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain, islice
 from operator import itemgetter
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
 from inventory_updater.dynamodb.statements import guarded_update, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
@@ -25,7 +27,7 @@ from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.scheduling import content
 from inventory_updater.stock.settling import Mark
-from inventory_updater.stock.times import format_time, read_time
+from inventory_updater.stock.times import format_time, parse_time, read_time
 from inventory_updater.stock.writes import Creation
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ SHARDS: Final = tuple([f"{number:02}" for number in range(64)])
 REJECTED_SHARD: Final = "REJECTED"
 """Where the index has what needs a person."""
 
-_READ_LIMIT: Final = 100
-"""How many keys AWS reads in one request."""
+GRACE: Final = timedelta(days=1)
+"""How much longer a record is kept than a door takes changes of its age: a door looks at the clock when it begins, and
+may write hours later; and a count that is as old as that still has to find the adjustments after it."""
 
 _INDEX_PAGE: Final = 500
 """How many names of each shard are in memory where all shards are read side by side."""
@@ -63,14 +66,14 @@ class DuePage:
 
     Attributes:
         changes: the ids.
-        earliest: since when the first of them has been due.
-        misnamed: what another system put under an ``item`` that names none, and since when that has been due.
+        earliest: since when the first of them has been due, as a stored time; not of an item where that is no time.
+        misnamed: what another system put under an ``item`` that names none: that text, and the change's id.
         cursor: where the shard goes on; None after the last page.
     """
 
     changes: Mapping[ItemKey, Sequence[str]]
     earliest: Mapping[ItemKey, str]
-    misnamed: Mapping[tuple[str, str], str]
+    misnamed: Sequence[tuple[str, str]]
     cursor: Attributes | None
     read_units: float
 
@@ -86,6 +89,11 @@ def shard_of(item: str) -> str:
 def _begun(entries: Iterator[Attributes]) -> Iterator[Attributes]:
     """The same entries, of which the first page has been read."""
     return chain(tuple(islice(entries, 1)), entries)
+
+
+@lru_cache(maxsize=1024)
+def _expiry(ended_at: str, retention: timedelta) -> Decimal:
+    return Decimal(int((read_time(ended_at) + retention).timestamp()))
 
 
 class ChangeTable:
@@ -118,15 +126,17 @@ class ChangeTable:
         answer = self._client.query(**request)
         changes: dict[ItemKey, list[str]] = {}
         earliest: dict[ItemKey, str] = {}
-        misnamed: dict[tuple[str, str], str] = {}
+        misnamed: list[tuple[str, str]] = []
         for entry in map(from_attribute_values, answer["Items"]):
-            item, change_id, due_at = (str(entry[name]) for name in ("item", "change_id", "due_at"))
+            item, change_id = str(entry["item"]), str(entry["change_id"])
             key = key_of(item)
             if not all(key) or item_id(key) != item:
-                misnamed[item, change_id] = due_at
-                continue
-            changes.setdefault(key, []).append(change_id)
-            earliest.setdefault(key, due_at)
+                misnamed.append((item, change_id))
+                key = ItemKey(item, "")
+            else:
+                changes.setdefault(key, []).append(change_id)
+            with suppress(ValueError):
+                earliest.setdefault(key, parse_time(str(entry["due_at"])))
         last = answer.get("LastEvaluatedKey")
         units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
         return DuePage(changes, earliest, misnamed, from_attribute_values(last) if last else None, units)
@@ -141,12 +151,14 @@ class ChangeTable:
             found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
         return found
 
-    def all_of(self, key: ItemKey) -> Iterator[ChangeRecord]:
-        """Every record of an item as it is now."""
-        return map(read_record, self.stored_of(key))
+    def all_of(self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None) -> Iterator[ChangeRecord]:
+        """Every record of an item as it is now; ``spend`` is told the read units."""
+        return map(read_record, self.stored_of(key, spend))
 
-    def stored_of(self, key: ItemKey) -> Iterator[Attributes]:
-        """Every record of an item with all its attributes."""
+    def stored_of(
+        self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None
+    ) -> Iterator[Attributes]:
+        """Every record of an item with all its attributes; ``spend`` is told the read units."""
         return query(
             self._client,
             {
@@ -156,6 +168,7 @@ class ChangeTable:
                 "ExpressionAttributeValues": to_attribute_values({":item": item_id(key)}),
                 "ConsistentRead": True,
             },
+            spend,
         )
 
     def stored(self, names: Iterable[Name], *, is_consistent: bool = True) -> dict[Name, Attributes]:
@@ -165,7 +178,7 @@ class ChangeTable:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
         """
         found: dict[Name, Attributes] = {}
-        for batch in batched(dict.fromkeys(names), _READ_LIMIT):
+        for batch in batched(dict.fromkeys(names), READ_LIMIT):
             name_of = {(item_id(key), change_id): (key, change_id) for key, change_id in batch}
             keys = [{"item": item, "change_id": change_id} for item, change_id in name_of]
             read = {
@@ -304,8 +317,11 @@ class ChangeTable:
         Args:
             key: the item.
             mark: the record and the decision.
-            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``.
+            by: who lets it say so, as attributes of the record: ``{"job_id": ...}``, or ``{"cancelled_by": ...}`` of a
+                person, who says so of a cancellation only.
         """
+        if mark.decision.outcome is not Status.CANCELLED and "job_id" not in by:
+            by = {}
         status, attempt = mark.record.stored
         sets, removes = self._said(mark)
         named = {"item": item_id(key), "change_id": mark.record.change_id}
@@ -320,8 +336,7 @@ class ChangeTable:
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)
-        expires = int((read_time(ended_at) + self._retention).timestamp())
-        sets |= {"settled_at": decision.settled_at, "expires_at": Decimal(expires)}
+        sets |= {"settled_at": decision.settled_at, "expires_at": _expiry(ended_at, self._retention + GRACE)}
         if decision.outcome is Status.REJECTED:
             return sets | {"due_shard": REJECTED_SHARD, "due_at": decision.settled_at}, ()
         # What a window showed is no longer so where nothing stands behind it.

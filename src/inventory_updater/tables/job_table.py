@@ -21,7 +21,7 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, item_id, key_of
@@ -55,7 +55,6 @@ FINISH: Final = "FINISH"
 STUCK: Final = "STUCK"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
-_READ_LIMIT: Final = 100
 _UNPROCESSED_TRIES: Final = 12
 _SETTLED_A_RECORD: Final = 500
 _STUCK_FOR: Final = timedelta(days=2)
@@ -168,7 +167,7 @@ class JobTable:
                 yield read_run(stored)
 
     def start_run(self, run: Run) -> Run:
-        """Write a RUN record where there is none; the record as it stands then."""
+        """Write a RUN record where there is none; the record as it stands then, which says that it was opened again."""
         stored = run_attributes(run) | {"expires_at": self._expiry()}
         try:
             self._client.put_item(
@@ -179,16 +178,24 @@ class JobTable:
         except ClientError as error:
             if not _is_condition_failure(error):
                 raise
-            return read_run(self._get(run.job_id, RUN) or stored)
+            values = {":yes": True, ":running": JobStatus.RUNNING.value}
+            _, found = self._change(
+                run.job_id, RUN, "SET is_reopened = :yes", "#status = :running", values, {"#status": "status"}
+            )
+            return read_run(found or stored)
         return run
 
     def settle_run(self, settled: Run) -> Run:
-        """Give a RUNNING run its final status and figures; one that is settled already stays as it is."""
+        """Give a RUNNING run its final status and figures; one that is settled already stays as it is.
+
+        One that was opened again stays RUNNING where its tally is said to be exact.
+        """
         values: dict[str, object] = {f":{name}": value for name, value in run_attributes(settled).items()}
         names = {f"#{name[1:]}": name[1:] for name in values if name not in (":job_id", ":record")}
         expression = "SET " + ", ".join(f"{alias} = :{name}" for alias, name in names.items())
         used = {f":{name}": values[f":{name}"] for name in names.values()} | {":running": JobStatus.RUNNING.value}
-        found = self._update(settled.job_id, RUN, expression, "#status = :running", used, names)
+        condition = "#status = :running" + (" AND attribute_not_exists(is_reopened)" if settled.tally_is_exact else "")
+        found = self._update(settled.job_id, RUN, expression, condition, used, names)
         return settled if found is None else read_run(found)
 
     def mark_run(self, run: Run, **marks: str) -> Run:
@@ -350,7 +357,7 @@ class JobTable:
         """
         items = {f"{one.digest}#{one.code}": one for one in failures if one.change_id is None}
         known: set[ItemKey] = set()
-        for batch in batched(items, _READ_LIMIT):
+        for batch in batched(items, READ_LIMIT):
             keys = [{"job_id": STUCK, "record": record} for record in batch]
             found = read_keys(
                 self._client, self.name, keys, is_consistent=False, rounds=_UNPROCESSED_TRIES, sleep=self._sleep

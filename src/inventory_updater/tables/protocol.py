@@ -13,25 +13,24 @@ answer looks the same, so nothing has to recognise its own writes.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, send
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
 from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
+from inventory_updater.stock.times import LAST_MOMENT
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
-
-READ_LIMIT: Final = 100
-"""How many keys AWS reads in one request."""
 
 Due = Mapping[ItemKey, Collection[str]]
 """The ids of what is due, by item; an item without any is only repaired."""
@@ -104,15 +103,20 @@ class Protocol:
         withdrawn = cancelled or {}
         waiting = {key: {*due.get(key, ()), *withdrawn.get(key, ())} for key in (*due, *withdrawn)}
         refused: dict[ItemKey, Answer] = {}
-        for round_number in range(ROUND_LIMIT):
+        rounds_in_vain = 0
+        for _ in range(ROUND_LIMIT):
             planned = patiently(partial(self._planned, waiting, withdrawn, moment, report), limits)
+            # Whether it was this call that wrote an item of which no answer came, nobody knows.
+            report.is_exact &= all(planned[key].write for key in refused.keys() & planned.keys())
             refused = self._write(planned, limits, report)
             unfinished = {key for key, settled in planned.items() if not settled.is_finished}
-            waiting = {key: waiting[key] for key in unfinished - report.failures.keys() | refused.keys()}
+            still = unfinished - report.failures.keys() | refused.keys()
+            waiting = {key: ids for key, ids in waiting.items() if key in still}
             if not waiting:
                 return report
             is_busy = any(answer.outcome is Outcome.LATER for answer in refused.values())
-            delay = backoff(round_number) if is_busy else 0.0
+            rounds_in_vain = rounds_in_vain + 1 if len(refused) == len(planned) else 0
+            delay = backoff(rounds_in_vain) if is_busy else 0.0
             if not limits.may_retry_after(delay):
                 break
             if delay:
@@ -141,7 +145,7 @@ class Protocol:
             unwanted = cancelled.get(key, ())
             settled = settle(state, records.get(key, ()), moment, cancelled=unwanted)
             if isinstance(settled, NeedsAllRecords):
-                settled = settle(state, self.changes.all_of(key), moment, are_all=True, cancelled=unwanted)
+                settled = settle(state, self._all_that_count(key, report), moment, are_all=True, cancelled=unwanted)
             if isinstance(settled, Settled):
                 planned[key] = settled
             elif isinstance(settled, InvalidItem):
@@ -149,6 +153,23 @@ class Protocol:
             if state.is_negative(may_be=moment.allow_negative_stock):
                 report.negative.add(key)
         return planned
+
+    def _all_that_count(self, key: ItemKey, report: Report) -> list[ChangeRecord]:
+        """Of all records of an item those that may decide something: a hot item has a million that do not.
+
+        They are those that wait, and the bookings that were applied after the earliest count that waits.
+        """
+        since = LAST_MOMENT
+        while True:
+            found = [
+                each
+                for each in self.changes.all_of(key, report.spend)
+                if not each.status.is_final or (each.is_booking and each.effective_at > since)
+            ]
+            earliest = min((each.effective_at for each in found if each.is_waiting_count), default=LAST_MOMENT)
+            if earliest >= since:
+                return found
+            since = earliest
 
     def _records(self, named: Due, report: Report) -> dict[ItemKey, list[ChangeRecord]]:
         names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
@@ -184,7 +205,8 @@ class Protocol:
 
     def _mark(self, waiting: Sequence[tuple[ItemKey, Mark]], limits: Limits, report: Report) -> None:
         """Let the records say what their items have decided; who else does so at the same time is as welcome."""
-        for round_number in range(ROUND_LIMIT):
+        rounds_in_vain = 0
+        for _ in range(ROUND_LIMIT):
             later: dict[ItemKey, Answer] = {}
             unmarked: list[tuple[ItemKey, Mark]] = []
             for batch in batched(waiting, self.batch_size):
@@ -203,8 +225,10 @@ class Protocol:
                         case _:
                             # Said already, by somebody else or by this call without hearing of it: only the tally asks.
                             report.is_exact &= self._is_said_by_another(named[1], answer.item or {})
+            # A partition that takes some takes the rest soon.
+            rounds_in_vain = rounds_in_vain + 1 if len(unmarked) == len(waiting) else 0
             waiting = unmarked
-            delay = backoff(round_number)
+            delay = backoff(rounds_in_vain)
             if not waiting or not limits.may_retry_after(delay):
                 break
             limits.sleep(delay)

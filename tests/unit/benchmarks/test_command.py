@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmark import main
-from benchmarks.peers import LOOP, PEERS, PRODUCT, TRANSACTIONS
+from benchmarks.peers import LANES, LOADING, LOOP, PEERS, PRODUCT, SCHEDULING, TRANSACTIONS
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
 
 
-def test_every_peer_makes_the_same_updates(tmp_path: Path) -> None:
+def test_every_peer_settles_the_same_changes(tmp_path: Path) -> None:
     results = tmp_path / "bench.json"
     options = ("--only", "end_to_end,at_a_distance", "--items", "200", "--rounds", "1")
 
@@ -24,11 +24,33 @@ def test_every_peer_makes_the_same_updates(tmp_path: Path) -> None:
     )
     assert len(near) + len(far) == len(found)
     units = {name: one["value"] for (name, unit), one in near.items() if unit == "write_units_per_item"}
-    assert units == dict.fromkeys(PEERS, 1.0) | {TRANSACTIONS: 2.0}
+    # The item, its record, and the index that the record leaves.
+    assert units == dict.fromkeys(PEERS, 3.0) | {TRANSACTIONS: 6.0}
     assert near[PRODUCT, "cpu_us_per_item"]["times_better"] > 0
     assert {one["times_better"] for one in found if one["name"] == LOOP} == {1.0, None}
     # Twenty items, one after the other, each ten milliseconds away.
     assert far[LOOP, "wall_seconds"]["value"] > 20 * 0.01
+
+
+def test_what_is_counted_and_what_doors_and_partitions_take_is_measured_too(tmp_path: Path) -> None:
+    results = tmp_path / "bench.json"
+    options = ("--only", "idle_job,doors,partitions", "--items", "60", "--rounds", "1")
+
+    assert main(["quick", *options, "--results", str(results)]) == 0
+
+    found = {
+        (one["comparison"], one["name"], one["unit"]): one["value"]
+        for one in json.loads(results.read_text(encoding="utf-8"))
+    }
+    assert found["idle_job", "nothing due", "queries_of_shards"] == 64
+    assert found["idle_job", "nothing due", "other_requests"] <= 8
+    assert (
+        found["idle_job", "200 due", "write_units"] == 3 * 200 + found["idle_job", "200 due", "write_units_of_records"]
+    )
+    # A record and its entry in the index; an item.
+    assert found["doors", SCHEDULING, "write_units_per_item"] == 2
+    assert found["doors", LOADING, "write_units_per_item"] == 1
+    assert {name for comparison, name, _ in found if comparison == "partitions"} == set(LANES)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,16 @@ import pytest
 from benchmarks.measuring import Place, interleaved
 from benchmarks.one_run import Measurement, cpu_seconds_of_tree, peak_bytes
 from benchmarks.peers import Order
-from benchmarks.shelves import Shelf
+from benchmarks.shelves import SHARDS, Shelf
 
 
-def test_every_third_of_thirty_items_is_due_where_ten_are() -> None:
-    assert [number for number in range(30) if Shelf(stored=30, due=10).is_due(number)] == list(range(0, 30, 3))
-    assert not any(Shelf(stored=30, due=0).is_due(number) for number in range(30))
+def test_what_is_due_is_spread_over_all_shards() -> None:
+    shelf = Shelf(stored=300, due=200)
+
+    found = [number for shard in range(SHARDS) for number in shelf.due_in(shard)]
+
+    assert sorted(found) == list(range(200))
+    assert {len(shelf.due_in(shard)) for shard in range(SHARDS)} == {3, 4}
 
 
 def test_padding_makes_an_item_as_much_larger() -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from benchmarks.comparisons import COMPARISONS, MILLISECONDS
+from benchmarks.comparisons import COMPARISONS, MILLISECONDS, PARTITIONED
+from benchmarks.counting import COUNTED, MEMORY
 from benchmarks.figures import Entry
+from benchmarks.measuring import engine_name
 from benchmarks.report import tables, told, with_tables
 from cli.engine import CHECKOUT
 
@@ -42,7 +44,7 @@ def test_what_is_told_names_the_machine_once() -> None:
     text = told([*PEERS, *GROWTH])
 
     assert text.startswith(
-        "Machine: some processor\n\nScan, plan and conditional write of every item (instant)\n\n|  | x"
+        "Machine: some processor\n\nA change of every item: read, settled and written (instant)\n\n|  | x"
     )
     assert text.count("some processor") == 1
 
@@ -57,7 +59,8 @@ def test_tables_are_put_between_their_markers_and_one_without_a_place_is_an_erro
 
 def test_the_document_has_a_place_for_every_table() -> None:
     document = (CHECKOUT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    sections = ["machine", *(f"{name}:{'10 ms away' if name in MILLISECONDS else 'instant'}" for name in COMPARISONS)]
+    places = {name: engine_name(MILLISECONDS.get(name, 0), PARTITIONED.get(name, 0)) for name in COMPARISONS}
+    sections = ["machine", *(f"{name}:{place}" for name, place in (places | dict.fromkeys(COUNTED, MEMORY)).items())]
 
     filled = with_tables(document, {section: f"the table of {section}" for section in sections})
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.expressions import decide, update_request
+from benchmarks.instant_server import UNITS_A_SECOND, Partitions
 from benchmarks.measuring import instant_place
 from benchmarks.one_run import counts
-from benchmarks.shelves import Shelf
-from inventory_updater.dynamodb.statements import statement
-from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_value
+from benchmarks.shelves import AS_OF, SHARDS, Shelf, due_record, stock_item
+from inventory_updater.dynamodb.statements import guarded_update
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
 from tests.engines import make_client
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-SHELF = Shelf(stored=30, due=10)
+SHELF = Shelf(stored=300, due=200)
 TABLE = SHELF.table_name
 
 
@@ -33,13 +33,42 @@ def scanned(client: "DynamoDBClient", table: str, **request: Any) -> list[Attrib
     return [from_attribute_values(item) for page in pages for item in page["Items"]]
 
 
-def test_a_scan_finds_every_item_once_by_segments_too_and_the_index_what_is_due(client: "DynamoDBClient") -> None:
-    items = [SHELF.item(number) for number in range(30)]
+def due(client: "DynamoDBClient", shard: int) -> list[str]:
+    request: Any = {"TableName": SHELF.changes_table_name, "IndexName": "due", "PaginationConfig": {"PageSize": 2}}
+    request |= {"KeyConditionExpression": "due_shard = :shard AND due_at <= :as_of"}
+    values = to_attribute_values({":shard": f"{shard:02}", ":as_of": AS_OF})
+    pages = client.get_paginator("query").paginate(**request, ExpressionAttributeValues=values)
+    return [str(from_attribute_values(entry)["change_id"]) for page in pages for entry in page["Items"]]
 
-    assert scanned(client, TABLE, PaginationConfig={"PageSize": 7}) == items
-    parts = [scanned(client, TABLE, Segment=segment, TotalSegments=4, Limit=3) for segment in range(4)]
+
+def read(client: "DynamoDBClient", table: str, keys: list[dict[str, object]]) -> list[Attributes]:
+    wanted: Any = {table: {"Keys": [to_attribute_values(key) for key in keys], "ConsistentRead": True}}
+    return [from_attribute_values(item) for item in client.batch_get_item(RequestItems=wanted)["Responses"][table]]
+
+
+def test_a_scan_finds_every_item_once_by_segments_too(client: "DynamoDBClient") -> None:
+    items = [stock_item(f"{number:08}") for number in range(SHELF.stored)]
+
+    assert scanned(client, TABLE, PaginationConfig={"PageSize": 70}) == items
+    parts = [scanned(client, TABLE, Segment=segment, TotalSegments=4, Limit=30) for segment in range(4)]
     assert list(chain(*parts)) == items
-    assert scanned(client, TABLE, IndexName="due", PaginationConfig={"PageSize": 4}) == items[::3]
+
+
+def test_the_index_has_every_change_that_is_due_in_one_shard(client: "DynamoDBClient") -> None:
+    found = [change_id for shard in range(SHARDS) for change_id in due(client, shard)]
+
+    assert sorted(found) == [f"change-{number:08}" for number in range(SHELF.due)]
+
+
+def test_what_is_on_the_shelf_is_read_by_its_key_and_nothing_else(client: "DynamoDBClient") -> None:
+    items: list[dict[str, object]] = [{"sku": f"SKU-{number:08}", "location_id": "DC-01"} for number in (7, 299, 300)]
+    records: list[dict[str, object]] = [
+        {"item": f"SKU-{number:08}#DC-01", "change_id": f"change-{number:08}"} for number in (7, 199, 200)
+    ]
+
+    assert read(client, TABLE, items) == [stock_item(f"{number:08}") for number in (7, 299)]
+    assert read(client, SHELF.changes_table_name, records) == [due_record(f"{number:08}") for number in (7, 199)]
+    assert read(client, SHELF.changes_table_name, [{"item": "SKU-00000007#DC-01", "change_id": "order-7"}]) == []
 
 
 def test_a_page_ends_at_a_megabyte(client: "DynamoDBClient") -> None:
@@ -61,24 +90,27 @@ def test_reading_is_charged_by_what_was_read(client: "DynamoDBClient") -> None:
 
 
 def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBClient") -> None:
-    updates = [update for number in range(0, 30, 3) if (update := decide(SHELF.item(number)))]
-    requests: list[Any] = [{"TableName": TABLE, **update_request(update, to_attribute_value)} for update in updates]
+    item: Any = {"sku": "SKU-00000007", "location_id": "DC-01"}
+    record: Any = {"item": "SKU-00000007#DC-01", "change_id": "change-00000007"}
     endpoint = client.meta.endpoint_url
     before, counted = scanned(client, TABLE), counts(endpoint)
+    update: Any = {"TableName": TABLE, "Key": to_attribute_values(item), "UpdateExpression": "REMOVE on_hand"}
 
-    single = client.update_item(**requests[0], ReturnConsumedCapacity="TOTAL")
-    client.transact_write_items(TransactItems=[{"Update": request} for request in requests])
+    client.update_item(**update)
+    client.transact_write_items(TransactItems=[{"Update": update}])
     batch = client.batch_execute_statement(
-        Statements=[statement(TABLE, update) for update in updates], ReturnConsumedCapacity="TOTAL"
+        Statements=[
+            guarded_update(TABLE, item, {"on_hand": 1}, (), {}),
+            guarded_update(SHELF.changes_table_name, record, {"status": "APPLIED"}, (), {}),
+        ],
+        ReturnConsumedCapacity="TOTAL",
     )
 
-    assert single["ConsumedCapacity"] == {"TableName": TABLE, "CapacityUnits": 1.0}
-    assert batch["Responses"] == [{"TableName": TABLE}] * 10
-    assert batch["ConsumedCapacity"] == [{"TableName": TABLE, "CapacityUnits": 10.0}]
-    # Ten updates in a transaction cost twice as much.
+    assert batch["Responses"] == [{"TableName": TABLE}, {"TableName": SHELF.changes_table_name}]
+    # A record is in the index too, and a transaction costs twice as much.
     assert counts(endpoint) == {
         "requests": counted["requests"] + 3,
-        "write_units": counted["write_units"] + 1 + 20 + 10,
+        "write_units": counted["write_units"] + 1 + 2 + (1 + 2),
     }
     assert scanned(client, TABLE) == before
 
@@ -92,11 +124,11 @@ def test_a_jobs_table_remembers_its_records(client: "DynamoDBClient") -> None:
     key: Any = {"job_id": {"S": "LEASE"}, "record": {"S": "LEASE"}}
 
     def stored() -> Any:
-        return client.get_item(TableName="jobs-test", Key=key).get("Item")
+        return client.get_item(TableName="jobs-shelf", Key=key).get("Item")
 
     def update(expression: str, **values: Any) -> None:
         request: Any = {"ExpressionAttributeValues": values} if values else {}
-        client.update_item(TableName="jobs-test", Key=key, UpdateExpression=expression, **request)
+        client.update_item(TableName="jobs-shelf", Key=key, UpdateExpression=expression, **request)
 
     assert stored() is None
     update("SET held_until = :until ADD displaced :ids", **{":until": {"S": "x"}, ":ids": {"SS": ["job-1"]}})
@@ -104,3 +136,23 @@ def test_a_jobs_table_remembers_its_records(client: "DynamoDBClient") -> None:
     update("DELETE displaced :settled", **{":settled": {"SS": ["job-1"]}})
     update("REMOVE held_until")
     assert stored() == key
+
+
+def test_a_partition_takes_a_thousand_units_a_second_and_its_neighbour_as_many() -> None:
+    now = [0.0]
+    partitions = Partitions(8, clock=lambda: now[0])
+
+    def taken(numbers: range, seconds: int) -> int:
+        """How many are taken of ten thousand a second."""
+        found = 0
+        for each in range(seconds * 10 * UNITS_A_SECOND):
+            found += partitions.take([("items", numbers[each % len(numbers)])])
+            now[0] += 0.1 / UNITS_A_SECOND
+        return found
+
+    one = taken(range(1), 4)
+    all_of_them = taken(range(1000), 4)
+
+    # And what a second's rest has left at first.
+    assert one == pytest.approx(5 * UNITS_A_SECOND, rel=0.01)
+    assert all_of_them > 4 * 8 * UNITS_A_SECOND * 0.8

@@ -1,59 +1,129 @@
-"""`changes.py list --rejected` and `stock.py show` as people see them."""
+"""`changes.py list`, `changes.py show` and `stock.py show` as people see them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from rich.console import Group, RenderableType
 
-from cli.change_verbs import COLUMNS, OF_A_REJECTED
-from cli.output import View, figures_screen, rows_screen
-from cli.stock_verbs import FIGURES, changes_screen
-from inventory_updater.stock.changes import Change, Rejection
-from inventory_updater.stock.items import ItemKey, StockItem, read_item
-from tests.builders import change, item_attributes, moment
+from cli.change_screens import (
+    LIST_COLUMNS,
+    Document,
+    change_screen,
+    document_of,
+    item_changes_screen,
+)
+from cli.output import View, figures_screen, rows_screen, text_of
+from cli.stock_verbs import FIGURES
+from inventory_updater.stock.item_states import ItemState, read_state
+from inventory_updater.stock.items import ItemKey
+from tests.builders import change, item_attributes, moment, record_attributes
 from tests.screens import check_screen
 
+MUG = ItemKey("KIT-000123", "LEEDS-DC")
 JOB = "3f1c2b6e-5c84-4a53-9a0e-0c7f6d2f1c9a_9c1f0b1e-7d35-4f53-8b1d-6a1d6ee0a1f2"
-MESSAGE = "on hand would fall to -2, and negative stock is not allowed"
+ASKED = {
+    "actor": "arn:aws:sts::123456789012:assumed-role/operators/ann",
+    "source": "sales-2026-03-02.csv",
+    "scheduled_at": moment("09:00"),
+}
+SETTLED: dict[str, Any] = {"settled_at": moment("09:35"), "job_id": JOB, "expires_at": Decimal(1775036100)}
+REJECTED: dict[str, Any] = SETTLED | {
+    "status": "REJECTED",
+    "code": "INSUFFICIENT_STOCK",
+    "message": "on hand is 180, the adjustment -500",
+    "before": Decimal(180),
+    "after": Decimal(180),
+    "due_shard": "REJECTED",
+    "due_at": moment("09:35"),
+}
+SALE: dict[str, Any] = {"reason": "sale", "reference": "order 17"}
 
 
-def rejection(change_id: str, value: int) -> Rejection:
-    return Rejection(
-        Change(change_id, "adjustment", Decimal(value), moment("09:30"), "sale", f"order {change_id}"),
-        "INSUFFICIENT_STOCK",
-        MESSAGE,
-        moment("09:35"),
-        JOB,
-    )
+def document(
+    change_id: str, kind: str = "adjustment", value: int = -500, *, key: ItemKey = MUG, **more: Any
+) -> Document:
+    content = {name: more.pop(name) for name in ("at", "until", "expected") if name in more}
+    attributes = record_attributes(key, change(change_id, kind, value, **content), **ASKED)
+    return document_of((key, change_id), attributes | more)
+
+
+def state(**more: object) -> ItemState:
+    read = read_state(item_attributes(180, sku=MUG.sku, location_id=MUG.location_id) | more)
+    assert isinstance(read, ItemState)
+    return read
 
 
 def test_rejected_changes_are_listed_with_whole_ids() -> None:
-    keys = (ItemKey("KIT-000123", "LEEDS-DC"), ItemKey("TXT-000007-WOOL-THROW-OCHRE", "BATH-SHOP"))
-    ids = {key: f"SO-2026-03-02-{key.sku}" for key in keys}
-    listed = [{"change_id": ids[key], **key._asdict(), **rejection(ids[key], -5).to_map()} for key in keys]
-    columns = COLUMNS + OF_A_REJECTED
-    rows = [[each.get(name) for name in columns] for each in listed]
+    keys = (MUG, ItemKey("TXT-000007-WOOL-THROW-OCHRE", "BATH-SHOP"))
+    listed = [document(f"SO-2026-03-02-{key.sku}", key=key, **SALE, **REJECTED) for key in keys]
+    rows = [[each.get(name) for name in LIST_COLUMNS] for each in listed]
 
-    check_screen("change-list-rejected", lambda view: rows_screen(columns, rows, view))
+    check_screen("change-list-rejected", lambda view: rows_screen(LIST_COLUMNS, rows, view))
 
 
-def test_an_item_is_shown_with_its_figures_and_what_it_knows_of_its_changes() -> None:
-    attributes = item_attributes(
-        180,
-        sku="KIT-000123",
-        location_id="LEEDS-DC",
-        pending=[
-            change("PO-2026-03-02-000001", "adjustment", 24, "18:30"),
-            change("price-list-7", "price", 4, "19:00"),
-        ],
-        settled={"PO-2026-03-01-000009": ("09:00", "08:55")},
-    )
-    item = read_item(attributes | {"rejected_changes": {"SO-17": rejection("SO-17", -500).to_map()}})
-    assert isinstance(item, StockItem)
+def test_pending_changes_are_listed_with_the_columns_that_they_have() -> None:
+    listed = [
+        document("campaign-7", "price", 2, until="20:00", status="OPEN", attempt=Decimal(2)),
+        document("recount-1", "count", 12, at="18:30", expected=14),
+    ]
+    rows = [[each.get(name) for name in LIST_COLUMNS] for each in listed]
+
+    check_screen("change-list", lambda view: rows_screen(LIST_COLUMNS, rows, view))
+
+
+def test_a_change_is_shown_with_its_whole_life() -> None:
+    rejected = document("SO-17", **SALE, **REJECTED, dismissed_at=moment("10:00"), dismissed_by="ann", colour="red")
+
+    check_screen("change-show", lambda view: change_screen(rejected, view))
+
+
+def test_a_record_is_told_without_what_only_the_table_needs_and_with_every_time_as_one() -> None:
+    told = document("SO-17", **REJECTED)
+    assert (told["sku"], told["attempt"], told["expires_at"]) == (MUG.sku, 1, "2026-04-01T09:35:00.000000Z")
+    assert told.keys().isdisjoint({"item", "due_shard", "due_at"})
+    assert document("c1")["due_at"] == moment("09:00")
+
+
+def test_a_record_in_a_shape_of_another_system_is_told_as_it_is() -> None:
+    strange: Mapping[str, object] = {"status": "WILD", "expires_at": Decimal("1E+30"), "value": {"of": 3}}
+    told = document_of((MUG, "c1"), strange)
+    assert told == {"change_id": "c1", **MUG._asdict(), **strange}
+    assert "WILD" in text_of(Group(change_screen(told, View()), item_changes_screen(None, [told], View())), View())
+
+
+def test_an_item_is_shown_with_its_figures_and_its_changes() -> None:
+    window = {"kind": "price", "value": Decimal("1.75"), "from": moment("09:00"), "until": moment("20:00")}
+    decided: dict[str, object] = {"attempt": Decimal(1), "outcome": "APPLIED", "settled_at": moment("18:35")}
+    decided |= {"before": Decimal(170), "after": Decimal(180)}
+    more = {
+        "unit_price": Decimal("1.75"),
+        "windows": {"campaign-7": window},
+        "base_unit_price": Decimal("2.50"),
+        "decided": {"PO-9": decided, "SO-16": decided},
+    }
+    attributes = item_attributes(180, sku=MUG.sku, location_id=MUG.location_id) | more
+    documents = [
+        document("campaign-7", "price", 2, until="20:00", status="OPEN", attempt=Decimal(2), reason="campaign"),
+        document("PO-9", value=10, at="18:30"),
+        document("PO-2026-03-02-000001", value=24, at="19:30"),
+        document("price-list-7", "price", 4, at="19:00"),
+        document("SO-16", value=-3, status="APPLIED", **SETTLED, before=Decimal(183), after=Decimal(180)),
+        document("SO-17", **SALE, **REJECTED),
+    ]
 
     def draw(view: View) -> RenderableType:
-        figures = figures_screen(
-            [(name, attributes.get(name)) for name in FIGURES], view, "Item KIT-000123 at LEEDS-DC"
-        )
-        return Group(figures, changes_screen(item, view))
+        figures = figures_screen([(name, attributes.get(name)) for name in FIGURES], view, f"Item {MUG}")
+        return Group(figures, item_changes_screen(state(**more), documents, view))
 
     check_screen("stock-show", draw)
+
+
+def test_of_many_changes_of_an_item_the_latest_are_shown() -> None:
+    settled = [
+        document(f"c{number:02}", status="APPLIED", settled_at=moment(f"10:{number}")) for number in range(10, 35)
+    ]
+    few, every = (text_of(item_changes_screen(state(), settled, View(), limit), View()) for limit in (20, None))
+    assert [f"c{number}" in few for number in (10, 14, 15, 34)] == [False, False, True, True]
+    assert few.endswith("5 more: --all shows them\n")
+    assert "c10" in every

@@ -22,10 +22,8 @@ from cli.engine import CHECKOUT, EngineFailed, EngineNotRunning
 from cli.errors import CommandFailed, InputError, explain
 from cli.exit_codes import MEANINGS
 from inventory_updater import __version__
-from inventory_updater.intake.csv_format import CsvError
-from inventory_updater.intake.operations import RefusedError, UnfinishedError
-from inventory_updater.stock.items import ItemKey
-from inventory_updater.stock.scheduling import Refusal
+from inventory_updater.intake.csv_format import CsvError, Problem
+from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, UnfinishedError
 
 
 def commands(run: object = None) -> CommandLine:
@@ -44,6 +42,13 @@ def raising(error: BaseException) -> CommandLine:
 
 def refused(code: str, message: str, operation: str = "Scan") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def refusing(count: int) -> RefusedError:
+    refusals = Refusals()
+    for number in range(1, count + 1):
+        refusals.add(Refusal(number, "SETTLED", f"change {number} is APPLIED"))
+    return RefusedError(refusals)
 
 
 # Options
@@ -122,11 +127,12 @@ def test_what_the_verb_returns_is_the_exit_code() -> None:
     ("error", "sentence"),
     [
         (InputError("no such thing"), "no such thing"),
-        (CsvError(Path("a.csv"), "is bad", 3, "sku"), "a.csv: line 3, column sku: is bad"),
+        (CsvError(Path("a.csv"), [Problem(3, "sku", "BAD", "is bad")]), "a.csv: line 3, column sku: is bad"),
         (EngineNotRunning("start it"), "start it"),
+        (refusing(1), "change 1 is APPLIED"),
         (
-            RefusedError(Refusal(ItemKey("A", "B"), "UNKNOWN_ITEM", "there is no item A at B")),
-            "there is no item A at B",
+            TimeoutError("table x did not answer for 3 keys"),
+            "AWS does not answer in time: table x did not answer for 3 keys",
         ),
         (
             NoCredentialsError(),
@@ -192,6 +198,14 @@ def test_an_error_is_one_line_and_exit_code_2(
 def test_an_error_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert raising(InputError("first\n  second")).main(["do"]) == 2
     assert capsys.readouterr().err == "error: first second\n"
+
+
+def test_problems_are_told_one_on_a_line_up_to_fifty(capsys: pytest.CaptureFixture[str]) -> None:
+    for error, lines in ((refusing(50), 50), (refusing(1_100), 51)):
+        assert raising(error).main(["do"]) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert (said[0], said[1], len(said)) == ("error: change 1 is APPLIED", "change 2 is APPLIED", lines)
+    assert said[-1] == "... and 1,050 more problems"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_every_script_says_in_which_account_and_region_it_works(capsys: pytest.C
 
 def test_a_stack_of_something_else_is_told() -> None:
     with pytest.raises(InputError) as caught:
-        Deployment("shop", boto3.Session(region_name="eu-west-1"), {}).output("JobsTableName")
+        Deployment("shop", boto3.Session(region_name="eu-west-1"), {}, {}).output("JobsTableName")
     assert str(caught.value) == "the stack shop has no output JobsTableName: is it this product, and deployed?"
 
 

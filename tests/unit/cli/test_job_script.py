@@ -13,8 +13,11 @@ from cli.deployments import Deployment
 from cli.job_screens import JOB_COLUMNS, job_row, job_screen, live_screen
 from cli.output import rows_screen
 from cli.watching import Execution, Observation, Observer
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import format_time, read_time
-from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, Tally
+from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.lateness import Lateness
+from inventory_updater.tables.records import Failure, JobStatus, Run, Segment, SettledChange, Tally
 from tests.fakes.deployment import AT_NOON, JOB_ID, MACHINE_ARN, FakeDeployment, refused, run_record
 from tests.screens import check_screen
 
@@ -157,7 +160,7 @@ def test_an_error_while_watching_says_how_to_follow_the_job(
     assert problem == "error: the AWS credentials have expired (no): sign in again"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--scope", "due"], ["--as-of", "2026-01-05T13:00:00+01:00", "--dry-run"]])
+@pytest.mark.parametrize("arguments", [[], ["--scope", "due"], ["--as-of", "2026-01-05T13:00:00+01:00"]])
 def test_the_execution_is_named_like_the_job_and_gets_what_was_asked_for(
     arguments: list[str], deployed: Deploy
 ) -> None:
@@ -167,9 +170,14 @@ def test_the_execution_is_named_like_the_job_and_gets_what_was_asked_for(
     assert request["stateMachineArn"] == MACHINE_ARN
     assert request["name"].startswith("manual-20")
     wanted = '{"scope": "due", "trigger": "manual"'
-    assert request["input"] == (
-        wanted + (f', "as_of": "{AT_NOON}", "dry_run": true}}' if "--dry-run" in arguments else "}")
-    )
+    assert request["input"] == wanted + (f', "as_of": "{AT_NOON}"}}' if "--as-of" in arguments else "}")
+
+
+def test_nothing_is_applied_before_its_time(deployed: Deploy, capsys: pytest.CaptureFixture[str]) -> None:
+    aws = deployed(FakeDeployment())
+    assert job.commands().main(["run", "--as-of", "2099-01-01T00:00:00Z"]) == 2
+    said = "error: --as-of: 2099-01-01T00:00:00Z lies in the future: nothing is applied before its time\n"
+    assert (capsys.readouterr().err, aws.started) == (said, [])
 
 
 # Listing
@@ -285,10 +293,46 @@ def test_failures_are_shown_up_to_a_hundred_and_all_of_them_as_csv(
     assert len(list(csv.reader(capsys.readouterr().out.splitlines()))) == 103
 
 
+def test_what_a_job_settled_is_shown_instead_of_its_failures(
+    shop: FakeDeployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.settled_there = [SettledChange(ItemKey("MUG", "LEEDS"), f"c{n}", "APPLIED") for n in range(102)]
+    assert job.commands().main(["show", JOB_ID, "--changes"]) == 0
+    assert capsys.readouterr().out.endswith("2 more are recorded: --all shows them\n")
+    assert job.commands().main(["show", JOB_ID, "--changes", "--csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert (rows[:2], len(rows)) == (["sku,location_id,change_id,outcome", "MUG,LEEDS,c0,APPLIED"], 103)
+    assert job.commands().main(["show", JOB_ID, "--changes", "--json"]) == 0
+    first = {"sku": "MUG", "location_id": "LEEDS", "change_id": "c0", "outcome": "APPLIED"}
+    assert json.loads(capsys.readouterr().out)["changes"][0] == first
+
+
+def test_a_stop_waits_for_the_workers_and_not_for_ever() -> None:
+    for looks, calls in {3: [True, True, False], 20: [True]}.items():
+        aws, answers = FakeDeployment(records=[run_record()]), list(calls)
+
+        def segments(_job_id: str, _count: int, answers: list[bool] = answers) -> list[Segment]:
+            is_open = answers.pop(0) if len(answers) > 1 else answers[0]
+            return [Segment(JOB_ID, 0), Segment(JOB_ID, 1, call_is_open=is_open)]
+
+        slept: list[float] = []
+        aws.segments = segments  # type: ignore[method-assign]
+        job.wait_for_workers(cast(JobTable, aws), JOB_ID, slept.append)
+        assert len(slept) == (looks if looks == 20 else looks - 1)
+
+
 # Screens
 
 
-TALLY = Tally(items_scanned=12_345, items_updated=1_600, changes_applied=2_020, read_units=812.5, write_units=1_600.0)
+TALLY = Tally(
+    items_scanned=12_345,
+    items_updated=1_600,
+    changes_applied=2_020,
+    changes_opened=12,
+    read_units=812.5,
+    write_units=1_600.0,
+    lateness=Lateness.of([0.4] * 98 + [3.0, 70.0]),
+)
 TROUBLED = Tally(items_scanned=9, items_updated=8, items_failed=1, changes_applied=7, changes_rejected=2, throttles=3)
 SEGMENTS = [
     Segment(SCHEDULED, 0, is_done=True, tally=TALLY, call=2),
@@ -306,7 +350,7 @@ JOBS: Sequence[Observation] = [
     Observation(JOB_ID, Execution("RUNNING", None, AT_NOON, {"scope": "due", "trigger": "manual"}), None),
     Observation(SCHEDULED, Execution("RUNNING"), RUNNING, SEGMENTS),
     Observation("job-1", Execution(), ended(1, JobStatus.SUCCEEDED, tally=TALLY, duration_seconds=63.5)),
-    Observation("job-2", Execution(), ended(2, JobStatus.COMPLETED_WITH_FAILURES, tally=TROUBLED, dry_run=True)),
+    Observation("job-2", Execution(), ended(2, JobStatus.COMPLETED_WITH_FAILURES, tally=TROUBLED)),
     Observation("job-30", Execution(), BROKEN),
 ]
 
@@ -317,9 +361,8 @@ def test_the_screen_of_the_list_of_jobs() -> None:
 
 
 def test_the_screen_of_a_job_that_ended() -> None:
-    sample = {"sku": "MUG", "location_id": "LEEDS", "before": {"on_hand": 4, "version": 1}, "after": {"on_hand": 3}}
-    rehearsed = ended(1, JobStatus.SUCCEEDED, tally=TALLY, dry_run=True, samples=(sample,), tally_is_exact=False)
-    check_screen("job-show-dry-run", lambda view: job_screen(Observation("job-1", Execution(), rehearsed), view))
+    inexact = ended(1, JobStatus.SUCCEEDED, tally=TALLY, tally_is_exact=False)
+    check_screen("job-show", lambda view: job_screen(Observation("job-1", Execution(), inexact), view))
     check_screen("job-show-failed", lambda view: job_screen(JOBS[4], view))
 
 

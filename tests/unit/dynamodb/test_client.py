@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain, repeat
+from itertools import repeat
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,14 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory_updater.dynamodb.batches import Outcome as Landing
+from inventory_updater.dynamodb.batches import send
 from inventory_updater.dynamodb.botocore_private import ITEM_OPERATIONS, DamagedAnswerError
 from inventory_updater.dynamodb.client import botocore_client, dynamodb_client
-from inventory_updater.dynamodb.pacing import Limits
+from inventory_updater.dynamodb.statements import guarded_update
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import ItemKey
-from inventory_updater.stock.planning import Update
-from inventory_updater.tables.inventory_table import InventoryTable
 from tests.fakes.endpoint import CLOSED, RESET, SILENT, Act, Request, answer, endpoint, http, refusal
 from tests.strategies import dynamodb_values
 
@@ -122,21 +121,33 @@ VALUES: Final[Any] = to_attribute_values(
 ITEM: Final = {"sku": {"S": "mug é"}, "map": {"M": {"list": {"L": [{"N": "1"}, {"NULL": True}, {"BOOL": False}]}}}}
 KEY: Final = {"sku": {"S": "mug"}, "location_id": {"S": "DC1"}}
 READ: Final = {"TableName": "t", "CapacityUnits": 128.5}
+COUNTED: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
 OPERATIONS: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "Scan": (
-        {"TableName": "t", "Segment": 1, "TotalSegments": 4, "ExclusiveStartKey": VALUES},
+        {"TableName": "t", "Segment": 1, "TotalSegments": 4, "ExclusiveStartKey": VALUES} | COUNTED,
         {"Items": [ITEM], "Count": 1, "ScannedCount": 2, "LastEvaluatedKey": KEY, "ConsumedCapacity": READ},
     ),
-    "Query": ({"TableName": "t", "ExpressionAttributeValues": VALUES}, {"Items": [ITEM], "Count": 1}),
-    "GetItem": ({"TableName": "t", "Key": VALUES, "ConsistentRead": True}, {"Item": ITEM}),
+    "Query": (
+        {"TableName": "t", "IndexName": "due", "KeyConditionExpression": "a = :b AND c <= :d", "Limit": 7}
+        | {"ExpressionAttributeValues": VALUES, "ExclusiveStartKey": KEY}
+        | COUNTED,
+        {"Items": [ITEM], "Count": 1, "LastEvaluatedKey": KEY, "ConsumedCapacity": READ},
+    ),
+    "GetItem": (
+        {"TableName": "t", "Key": VALUES, "ConsistentRead": True}
+        | {"ProjectionExpression": "#s, map", "ExpressionAttributeNames": {"#s": "sku"}},
+        {"Item": ITEM},
+    ),
     "BatchGetItem": (
-        {"RequestItems": {"t": {"Keys": [VALUES, KEY], "ConsistentRead": True}}},
-        {"Responses": {"t": [ITEM]}, "UnprocessedKeys": {"t": {"Keys": [KEY], "ConsistentRead": True}}},
+        {"RequestItems": {"t": {"Keys": [VALUES, KEY], "ConsistentRead": True}}} | COUNTED,
+        {"Responses": {"t": [ITEM]}, "UnprocessedKeys": {"t": {"Keys": [KEY], "ConsistentRead": True}}}
+        | {"ConsumedCapacity": [READ]},
     ),
     "PutItem": ({"TableName": "t", "Item": VALUES, "ReturnValues": "ALL_OLD"}, {"Attributes": ITEM}),
     "UpdateItem": (
-        {"TableName": "t", "Key": KEY, "UpdateExpression": "SET a = :b", "ExpressionAttributeValues": VALUES},
+        {"TableName": "t", "Key": KEY, "UpdateExpression": "SET a = :b", "ConditionExpression": "c = :d"}
+        | {"ExpressionAttributeValues": VALUES, "ReturnValues": "ALL_NEW"},
         {"Attributes": ITEM},
     ),
     "BatchWriteItem": (
@@ -146,9 +157,10 @@ OPERATIONS: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "BatchExecuteStatement": (
         {
             "Statements": [{"Statement": 'UPDATE "é" SET "a"=?', "Parameters": list(VALUES.values())}],
-            "ReturnConsumedCapacity": "TOTAL",
-        },
-        {"Responses": [{"TableName": "t"}, {"Error": {"Code": "DuplicateItem", "Message": "no", "Item": ITEM}}]},
+        }
+        | COUNTED,
+        {"ConsumedCapacity": [READ]}
+        | {"Responses": [{"TableName": "t"}, {"Error": {"Code": "DuplicateItem", "Message": "no", "Item": ITEM}}]},
     ),
     # these are left to botocore
     "DeleteItem": ({"TableName": "t", "Key": KEY}, {"Attributes": ITEM}),
@@ -328,45 +340,38 @@ def test_a_refusal_that_its_checksum_refutes_is_asked_for_again_and_stays_a_refu
     assert same([refused, answer(DONE)], write).tries == (2, 1, 1)
 
 
-# What the inventory table makes of it
+# What a batch of writes makes of it
 
-MUG: Final = Update(ItemKey("mug", "DC1"), {"on_hand": 7}, (), {"on_hand": 10})
+MUG: Final = guarded_update("inventory", {"sku": "mug", "location_id": "DC1"}, {"on_hand": 7}, (), {"on_hand": 10})
 CONFLICT: Final = answer({"Responses": [{"Error": {"Code": "ConditionalCheckFailed", "Message": "no"}}]})
 UNAVAILABLE: Final = refusal("InternalServerError", status=500)
 
 
-def written(make: Make, script: Iterable[Act]) -> tuple[bool, str | None, bool]:
-    """What a table that has time for one request says of a write: is it done, which code, and is it in doubt."""
-    seconds = chain([100.0, 100.0], repeat(0.0))
-    limits = Limits(lambda: next(seconds), sleep=lambda _seconds: None)
-    batch = {MUG.key: SimpleNamespace(write=MUG)}
+def landing(make: Make, script: Iterable[Act]) -> Landing:
+    """What the product takes a write for."""
     with endpoint(script) as server:
-        table = InventoryTable(make(SESSION, 4, server.url), "inventory")
-        report = table.write_batch(batch, lambda _key, _attributes: SimpleNamespace(write=None), limits)
-    (result,) = report.results
-    return result.written, result.code, report.is_in_doubt
+        (found,), _units = send(make(SESSION, 4, server.url), [MUG])
+    return found.outcome
 
 
 @BOTH
 @pytest.mark.parametrize("unanswered", [CLOSED, RESET, UNAVAILABLE, *DAMAGED.values()])
-def test_a_write_without_an_answer_is_in_doubt_and_never_a_success(make: Make, unanswered: Act) -> None:
-    assert written(make, repeat(unanswered)) == (False, "ThrottlingError", True)
+def test_a_write_without_an_answer_is_looked_at_again_and_never_a_success(make: Make, unanswered: Act) -> None:
+    assert landing(make, repeat(unanswered)) is Landing.LATER
 
 
 @BOTH
 @pytest.mark.parametrize(
     "first", [CLOSED, UNAVAILABLE, refusal("ThrottlingException"), DAMAGED["another checksum, with something in it"]]
 )
-def test_a_write_that_was_sent_before_may_have_landed_before(make: Make, first: Act) -> None:
-    assert written(make, [first, CONFLICT]) == (False, None, True)
-    throttled = chain([first], repeat(refusal("ThrottlingException")))
-    assert written(make, throttled) == (False, "ThrottlingError", True)
+def test_a_write_that_meets_what_it_may_have_done_itself_is_a_conflict(make: Make, first: Act) -> None:
+    assert landing(make, [first, CONFLICT]) is Landing.CONFLICT
 
 
 @BOTH
 @pytest.mark.parametrize("members", [{}, {"Error": None}], ids=["no error", "an error that is null"])
-def test_a_write_that_was_answered_at_once_is_not_in_doubt(make: Make, members: Mapping[str, None]) -> None:
-    assert written(make, [answer({"Responses": [{"TableName": "inventory", **members}]})]) == (True, None, False)
+def test_a_write_without_an_error_is_done(make: Make, members: Mapping[str, None]) -> None:
+    assert landing(make, [answer({"Responses": [{"TableName": "inventory", **members}]})]) is Landing.DONE
 
 
 # What botocore stays in charge of

@@ -13,7 +13,6 @@ from inventory_updater.dynamodb.pacing import (
     batched,
     patiently,
     request_code,
-    was_sent_before,
 )
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import failed_request, lost_answer
@@ -86,11 +85,6 @@ def test_a_request_that_failed_has_a_code_whatever_broke_it() -> None:
     assert [request_code(failure) for failure in codes.values()] == list(codes)
 
 
-def test_an_answer_says_whether_its_request_was_sent_before() -> None:
-    answers = [{"ResponseMetadata": {"RetryAttempts": 1}}, {"ResponseMetadata": {"RetryAttempts": 0}}, {}]
-    assert [was_sent_before(each) for each in answers] == [True, False, False]
-
-
 def test_bounds_of_time_alone_count_down_from_now() -> None:
     clock = Clock()
     bounds = Limits.for_seconds(60.0, clock.monotonic)
@@ -133,6 +127,20 @@ def test_a_wait_longer_than_the_time_left_is_refused_and_takes_no_share() -> Non
     pace.wait(1, 10.0)
 
     assert clock.pauses == [10.0]
+
+
+def test_a_batch_is_permitted_in_its_time_when_its_turn_has_come_and_nobody_forbids_it_meanwhile() -> None:
+    pace, clock = pace_of(1)
+    asked_at: list[float] = []
+    bounds = Limits(clock.countdown(29.0), lambda: asked_at.append(clock.seconds), pace)
+    for _ in range(3):
+        bounds.permit(10)
+
+    assert asked_at == [0.0, 10.0, 20.0]
+    with pytest.raises(OutOfTimeError, match="no room"):
+        bounds.permit(1)
+    with pytest.raises(OutOfTimeError, match="no time is left"):
+        Limits(clock.countdown(0.0)).permit(1)
 
 
 def test_elements_are_batched_with_the_rest_in_the_last_batch() -> None:

@@ -1,12 +1,15 @@
-"""Files as people send them: read exactly, or refused with line, column and what would be right."""
+"""Files as people send them: read exactly, and all that is wrong told with line, column and what would be right."""
 
 import csv
 import io
 import os
+import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -14,25 +17,34 @@ from hypothesis import strategies as st
 
 from inventory_updater.intake.csv_format import (
     CHANGE_COLUMNS,
+    LINES_A_MARK,
     MAXIMUM_LINE_BYTES,
+    PROBLEMS_SHOWN,
+    REQUIRED_CHANGE_COLUMNS,
     STOCK_COLUMNS,
     ChangeRow,
+    Clash,
     CsvError,
+    Problem,
     StockRow,
     read_change_file,
     read_stock_file,
     write_levels,
 )
+from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, Change
 from inventory_updater.stock.items import ItemKey, StockItem
 from inventory_updater.stock.numbers import plain
 
 Row = Mapping[str, object]
+T = TypeVar("T")
 
 CHANGE_HEADER = ",".join(CHANGE_COLUMNS)
 STOCK_HEADER = ",".join(STOCK_COLUMNS)
-GOOD_CHANGE = "c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,sale,order 7"
+GOOD_CHANGE = "c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,,,,sale,order 7"
 CHANGE: Row = next(csv.DictReader([CHANGE_HEADER, GOOD_CHANGE]))
+PRICE: Row = {**CHANGE, "kind": "price", "value": "2.50"}
+COUNT: Row = {**CHANGE, "kind": "count", "value": "40"}
 STOCK: Row = next(csv.DictReader([STOCK_HEADER, 'MUG,LEEDS,40,2,5,10,3.50,GBP,"Mug, blue"']))
 
 
@@ -54,29 +66,49 @@ def written(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def changes(path: Path, *rows: Row) -> list[ChangeRow]:
-    return read_change_file(written(path, csv_text(CHANGE_COLUMNS, rows)))
+def good(path: Path, read: Iterable[T | Problem]) -> list[T]:
+    """What is read, where nothing is wrong with it; else as the scripts tell it."""
+    rows, problems = [], []
+    for row in read:
+        if isinstance(row, Problem):
+            problems.append(row)
+        else:
+            rows.append(row)
+    if problems:
+        raise CsvError(path, problems)
+    return rows
+
+
+def changes(path: Path, *rows: Row) -> list[ChangeRow | Clash]:
+    return good(path, read_change_file(written(path, csv_text(CHANGE_COLUMNS, rows))))
 
 
 def stock(path: Path, *rows: Row) -> list[StockRow]:
-    return read_stock_file(written(path, csv_text(STOCK_COLUMNS, rows)))
+    return good(path, read_stock_file(written(path, csv_text(STOCK_COLUMNS, rows))))
 
 
-def message_of(read: Callable[..., object], path: Path, *rows: Row) -> str:
-    """The message about a file, without its folder and name in front; empty where the file is read."""
+def one_change(path: Path, row: Row) -> Change:
+    (read,) = changes(path, row)
+    assert isinstance(read, ChangeRow)
+    return read.change
+
+
+def told(read: Callable[[], object], path: Path) -> list[str]:
+    """What is told of a file, problem by problem, without its folder and name in front; nothing where it is read."""
     try:
-        read(path, *rows)
+        read()
     except CsvError as error:
-        return str(error).removeprefix(f"{path.parent}{os.sep}{path.name}: ")
-    return ""
+        return [line.removeprefix(f"{path.parent}{os.sep}{path.name}: ") for line in str(error).split("\n")]
+    return []
 
 
 def said_of_cells(path: Path, cells: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """What is said of a good row of either file in which one cell is another: (column, text) -> message."""
 
     def said(column: str, text: str) -> str:
-        read, row = (changes, CHANGE) if column in CHANGE else (stock, STOCK)
-        return message_of(read, path, {**row, column: text}).removeprefix(f"line 2, column {column}: ")
+        row = {**(CHANGE if column in CHANGE else STOCK), column: text}
+        problems = told(lambda: changes(path, row) if row.keys() == CHANGE.keys() else stock(path, row), path)
+        return "; ".join(problem.removeprefix(f"line 2, column {column}: ") for problem in problems)
 
     return {(column, text): said(column, text) for column, text in cells}
 
@@ -85,8 +117,25 @@ def said_of_cells(path: Path, cells: Iterable[tuple[str, str]]) -> dict[tuple[st
 
 
 def test_a_change_file_gives_its_changes(path: Path) -> None:
-    change = Change("c1", "adjustment", Decimal(-12), "2026-01-05T12:00:00.000000Z", "sale", "order 7")
-    assert changes(path, CHANGE) == [ChangeRow(2, ItemKey("MUG", "LEEDS"), change)]
+    noon = "2026-01-05T12:00:00.000000Z"
+    change = Change("c1", "adjustment", Decimal(-12), noon, reason="sale", reference="order 7")
+    sale = {
+        **PRICE,
+        "change_id": "c2",
+        "until": "2026-01-06T00:00:00+01:00",
+        "expected": "3.50",
+        "not_after": "2026-01-05T12:00:00Z",
+    }
+    window = Change(
+        *("c2", "price", Decimal("2.50"), noon),
+        until="2026-01-05T23:00:00.000000Z",
+        expected=Decimal("3.50"),
+        not_after=noon,
+        reason="sale",
+        reference="order 7",
+    )
+    mug = ItemKey("MUG", "LEEDS")
+    assert changes(path, CHANGE, sale) == [ChangeRow(2, mug, change), ChangeRow(3, mug, window)]
 
 
 def test_a_stock_file_gives_its_items(path: Path) -> None:
@@ -94,34 +143,39 @@ def test_a_stock_file_gives_its_items(path: Path) -> None:
     assert stock(path, STOCK) == [StockRow(2, ItemKey("MUG", "LEEDS"), *figures, "GBP", "Mug, blue")]
 
 
-def test_empty_cells_are_zero_for_quantities_and_absent_for_the_rest(path: Path) -> None:
-    assert read_stock_file(written(path, f"{STOCK_HEADER}\nMUG,LEEDS,-3.5,,,,,,\n")) == [
-        StockRow(2, ItemKey("MUG", "LEEDS"), Decimal("-3.5"), Decimal(0), Decimal(0), Decimal(0), None, None, None)
-    ]
-    (row,) = changes(path, {**CHANGE, "reason": "", "reference": ""})
-    assert (row.change.reason, row.change.reference) == (None, None)
+def test_empty_cells_and_columns_that_are_not_there_are_zero_for_quantities_and_absent_for_the_rest(
+    path: Path,
+) -> None:
+    bare = StockRow(2, ItemKey("MUG", "LEEDS"), Decimal("-3.5"), Decimal(0), Decimal(0), Decimal(0), None, None, None)
+    change = Change("c1", "count", Decimal(3), "2026-01-05T12:00:00.000000Z")
+    cells = "c1,MUG,LEEDS,count,3,2026-01-05T12:00:00Z"
+    bare_changes = ",".join(REQUIRED_CHANGE_COLUMNS)
+    assert list(read_stock_file(written(path, f"{STOCK_HEADER}\nMUG,LEEDS,-3.5,,,,,,"))) == [bare]
+    for text in (f"{bare_changes}\n{cells}", f"{CHANGE_HEADER}\n{cells},,,,,"):
+        assert list(read_change_file(written(path, text))) == [ChangeRow(2, bare.key, change)]
 
 
 def test_every_kind_is_read(path: Path) -> None:
-    rows = changes(path, *({**CHANGE, "change_id": kind, "kind": kind, "value": "0"} for kind in KINDS))
-    assert [row.change.kind for row in rows] == list(KINDS)
+    read = [one_change(path, {**CHANGE, "kind": kind, "value": "0"}).kind for kind in KINDS]
+    assert read == list(KINDS)
 
 
 def test_a_time_with_an_offset_becomes_utc(path: Path) -> None:
-    (row,) = changes(path, {**CHANGE, "effective_at": "2026-01-05T00:30:00.25+01:00"})
-    assert row.change.effective_at == "2026-01-04T23:30:00.250000Z"
+    change = one_change(path, {**CHANGE, "effective_at": "2026-01-05T00:30:00.25+01:00"})
+    assert change.effective_at == "2026-01-04T23:30:00.250000Z"
 
 
 def test_a_file_of_only_a_header_holds_nothing(path: Path) -> None:
     for end in ("", "\n", "\r\n", "\n\n\r\n\n"):
-        assert read_change_file(written(path, CHANGE_HEADER + end)) == []
-        assert read_stock_file(written(path, STOCK_HEADER + end)) == []
+        assert not list(read_change_file(written(path, CHANGE_HEADER + end)))
+        assert not list(read_stock_file(written(path, STOCK_HEADER + end)))
 
 
 def test_text_is_taken_as_it_is_formulas_too_up_to_the_longest_that_is_allowed(path: Path) -> None:
     (row,) = changes(
         path, {**CHANGE, "change_id": "é" * 32, "sku": "=1+1", "reason": "r" * 128, "reference": "@SUM(A1)"}
     )
+    assert isinstance(row, ChangeRow)
 
     assert (row.key.sku, row.change.reference) == ("=1+1", "@SUM(A1)")
     assert (row.change.change_id, row.change.reason) == ("é" * 32, "r" * 128)
@@ -135,7 +189,52 @@ def test_a_row_is_where_it_starts_also_after_a_line_break_in_a_cell(path: Path) 
 
     assert [(row.line, row.key.sku) for row in read] == [(2, "A"), (4, "B"), (7, "C")]
     assert read[0].description == "two\nlines"
-    assert message_of(stock, path, *rows, {**STOCK, "on_hand": "many"}).startswith("line 7, column on_hand: ")
+    (problem,) = told(lambda: stock(path, *rows, {**STOCK, "on_hand": "many"}), path)
+    assert problem.startswith("line 7, column on_hand: ")
+
+
+def test_every_problem_of_every_row_is_told_and_the_good_rows_between_are_read(path: Path) -> None:
+    bad = {**CHANGE, "sku": "", "kind": "sale", "value": "ten", "effective_at": "tomorrow", "reason": "r" * 129}
+    text = csv_text(CHANGE_COLUMNS, [CHANGE, bad]) + "c2\n\n" + f'{GOOD_CHANGE.replace("c1", "c3")}\nc4,1" nail\n'
+
+    read = list(read_change_file(written(path, text + GOOD_CHANGE)))
+
+    problems = [(row.line, row.column, row.code, row.value) for row in read if isinstance(row, Problem)]
+    assert problems == [
+        (3, "sku", "EMPTY", ""),
+        (3, "kind", "UNKNOWN_KIND", "sale"),
+        (3, "value", "NOT_A_NUMBER", "ten"),
+        (3, "effective_at", "NO_TIME", "tomorrow"),
+        (3, "reason", "TOO_LONG", "r" * 40 + "..."),
+        (4, None, "CELL_COUNT", None),
+        (5, None, "BLANK_LINE", None),
+        (7, None, "NOT_QUOTED", None),
+        (8, "change_id", "DUPLICATE_ID", "c1"),
+    ]
+    assert [row.line for row in read if isinstance(row, ChangeRow)] == [2, 6]
+
+
+def test_what_is_read_before_a_file_breaks_off_is_there(path: Path) -> None:
+    rows = read_change_file(written(path, f"{CHANGE_HEADER}\n{GOOD_CHANGE}\nc2,M\0G\n"))
+
+    first = next(rows)
+
+    assert isinstance(first, ChangeRow)
+    assert told(lambda: next(rows), path) == ["line 3: has a NUL byte; is this a CSV file in UTF-8?"]
+
+
+def test_an_error_shows_the_first_problems_and_how_many_there_are_besides(path: Path) -> None:
+    problems = [Problem(line, None, "CODE", "is wrong") for line in range(PROBLEMS_SHOWN + 2)]
+
+    shown = str(CsvError(path, problems)).split("\n")
+
+    assert (len(shown), shown[0], shown[-1]) == (51, f"{path}: line 0: is wrong", "... and 2 more problems")
+    assert str(CsvError(path, problems[: PROBLEMS_SHOWN + 1])).endswith("\n... and 1 more problem")
+    assert "more" not in str(CsvError(path, problems[:PROBLEMS_SHOWN]))
+    assert [str(Problem(None, None, "CODE", "is wrong")), str(Problem(3, "sku", "CODE", "is wrong"))] == [
+        "is wrong",
+        "line 3, column sku: is wrong",
+    ]
 
 
 # Cells that are refused
@@ -182,8 +281,9 @@ def test_a_negative_figure_or_setting_is_refused(path: Path) -> None:
 
     assert said_of_cells(path, refused) == refused
     for kind in ("count", "price", "reorder_point", "safety_stock"):
-        said = message_of(changes, path, {**CHANGE, "kind": kind, "value": "-1"})
-        assert said == f"line 2, column value: '-1' is negative; a {kind} wants 0 or more"
+        row = {**CHANGE, "kind": kind, "value": "-1"}
+        said = told(partial(changes, path, row), path)
+        assert said == [f"line 2, column value: '-1' is negative; a {kind} wants 0 or more"]
 
 
 def test_an_unknown_kind_time_or_currency_is_refused(path: Path) -> None:
@@ -207,42 +307,154 @@ def test_an_unknown_kind_time_or_currency_is_refused(path: Path) -> None:
     assert said_of_cells(path, refused) == refused
 
 
-def test_what_stands_twice_is_refused_naming_both_lines(path: Path) -> None:
-    twice = [CHANGE, {**CHANGE, "change_id": "c2"}, {**CHANGE, "sku": "BOWL"}]
-    items = [STOCK, {**STOCK, "location_id": "YORK"}, {**STOCK, "on_hand": "1"}]
-
-    assert [message_of(changes, path, *twice), message_of(stock, path, *items)] == [
-        "line 4, column change_id: duplicate change id 'c1' (first used on line 2)",
-        "line 4, column sku: duplicate item 'MUG' at location 'LEEDS' (first used on line 2)",
+def test_an_end_a_last_moment_or_an_expectation_that_the_change_cannot_have_is_refused(path: Path) -> None:
+    no_end = "has no end; only price, reorder_point, safety_stock have"
+    at, before, after = "2026-01-05T12:00:00Z", "2026-01-05T12:59:59+01:00", "2026-01-05T12:00:00.000001Z"
+    no_expectation = "expected: an adjustment expects nothing; leave it empty, or use a count"
+    no_time = "is not a time like 2026-01-31T08:00:00Z"
+    told_of: list[tuple[Row, list[str]]] = [
+        ({**CHANGE, "until": after}, [f"until: a change of kind adjustment {no_end}"]),
+        ({**COUNT, "until": after}, [f"until: a change of kind count {no_end}"]),
+        ({**PRICE, "until": after, "not_after": at}, []),
+        ({**PRICE, "until": at}, [f"until: '{at}' is not later than effective_at; a window ends later"]),
+        ({**PRICE, "until": before}, [f"until: '{before}' is not later than effective_at; a window ends later"]),
+        ({**PRICE, "until": "soon", "not_after": "x"}, [f"until: 'soon' {no_time}", f"not_after: 'x' {no_time}"]),
+        (
+            {**CHANGE, "not_after": before},
+            [f"not_after: '{before}' is before effective_at; it would never be applied"],
+        ),
+        ({**CHANGE, "expected": "3"}, [no_expectation]),
+        ({**COUNT, "expected": "-3"}, []),
+        ({**PRICE, "expected": "-3"}, ["expected: '-3' is negative; a price wants 0 or more"]),
+        ({**PRICE, "expected": "3e1"}, [f"expected: '3e1' {NO_NUMBER}"]),
+        # What cannot be read is told once, and nothing that would follow from it.
+        (
+            {**PRICE, "kind": "x", "value": "-1", "effective_at": "x", "until": at, "expected": "-1", "not_after": at},
+            [
+                "kind: 'x' is not a kind of change; it wants one of " + ", ".join(KINDS),
+                f"effective_at: 'x' {no_time}",
+            ],
+        ),
     ]
+
+    said = [(row, told(partial(changes, path, row), path)) for row, _ in told_of]
+
+    assert said == [(row, [f"line 2, column {problem}" for problem in problems]) for row, problems in told_of]
+
+
+def test_what_is_there_twice_is_refused_naming_both_lines(path: Path) -> None:
+    twice = [
+        CHANGE,
+        {**CHANGE, "change_id": "c2"},
+        {**CHANGE, "sku": "BOWL"},
+        CHANGE,
+        {**CHANGE, "value": "x"},
+    ]
+    items = [{**STOCK, "description": "two\nlines"}, {**STOCK, "location_id": "YORK"}, {**STOCK, "on_hand": "1"}]
+
+    of_changes = "column change_id: duplicate change id 'c1' (first used on line 2); an id is unique within its item"
+    assert told(lambda: changes(path, *twice), path) == [
+        f"line 5, {of_changes}",
+        f"line 6, column value: 'x' {NO_NUMBER}",
+        f"line 6, {of_changes}",
+    ]
+    assert told(lambda: stock(path, *items), path) == [
+        "line 5, column sku: duplicate item 'MUG' at location 'LEEDS' (first used on line 2); an item has one row"
+    ]
+
+
+def test_a_line_far_back_is_found_again_whatever_the_lines_between_are(path: Path) -> None:
+    rows = [{**STOCK, "sku": f"{n}", "description": "two\r\nlines" if n % 3 else "é"} for n in range(4 * LINES_A_MARK)]
+    text = csv_text(STOCK_COLUMNS, [*rows, *reversed(rows)], "\r\n")
+
+    read = list(read_stock_file(written(path, b"\xef\xbb\xbf" + text.encode())))
+
+    lines = {row.key.sku: row.line for row in read if isinstance(row, StockRow)}
+    problems = [row for row in read if isinstance(row, Problem)]
+    assert [row.value for row in problems] == [row["sku"] for row in reversed(rows)]
+    assert all(f"(first used on line {lines[row.value or '']})" in row.message for row in problems)
+
+
+def test_two_settings_of_one_kind_in_one_instant_are_told_of_and_read(path: Path) -> None:
+    later, end = "2026-01-05T12:00:00.5Z", "2026-01-06T12:00:00Z"
+    rows: list[Row] = [
+        PRICE,
+        {**PRICE, "effective_at": "2026-01-05T13:00:00+01:00"},
+        {**PRICE, "effective_at": later},
+        {**PRICE, "sku": "BOWL"},
+        {**PRICE, "until": end},
+        {**PRICE, "until": "2026-01-07T12:00:00Z"},
+        COUNT,
+        {**COUNT, "expected": "3"},
+        {**COUNT, "expected": "3"},
+        CHANGE,
+        CHANGE,
+        COUNT,
+        PRICE,
+    ]
+
+    read = changes(path, *({**row, "change_id": f"c{line}"} for line, row in enumerate(rows, 2)))
+
+    assert [row.line for row in read if isinstance(row, ChangeRow)] == list(range(2, 2 + len(rows)))
+    clashes = [row for row in read if isinstance(row, Clash)]
+    assert [(clash.line, clash.first_line) for clash in clashes] == [(3, 2), (7, 6), (13, 8), (14, 2)]
+    assert str(clashes[0]) == (
+        "line 3: sets the price of the same item at the same moment as line 2; the one whose id sorts last wins"
+    )
+
+
+def test_rows_are_not_kept(path: Path) -> None:
+    rows = 20_000
+    written(path, f"{CHANGE_HEADER}\n" + "".join(f"{GOOD_CHANGE.replace('c1', f'c{n}')}\n" for n in range(rows)))
+
+    tracemalloc.start()
+    try:
+        read = sum(1 for _ in read_change_file(path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert read == rows
+    assert peak < rows * 60
 
 
 # Files that are refused
 
-WANTED_OF_CHANGES = "a change file has the columns change_id,sku,location_id,kind,value,effective_at,reason,reference"
-WANTED_OF_STOCK = (
-    "a stock file has the columns "
-    "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description"
+WANTED_OF_CHANGES = (
+    "a change file has the columns change_id,sku,location_id,kind,value,effective_at "
+    "and may have until,expected,not_after,reason,reference"
 )
+WANTED_OF_STOCK = f"a stock file has the columns {STOCK_HEADER}"
 NO_CSV = "cannot be read as CSV"
+
+
+def told_of_changes(path: Path) -> str:
+    return "\n".join(told(lambda: good(path, read_change_file(path)), path))
+
+
+def told_of_stock(path: Path) -> str:
+    return "\n".join(told(lambda: good(path, read_stock_file(path)), path))
 
 
 def test_a_change_file_of_another_form_is_refused(path: Path) -> None:
     refused = {
-        CHANGE_HEADER.replace("value", "quantity"): f"line 1: the column 'quantity' is unknown; {WANTED_OF_CHANGES}",
-        f"{CHANGE_HEADER},sku\n": "line 1, column sku: is in the header twice",
+        CHANGE_HEADER.replace("value", "quantity") + ",sku\n": (
+            f"line 1: the column 'quantity' is unknown; {WANTED_OF_CHANGES}\n"
+            "line 1, column sku: is in the header twice\n"
+            f"line 1: the header lacks value; {WANTED_OF_CHANGES}"
+        ),
         "c1,MUG,LEEDS,adjustment,-12,2026-01-05T12:00:00Z,,\n": (
             "line 1: is no header, 'c1,MUG,LEEDS,adjustment,-12,2026-01-05T1'... names none of the columns; "
             f"{WANTED_OF_CHANGES}"
         ),
-        f"{CHANGE_HEADER}\nc1\n": "line 2: has 1 cell; the header has 8 columns",
-        f"{CHANGE_HEADER}\n{GOOD_CHANGE},\n": "line 2: has 9 cells; the header has 8 columns",
+        f"{CHANGE_HEADER}\nc1\n": "line 2: has 1 cell; the header has 11 columns",
+        f"{CHANGE_HEADER}\n{GOOD_CHANGE},\n": "line 2: has 12 cells; the header has 11 columns",
         f"{CHANGE_HEADER}\n\n\n{GOOD_CHANGE}\n": "line 2: is blank; blank lines may only stand at the end",
         f'{CHANGE_HEADER}\nc1,"MUG,LEEDS\nc2,BOWL,LEEDS\n': f"line 2: {NO_CSV}: unexpected end of data",
         f'{CHANGE_HEADER}\nc1,"MUG' + "\nc2,BOWL" * 20_000: f"line 2: {NO_CSV}: field larger than field limit (131072)",
         f'{CHANGE_HEADER}\nc1,"12" ruler",LEEDS\n': f"line 2: {NO_CSV}: ',' expected after '\"'",
-        f'{CHANGE_HEADER}\nc1,12" ruler,LEEDS,count,1,2026-01-05T12:00:00Z,,\n': (
-            'line 2: has a quotation mark in a cell that is not quoted; write "..." around the cell and double the mark'
+        f'{CHANGE_HEADER}\nc1,12" ruler,LEEDS,count,1,2026-01-05T12:00:00Z,,,,,\n': (
+            'line 2: has a quotation mark in a cell that is not quoted; write "..." around it and double the mark'
         ),
         csv_text(CHANGE_COLUMNS, [CHANGE], "\r"): (
             f"line 1: {NO_CSV}: new-line character seen in unquoted field - "
@@ -252,30 +464,37 @@ def test_a_change_file_of_another_form_is_refused(path: Path) -> None:
         "x" * (MAXIMUM_LINE_BYTES + 1): f"line 1: is longer than {MAXIMUM_LINE_BYTES} bytes; is this a CSV file?",
     }
 
-    assert {text: message_of(read_change_file, written(path, text)) for text in refused} == refused
+    assert {text: told_of_changes(written(path, text)) for text in refused} == refused
 
 
 def test_a_stock_file_of_another_form_is_refused(path: Path) -> None:
-    nothing = f"is empty; a stock file starts with the header {STOCK_HEADER}"
+    nothing = f"is empty; a stock file starts with a header such as {STOCK_HEADER}"
     refused = {
         **dict.fromkeys((b"", b"\xef\xbb\xbf", b"\n\n"), nothing),
-        b"sku,location_id,on_hand,safety_stock,reorder_point,unit_price,description\n": (
-            f"line 1: the header lacks reserved, currency; {WANTED_OF_STOCK}"
+        b"sku,safety_stock,reorder_point,unit_price,description\n": (
+            f"line 1: the header lacks location_id, on_hand, reserved, currency; {WANTED_OF_STOCK}"
         ),
         csv_text(STOCK_COLUMNS, [{**STOCK, "description": "Café"}]).encode("latin-1"): (
             "line 2: is not in UTF-8; save the file in this encoding"
         ),
     }
 
-    assert {text: message_of(read_stock_file, written(path, text)) for text in refused} == refused
+    assert {text: told_of_stock(written(path, text)) for text in refused} == refused
 
 
 def test_what_is_no_file_is_refused(path: Path) -> None:
-    assert message_of(read_change_file, path) == "does not exist"
+    assert told_of_changes(path) == "does not exist"
     path.mkdir()
-    assert message_of(read_stock_file, path) == "is a directory, not a file"
+    assert told_of_stock(path) == "is a directory, not a file"
     below = written(path / "a file", "") / "changes.csv"
-    assert message_of(read_change_file, below) == "cannot be read: Not a directory"
+    assert told_of_changes(below) == "cannot be read: Not a directory"
+
+
+def test_a_pipe_is_refused_because_it_cannot_be_read_a_second_time() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "wb"):
+        path = Path(f"/dev/fd/{reading}")
+        assert told_of_changes(path) == "is a pipe, which cannot be read twice; write it to a file first"
 
 
 # What is written
@@ -283,10 +502,23 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=16)
 NUMBERS = st.decimals(min_value=-(10**9), max_value=10**9, places=3).map(lambda number: number + 0)
 TIMES = st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='microseconds')}Z")
-CHANGES = st.builds(Change, TEXT, st.just("adjustment"), NUMBERS, TIMES, st.none() | TEXT, st.none() | TEXT)
+START = "2026-01-05T12:00:00.000000Z"
+LATER = TIMES.filter(lambda time: time > START)
+ANY_REMARKS = {"reason": st.none() | TEXT, "reference": st.none() | TEXT}
+CHANGES = st.builds(Change, TEXT, st.just("adjustment"), NUMBERS, TIMES, **ANY_REMARKS) | st.builds(
+    Change,
+    TEXT,
+    st.sampled_from(WINDOW_KINDS),
+    NUMBERS.map(abs),
+    st.just(START),
+    until=st.none() | LATER,
+    expected=st.none() | NUMBERS.map(abs),
+    not_after=st.none() | LATER,
+    **ANY_REMARKS,
+)
 CHANGE_ROWS = st.lists(
     st.builds(ChangeRow, st.just(0), st.builds(ItemKey, TEXT, TEXT), CHANGES),
-    unique_by=lambda row: row.change.change_id,
+    unique_by=lambda row: (row.key, row.change.change_id),
     max_size=5,
 )
 
@@ -299,7 +531,8 @@ def test_changes_come_back_as_they_were_written_whatever_the_columns_order_the_l
     path = tmp_path_factory.getbasetemp() / "changes.csv"
     path.write_bytes(text.encode("utf-8-sig" if marked else "utf-8"))
 
-    assert read_change_file(path) == [replace(row, line=line) for line, row in enumerate(rows, 2)]
+    read = [row for row in read_change_file(path) if not isinstance(row, Clash)]
+    assert read == [replace(row, line=line) for line, row in enumerate(rows, 2)]
 
 
 @given(st.lists(st.tuples(TEXT, TEXT, NUMBERS), unique_by=lambda row: row[:2], max_size=5))

@@ -35,11 +35,12 @@ def rows(*changes: Change, key: ItemKey = MUG) -> list[Row]:
 def scheduled(warehouse: Warehouse, given: Iterable[Row], **options: Any) -> Scheduled:
     given = list(given)
     services = warehouse.services
+    wanted: dict[str, Any] = {"actor": "ann", "source": "a.csv"} | options
     return schedule_changes(
         *(services.dynamodb, services.inventory, services.changes),
         lambda: iter(given),
         NOW,
-        **{"actor": "ann", "source": "a.csv"} | options,
+        **wanted,
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import asdict
 import pytest
 
 from inventory_updater.jobs.settings import RENEWAL_SHARE, RETRY_PAUSE_SECONDS, Settings, SettingsError
-from inventory_updater.stock.planning import Policy
 from tests.builders import ENVIRONMENT
 
 
@@ -49,6 +48,7 @@ def test_a_number_outside_its_range_is_refused() -> None:
         "JOB_RETENTION_DAYS": (1, 3650),
         "ALL_WAIT_MINUTES": (0, 720),
         "FUNCTION_TIMEOUT_SECONDS": (3, 900),
+        "ALARM_FAILED_ITEMS": (1, 1_000_000),
         "ALERT_REPEAT_HOURS": (1, 168),
     }
     for variable, (low, high) in ranges.items():
@@ -72,12 +72,8 @@ def test_false_is_false() -> None:
     assert Settings.from_environment(ENVIRONMENT | {"ALLOW_NEGATIVE_STOCK": "false"}).allow_negative_stock is False
 
 
-def test_the_policy_follows_from_the_settings() -> None:
-    assert Settings.from_environment(ENVIRONMENT).policy == Policy(allow_negative_stock=True, change_retention_days=14)
-
-
 def settings(**values: int) -> Settings:
-    return Settings("test", "inventory", "jobs", **values)  # type: ignore[arg-type]  # none of them is text
+    return Settings("test", "inventory", "changes", "jobs", **values)  # type: ignore[arg-type]  # none of them is text
 
 
 def test_a_lease_that_was_nearly_due_for_renewal_outlasts_a_call_that_hangs_and_every_pause_after_it() -> None:

@@ -17,9 +17,15 @@ from tests.fakes.warehouse import Warehouse, items_with_work, mug
 
 UNCLEAN = JobStatus.COMPLETED_WITH_FAILURES
 TALLY = Tally(
-    items_scanned=1000, items_updated=70, items_failed=4, changes_applied=150, changes_rejected=6, changes_superseded=3
+    items_scanned=1000,
+    items_updated=70,
+    items_failed=4,
+    changes_applied=150,
+    changes_opened=8,
+    changes_rejected=6,
+    changes_superseded=3,
 )
-RUN = Run("job-1", UNCLEAN, "due", "schedule", False, moment("18:00"), moment("18:00"), segments=4, tally=TALLY)
+RUN = Run("job-1", UNCLEAN, "due", "schedule", moment("18:00"), moment("18:00"), segments=4, tally=TALLY)
 NO_ROUTE = ConnectionError("no route")
 
 
@@ -60,6 +66,7 @@ def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further
         "Items updated:      70",
         "Items failed:       4",
         "Changes applied:    150",
+        "Windows opened:     8",
         "Changes rejected:   6",
         "Changes superseded: 3",
         "",
@@ -139,7 +146,7 @@ def test_pages_and_segments_add_up_to_the_sum_of_the_job() -> None:
 
 def poison(warehouse: Warehouse, *skus: str) -> None:
     """These items, and no others, cannot be read by any job."""
-    warehouse.inventory.items.clear()
+    warehouse.clear()
     warehouse.put(*(unreadable(sku, change("c1")) for sku in skus))
 
 
@@ -171,15 +178,14 @@ def test_the_message_names_only_the_first_failures(warehouse: Warehouse) -> None
     assert sent.message.count(" at DC1: ") == FAILURES_AN_ALERT
 
 
-def test_a_clean_a_rehearsed_and_a_skipped_run_tell_nobody_and_are_not_remembered(warehouse: Warehouse) -> None:
+def test_a_clean_and_a_skipped_run_tell_nobody_and_are_not_remembered(warehouse: Warehouse) -> None:
     warehouse.put(*items_with_work(3))
     clean = warehouse.run_job()
     poison(warehouse, "cup")
-    rehearsed = warehouse.run_job("rehearsal", dry_run=True)
-    warehouse.open("job-0")
+    warehouse.open("job-0", "all")
     skipped = warehouse.run_job("job-2")
 
-    assert [each.status for each in (clean, rehearsed, skipped)] == [JobStatus.SUCCEEDED, UNCLEAN, JobStatus.SKIPPED]
+    assert [each.status for each in (clean, skipped)] == [JobStatus.SUCCEEDED, JobStatus.SKIPPED]
     assert (warehouse.topic.sent, warehouse.jobs.last_alert("due")) == ([], LastAlert())
 
 
@@ -212,10 +218,9 @@ def test_other_failures_are_news(warehouse: Warehouse) -> None:
     assert told(warehouse) == ["job-1", "job-2", "job-3", "job-4"]
 
 
-def test_after_a_clean_run_but_not_after_a_rehearsal_the_same_failures_are_news_again(warehouse: Warehouse) -> None:
+def test_after_a_clean_run_the_same_failures_are_news_again(warehouse: Warehouse) -> None:
     poison(warehouse, "cup")
     warehouse.run_job("job-1")
-    warehouse.run_job("rehearsal", "all", dry_run=True)
     warehouse.run_job("job-2")
     poison(warehouse)
     warehouse.run_job("job-3")
@@ -244,7 +249,7 @@ def test_the_same_failures_are_told_of_again_after_some_hours_and_then_once(ware
 
 
 def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> None:
-    warehouse.open()
+    warehouse.open(scope="all")
 
     assert warehouse.close("States.Timeout: too slow").status is JobStatus.FAILED
 
@@ -254,10 +259,10 @@ def test_a_job_that_failed_is_told_of_with_its_reason(warehouse: Warehouse) -> N
 
 
 def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehouse) -> None:
-    warehouse.open()
+    warehouse.open(scope="all")
     warehouse.clock.goes_on(841)
 
-    warehouse.open("job-2")
+    warehouse.run_job("job-2")
 
     (sent,) = warehouse.topic.sent
     assert "inventory job ABANDONED" in sent.subject
@@ -271,7 +276,7 @@ def test_an_abandoned_job_is_told_of_by_the_job_that_finds_it(warehouse: Warehou
 def test_an_alert_that_fails_fails_the_call_once_all_else_is_done_and_the_call_repeated_does_only_that(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    poison(warehouse, "cup")
+    poison(warehouse, "cup", "mug", "pot")
     warehouse.open()
     warehouse.update()
     warehouse.topic.error = NO_ROUTE
@@ -311,7 +316,7 @@ def test_a_clean_job_closes_though_nobody_could_be_told(warehouse: Warehouse) ->
 
 
 def test_an_abandoned_job_stays_on_the_lease_until_people_were_told(warehouse: Warehouse) -> None:
-    warehouse.open()
+    warehouse.open(scope="all")
     warehouse.clock.goes_on(841)
     warehouse.topic.error = NO_ROUTE
 

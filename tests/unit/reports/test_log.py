@@ -20,7 +20,7 @@ def test_a_run_is_one_log_line_as_grave_as_its_end(caplog: pytest.LogCaptureFixt
     }
     caplog.set_level(logging.DEBUG)
 
-    run = Run("job-1", JobStatus.RUNNING, "due", "manual", False, NOW, NOW, 4, tally=Tally(changes_rejected=6))
+    run = Run("job-1", JobStatus.RUNNING, "due", "manual", NOW, NOW, 4, tally=Tally(changes_rejected=6))
     for status in levels:
         log_run(replace(run, status=status))
 

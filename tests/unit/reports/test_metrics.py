@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from inventory_updater.reports.metrics import metric_data, publish_metrics
 from inventory_updater.stock.times import read_time
+from inventory_updater.tables.lateness import Lateness
 from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.builders import moment
 from tests.fakes.cloudwatch import RecordingCloudWatch
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
 FINISHED_AT = moment("18:30")
 TALLY = (
     Tally(items_scanned=1000, items_updated=70, items_failed=4, items_troubled=10, conflicts=2, throttles=5)
-    + Tally(changes_applied=150, changes_rejected=6, changes_superseded=3)
+    + Tally(changes_applied=150, changes_rejected=6, changes_superseded=3, items_repaired=9, items_negative=1)
     + Tally(read_units=33.5, write_units=140.0, memory_used=97.25, oldest_overdue=moment("17:30"))
 )
-STARTED = Run("job-1", JobStatus.COMPLETED_WITH_FAILURES, "due", "schedule", False, moment("18:00"), moment("18:29"), 4)
+STARTED = Run("job-1", JobStatus.COMPLETED_WITH_FAILURES, "due", "schedule", moment("18:00"), moment("18:29"), 4)
 RUN = replace(STARTED, finished_at=FINISHED_AT, duration_seconds=60.0, failure_rate=12.5, tally=TALLY)
 
 FIGURES = (
     {"ItemsScanned": 1000, "ItemsUpdated": 70, "ItemsFailed": 4, "Conflicts": 2, "Throttles": 5}
-    | {"ChangesApplied": 150, "ChangesRejected": 6, "ChangesSuperseded": 3}
+    | {"ChangesApplied": 150, "ChangesRejected": 6, "ChangesSuperseded": 3, "ItemsRepaired": 9, "ItemsNegative": 1}
     | {"ReadUnits": 33.5, "WriteUnits": 140, "MemoryUsed": 97.25, "OldestOverdueSeconds": 3600}
     | {"JobsFinished": 1, "JobsSucceeded": 0, "JobsFailed": 0}
     | {"JobDuration": 60, "FailureRate": 12.5, "FailureRateToAlarm": 12.5}
@@ -70,11 +71,30 @@ def test_nothing_is_overdue_where_nothing_is_due_by_the_clock() -> None:
         assert figures(replace(RUN, tally=tally))["OldestOverdueSeconds"] == 0
 
 
-def test_only_a_real_job_that_has_ended_has_metrics() -> None:
+def test_how_late_changes_were_is_one_metric_of_a_value_and_a_count_for_each_bucket() -> None:
+    late = Lateness.of([3.0, 3.0, 600.0])
+    *_, datum = data_of(replace(RUN, tally=replace(TALLY, lateness=late)))
+
+    assert (datum["MetricName"], datum["Unit"], datum["Counts"]) == ("ChangeLateness", "Seconds", [2.0, 1.0])
+    assert [late <= value < 1.19 * late for value, late in zip(datum["Values"], (3.0, 600.0), strict=True)] == [
+        True
+    ] * 2
+    assert "Value" not in datum
+
+
+def test_how_late_changes_were_is_never_more_values_than_aws_takes_at_once() -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
+    *_, datum = data_of(
+        replace(RUN, tally=replace(TALLY, lateness=Lateness.of(0.1 * 1.1**power for power in range(400))))
+    )
+    assert 100 < len(datum["Values"]) == len(datum["Counts"]) <= 150
+    assert sum(datum["Counts"]) == 400
+
+
+def test_only_a_job_that_has_ended_has_metrics() -> None:
     ended = {JobStatus.SUCCEEDED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.FAILED, JobStatus.ABANDONED}
 
     assert {status for status in JobStatus if replace(RUN, status=status).has_metrics} == ended
-    assert not any(replace(RUN, status=status, dry_run=True).has_metrics for status in JobStatus)
 
 
 def test_a_share_of_few_items_is_no_alarm_but_a_job_that_failed_is_one() -> None:

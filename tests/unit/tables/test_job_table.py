@@ -1,27 +1,31 @@
 """The jobs table: who may write now, how far a job has come, and what it leaves behind."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.times import read_time
 from inventory_updater.tables.job_table import JobTable, LeaseLostError, SegmentTakenError
-from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Segment, Tally
+from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Segment, SettledChange, Tally
 from tests.builders import moment
+from tests.engines import table_definition
 from tests.fakes.clock import Clock
-from tests.shop import Interposed, just_before
+from tests.shop import just_before
+from tests.simulation.faults import RefusedInPart
+from tests.simulation.table import SimulatedDynamoDB
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 JOBS = "inventory-jobs-test"
 MINUTE = 60.0
-RUN = Run("job-a", JobStatus.RUNNING, "due", "schedule", False, moment("08:00"), moment("08:00"), segments=2)
+RUN = Run("job-a", JobStatus.RUNNING, "due", "schedule", moment("08:00"), moment("08:00"), segments=2)
 
 
 @pytest.fixture
@@ -30,9 +34,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def client(moto_client: "DynamoDBClient", jobs_table: str) -> "DynamoDBClient":
-    assert jobs_table == JOBS
-    return moto_client
+def client(clock: Clock) -> SimulatedDynamoDB:
+    made = SimulatedDynamoDB(random.Random(1), clock.monotonic)
+    made.create_table(**table_definition("JobsTable", "test"))
+    return made
 
 
 def table_on(client: object, clock: Clock) -> JobTable:
@@ -40,7 +45,7 @@ def table_on(client: object, clock: Clock) -> JobTable:
 
 
 @pytest.fixture
-def table(client: "DynamoDBClient", clock: Clock) -> JobTable:
+def table(client: SimulatedDynamoDB, clock: Clock) -> JobTable:
     return table_on(client, clock)
 
 
@@ -48,7 +53,7 @@ Beaten = Callable[[str, Callable[[], object]], JobTable]
 
 
 @pytest.fixture
-def beaten(client: "DynamoDBClient", clock: Clock) -> Beaten:
+def beaten(client: SimulatedDynamoDB, clock: Clock) -> Beaten:
     """The table for somebody before whose next operation of this name something else happens."""
     return lambda operation, happens: table_on(just_before(client, operation, happens), clock)
 
@@ -63,8 +68,14 @@ def expired(table: JobTable, clock: Clock) -> None:
 # The lease
 
 
-def test_a_free_lease_is_taken_for_a_while(table: JobTable) -> None:
-    assert table.take_lease("job-a", 5 * MINUTE) == table.lease() == Lease("job-a", moment("08:05"))
+def test_a_free_lease_is_taken_for_a_while_in_one_request(table: JobTable, client: SimulatedDynamoDB) -> None:
+    assert table.take_lease("job-a", 5 * MINUTE) == Lease("job-a", moment("08:05"))
+    assert client.calls == {"update_item": 1}
+
+    table.free_lease("job-a")
+    table.take_lease("job-b", 5 * MINUTE)
+    assert client.calls == {"update_item": 3}
+    assert table.lease() == Lease("job-b", moment("08:05"))
 
 
 def test_a_lease_that_another_job_holds_stays_with_it(table: JobTable, clock: Clock) -> None:
@@ -126,7 +137,7 @@ def test_renewing_moves_the_end_of_the_lease(table: JobTable, clock: Clock) -> N
     table.take_lease("job-a", 5 * MINUTE)
     clock.goes_on(3 * MINUTE)
 
-    assert table.renew_lease("job-a", 5 * MINUTE) == read_time(moment("08:08"))
+    table.renew_lease("job-a", 5 * MINUTE)
     assert table.lease().held_until == moment("08:08")
 
 
@@ -177,7 +188,6 @@ def test_a_run_is_settled_once_with_all_its_figures(table: JobTable) -> None:
         tally_is_exact=False,
         failure_rate=12.5,
         error="segment 1: never finished",
-        samples=({"sku": "mug", "before": {"on_hand": Decimal(1)}, "applied": ["c1"]},),
     )
 
     assert table.settle_run(settled) == settled
@@ -189,6 +199,29 @@ def test_a_step_of_closing_is_marked_on_the_run(table: JobTable) -> None:
     marked = table.mark_run(table.start_run(RUN), metrics_published_at=moment("08:02"))
 
     assert marked == table.run("job-a") == replace(RUN, metrics_published_at=moment("08:02"))
+
+
+def test_a_job_may_go_on_until_it_is_stopped_or_has_ended(table: JobTable) -> None:
+    for job_id, ends in {"job-a": JobStatus.SUCCEEDED, "job-b": None}.items():
+        run = table.start_run(replace(RUN, job_id=job_id))
+        assert table.may_go_on(job_id)
+        if ends is None:
+            table.request_stop(job_id, "the wrong prices")
+        else:
+            table.settle_run(replace(run, status=ends))
+        assert not table.may_go_on(job_id)
+
+    assert not table.may_go_on("job-c")
+    # A run that is stopped is settled like any other, and keeps the reason; one that has ended is not stopped any more.
+    table.settle_run(replace(RUN, job_id="job-b", status=JobStatus.ABANDONED))
+    for job_id in ("job-a", "job-c"):
+        table.request_stop(job_id, "too late")
+    runs = {job_id: table.run(job_id) for job_id in ("job-a", "job-b", "job-c")}
+    assert {job_id: run and (run.status.value, run.stop_reason) for job_id, run in runs.items()} == {
+        "job-a": ("SUCCEEDED", None),
+        "job-b": ("ABANDONED", "the wrong prices"),
+        "job-c": None,
+    }
 
 
 def test_an_expired_run_is_no_longer_there_for_its_readers(table: JobTable, clock: Clock) -> None:
@@ -217,19 +250,21 @@ def test_a_segment_is_fresh_until_a_call_begins_and_is_counted(table: JobTable) 
 
     begun = table.begin_call("job-a", 0)
 
-    assert (begun.call, begun.tally, begun.cursor, begun.is_done) == (1, Tally(calls=1), None, False)
+    assert (begun.call, begun.tally, begun.lanes_begun, begun.is_done) == (1, Tally(calls=1), 0, False)
     assert table.segments("job-a", 2) == [begun, Segment("job-a", 1)]
 
 
-def test_the_next_call_goes_on_from_the_saved_cursor_and_tally(table: JobTable) -> None:
+def test_the_next_call_goes_on_from_the_saved_cursors_and_tally(table: JobTable) -> None:
     begun = table.begin_call("job-a", 0)
-    cursor = {"sku": "mug", "location_id": "DC1", "next_change_at": moment("07:00")}
-    saved = replace(begun, cursor=cursor, tally=begun.tally + Tally(items_scanned=5), slowest_page_seconds=0.5)
+    due_at = {"item": "mug#DC1", "change_id": "c1", "due_shard": "07", "due_at": moment("07:00")}
+    cursors = {2: due_at, 11: {"sku": "mug", "location_id": "DC1"}, 12: {}}
+    tally = begun.tally + Tally(items_scanned=5)
+    saved = replace(begun, lanes_begun=13, cursors=cursors, tally=tally, slowest_page_seconds=0.5)
     table.save_segment(replace(saved, call_is_open=False))
 
     following = table.begin_call("job-a", 0)
 
-    assert (following.cursor, following.slowest_page_seconds) == (cursor, 0.5)
+    assert (following.lanes_begun, following.cursors, following.slowest_page_seconds) == (13, cursors, 0.5)
     assert (following.call, following.tally, following.tally_is_exact) == (2, Tally(items_scanned=5, calls=2), True)
 
 
@@ -304,6 +339,26 @@ def test_the_segments_of_forty_workers_are_read_in_their_order(table: JobTable) 
     assert [segment.number for segment in table.segments("job-a", 40)] == list(range(40))
 
 
+# Settled changes
+
+
+def test_what_a_job_settled_is_read_as_it_was_recorded_a_record_for_every_500(
+    table: JobTable, client: SimulatedDynamoDB
+) -> None:
+    segment = table.begin_call("job-a", 0)
+    first = [SettledChange(ItemKey("mug", "DC1"), f"c{number:03}", "APPLIED") for number in range(501)]
+    odd = [SettledChange(ItemKey("a#%b", "DC 1"), "c#1#2", "OPEN"), SettledChange(ItemKey("é", "#"), "ü", "REJECTED")]
+    table.record_settled(segment, first)
+    table.record_settled(segment, first)  # a save that is repeated
+    table.record_settled(table.save_segment(segment), odd)
+    table.record_settled(table.begin_call("job-b", 0), first)
+    table.record_settled(segment, [])
+
+    assert list(table.settled("job-a")) == [*first, *odd]
+    pages = [item for item in client.items(JOBS) if item["job_id"] == {"S": "job-a"} and "settled" in item]
+    assert len(pages) == 3
+
+
 # Failures
 
 
@@ -327,27 +382,36 @@ def test_a_failure_is_recorded_once_named_twice_in_a_page_or_in_a_repeated_one(t
     assert len(list(table.failures("job-a"))) == 60
 
 
-def test_what_the_table_left_unprocessed_is_sent_again(client: "DynamoDBClient", clock: Clock) -> None:
-    def takes_one(write: Callable[..., object], RequestItems: dict[str, list[Any]]) -> object:  # noqa: N803  # AWS's name
-        (requests,) = RequestItems.values()
-        write(RequestItems={JOBS: requests[:1]})
-        return {"UnprocessedItems": {JOBS: requests[1:]} if requests[1:] else {}}
+def test_what_the_table_left_unprocessed_is_sent_again(table: JobTable, client: SimulatedDynamoDB) -> None:
+    def all_but_the_first(_operation: str, request: Any) -> RefusedInPart | None:
+        left = range(1, len(request["RequestItems"][JOBS])) if "RequestItems" in request else ()
+        return RefusedInPart(frozenset(left)) if left else None
 
-    table = table_on(Interposed(client, "batch_write_item", takes_one, times=None), clock)
+    client.decide = all_but_the_first
     table.record_failures("job-a", 0, [failure(number) for number in range(8)])
 
     assert len(list(table.failures("job-a"))) == 8
+
+
+def test_an_item_is_stuck_where_it_failed_with_the_same_code_within_two_days(table: JobTable, clock: Clock) -> None:
+    cup = Failure("cup", "DC1", None, "WRONG_TYPE", "on_hand is text")
+    assert table.note_stuck([cup, failure(1, "c1")]) == set()
+
+    other_code = replace(cup, code="MISSING_QUANTITY")
+    assert [table.note_stuck([each]) for each in (cup, other_code, cup)] == [{cup.key}, set(), {cup.key}]
+    clock.goes_on(2 * 86400)
+    assert table.note_stuck([cup]) == set()
 
 
 # What the table holds
 
 
 def test_the_records_of_a_job_have_the_keys_and_the_expiry_of_the_design(
-    table: JobTable, client: "DynamoDBClient"
+    table: JobTable, client: SimulatedDynamoDB
 ) -> None:
     table.take_lease("job-a", MINUTE)
     table.settle_run(replace(table.start_run(RUN), status=JobStatus.SUCCEEDED))
-    table.begin_call("job-a", 7)
+    table.record_settled(table.begin_call("job-a", 7), [SettledChange(ItemKey("mug", "DC1"), "c1", "APPLIED")])
     table.record_failures("job-a", 7, [failure()])
 
     records = list(map(from_attribute_values, client.scan(TableName=JOBS)["Items"]))
@@ -357,6 +421,7 @@ def test_the_records_of_a_job_have_the_keys_and_the_expiry_of_the_design(
         ("LEASE", "LEASE"): None,
         ("job-a", "RUN"): expires_at,
         ("job-a", "SEGMENT#007"): expires_at,
+        ("job-a", "PAGE#007#00001#00000#00"): expires_at,
         ("job-a", f"FAILURE#007#{failure().digest}"): expires_at,
     }
     in_the_index = [each for each in records if "record_type" in each and "started_at" in each]

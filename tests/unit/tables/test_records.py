@@ -7,12 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.tables.records import Failure, JobStatus, Lease, Run, Tally
+from inventory_updater.tables.lateness import Lateness
+from inventory_updater.tables.records import (
+    Failure,
+    JobStatus,
+    Lease,
+    Run,
+    Segment,
+    Tally,
+    read_run,
+    read_segment,
+    run_attributes,
+    segment_attributes,
+)
 from tests.builders import moment
 
 COUNTS: Final = [
     *("items_scanned", "items_updated", "items_failed", "items_with_work", "items_troubled"),
-    *("changes_applied", "changes_rejected", "changes_superseded"),
+    *("items_repaired", "items_negative"),
+    *("changes_applied", "changes_opened", "changes_rejected", "changes_superseded"),
     *("conflicts", "throttles", "failures_recorded", "calls"),
 ]
 counts = st.integers(0, 10**9)
@@ -25,7 +38,47 @@ tallies: st.SearchStrategy[Tally] = st.builds(
     memory_used=st.floats(0, 10_240),
     oldest_overdue=st.none() | st.sampled_from([moment("08:00"), moment("09:00"), moment("10:00")]),
     failure_sum=st.integers(0, 2**126 - 1),
+    lateness=st.lists(st.integers(0, 10**6).map(lambda halves: halves / 2), max_size=5).map(Lateness.of),
 )
+times = st.none() | st.just(moment("09:00"))
+remarks = st.none() | st.text(min_size=1, max_size=5)
+runs = st.builds(
+    Run,
+    job_id=st.just("job-a"),
+    status=st.sampled_from(JobStatus),
+    scope=st.sampled_from(["due", "all"]),
+    trigger=st.just("manual"),
+    as_of=st.just(moment("08:00")),
+    started_at=st.just(moment("08:00")),
+    segments=st.integers(1, 40),
+    finished_at=times,
+    duration_seconds=st.none() | units,
+    tally=tallies,
+    tally_is_exact=st.booleans(),
+    failure_rate=st.integers(0, 200).map(lambda halves: halves / 2),
+    **dict.fromkeys(("error", "stop_reason", "metrics_error", "alert_error"), remarks),
+    **dict.fromkeys(("metrics_published_at", "alerted_at"), times),
+)
+cursors = st.dictionaries(
+    st.integers(0, 127), st.just({}) | st.just({"item": "mug#DC1", "due_at": moment("09:00")}), max_size=3
+)
+segments = st.builds(
+    Segment,
+    job_id=st.just("job-a"),
+    number=st.integers(0, 39),
+    lanes_begun=st.integers(0, 128),
+    cursors=cursors,
+    tally=tallies,
+    slowest_page_seconds=units,
+    **dict.fromkeys(("is_done", "tally_is_exact", "call_is_open", "was_cut_short"), st.booleans()),
+    **dict.fromkeys(("call", "saves"), counts),
+    **dict.fromkeys(("call_token", "updated_at"), st.text(max_size=5)),
+    **dict.fromkeys(("error", "recording_error"), remarks),
+)
+
+
+def through_the_table(attributes: dict[str, object]) -> dict[str, object]:
+    return from_attribute_values(to_attribute_values(attributes))
 
 
 def test_counts_and_units_add_up() -> None:
@@ -49,7 +102,8 @@ def test_the_oldest_overdue_change_is_the_earliest_of_those_known() -> None:
 def test_every_figure_of_a_tally_is_added_or_compared() -> None:
     every = {each.name: getattr(Tally(), each.name) for each in fields(Tally)}
 
-    assert set(every) == {*COUNTS, "read_units", "write_units", "memory_used", "oldest_overdue", "failure_sum"}
+    compared = {"memory_used", "oldest_overdue", "failure_sum", "lateness"}
+    assert set(every) == {*COUNTS, "read_units", "write_units", *compared}
 
 
 @given(tallies, tallies, tallies)
@@ -62,9 +116,13 @@ def test_nothing_added_changes_nothing(tally: Tally) -> None:
     assert Tally() + tally == tally
 
 
-@given(tallies)
-def test_a_tally_comes_back_from_the_table_as_it_went(tally: Tally) -> None:
-    assert Tally.from_map(from_attribute_values(to_attribute_values(tally.to_map()))) == tally
+@given(tallies, runs, segments)
+def test_a_tally_a_run_and_a_segment_come_back_from_the_table_as_they_went(
+    tally: Tally, run: Run, segment: Segment
+) -> None:
+    assert Tally.from_map(through_the_table(tally.to_map())) == tally
+    assert read_run(through_the_table(run_attributes(run))) == run
+    assert read_segment(through_the_table(segment_attributes(segment))) == segment
 
 
 def test_figures_that_were_not_stored_are_0() -> None:
@@ -87,7 +145,7 @@ def test_a_lease_is_open_to_its_holder_and_when_it_is_free_or_expired() -> None:
 
 
 def test_only_a_running_job_is_not_settled() -> None:
-    runs = [Run("job-a", status, "due", "manual", False, moment("08:00"), moment("08:00"), 2) for status in JobStatus]
+    runs = [Run("job-a", status, "due", "manual", moment("08:00"), moment("08:00"), 2) for status in JobStatus]
 
     assert [run.status for run in runs if not run.is_settled] == [JobStatus.RUNNING]
 

@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from inventory_updater.reports.metrics import NAMESPACE, SILENCE_METRICS, metric_data, silence_data
-from inventory_updater.tables.records import JobStatus, Run
+from inventory_updater.tables.lateness import Lateness
+from inventory_updater.tables.records import JobStatus, Run, Tally
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
 from tests.cloudformation import TEMPLATE, extremes, is_true, parameter_values, properties, resources_of_type
 
@@ -41,7 +42,7 @@ DOCUMENTED: Final = {
 def published() -> dict[str, frozenset[str]]:
     """What a job and the watch publish: the metric's name -> its dimensions."""
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", False, "", "", 4)
+    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", "", "", 4, tally=Tally(lateness=Lateness.of([1.0])))
     of_the_watch = silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "dev", moment)
     return {
         str(datum["MetricName"]): frozenset(dimension["Name"] for dimension in datum["Dimensions"])

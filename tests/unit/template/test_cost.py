@@ -1,146 +1,215 @@
-"""docs/cost.md: its figures follow from its prices, its assumptions, the sizes of items and the template."""
+"""docs/cost.md: its figures follow from its prices, its assumptions, what was counted, and the template."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from benchmarks.counting import MEMORY
+from benchmarks.report import COLUMNS
 from inventory_updater.reports.metrics import SILENCE_METRICS, metric_data, silence_data
-from inventory_updater.stock.scheduling import size_in_bytes
-from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import NOW, change, item_attributes
-from tests.cloudformation import TEMPLATE, is_true, parameter_values, resources_of_type
+from inventory_updater.tables.lateness import Lateness
+from inventory_updater.tables.records import JobStatus, Run, Tally
+from tests.builders import NOW
+from tests.cloudformation import TEMPLATE, is_true, parameter_values, properties, resources_of_type
 
 PAGE: Final = (TEMPLATE.parent / "docs" / "cost.md").read_text(encoding="utf-8")
+BENCHMARKS: Final = (TEMPLATE.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 DAYS: Final = 30
-JOBS_A_DAY: Final = 24 * 60 // 5 + 1
-WATCHES: Final = 24 * 60 // 5 * DAYS
+DUE_JOBS: Final = 24 * 60 // 5 * DAYS
+JOBS: Final = DUE_JOBS + DAYS
+WATCHES: Final = DUE_JOBS
 SEGMENTS: Final = 4
-METRICS: Final = 18
+PAGE_SIZE: Final = 250
+METRICS: Final = 21
 """What a job publishes; the watch publishes two more."""
-KIBIBYTE: Final = 1024
 GIGABYTE: Final = 10**9
+EVEN: Final = "1 change an item and day, even"
+SKEWED: Final = "real skew"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A size of trade: items in stock, changes a day, and settled changes that an item remembers."""
+    """A size of trade: items in stock, changes a day, and how they are spread."""
 
     items: int
     changes_a_day: int
-    settled: int
+    load: str = EVEN
+
+    @property
+    def fits_into_a_page(self) -> bool:
+        """Whether a job settles all that is due in the call that opens it."""
+        return self.changes_a_day / (DUE_JOBS / DAYS) <= PAGE_SIZE
 
 
-CASES: Final = (Case(1_000, 1_000, 7), Case(100_000, 100_000, 7), Case(1_000_000, 10_000_000, 70))
+CASES: Final = {
+    "small": Case(1_000, 1_000),
+    "middle": Case(100_000, 100_000),
+    "large": Case(1_000_000, 10_000_000),
+    "large, real skew": Case(1_000_000, 10_000_000, SKEWED),
+}
+
+
+def table_in(text: str) -> dict[str, list[str]]:
+    """The rows of the first table in a text: the first cell and the others."""
+    found = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines() if "|" in line]
+    return {row[0]: row[1:] for row in found if not row[1].startswith("---")}
 
 
 def rows(heading: str) -> dict[str, list[str]]:
-    """The rows of the table under a heading: the first cell and the others."""
-    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line]
-    return {row[0]: row[1:] for row in found[2:]}
+    """The rows of the table under a heading, without its own head."""
+    found = table_in(PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0])
+    return dict(list(found.items())[1:])
+
+
+def counted(comparison: str) -> Mapping[str, Mapping[str, float]]:
+    """What docs/benchmarks.md tells of a comparison that is counted: figures by column, by row."""
+    section = BENCHMARKS.split(f"<!-- benchmark {comparison}:{MEMORY} -->", 1)[1].split("<!-- end -->", 1)[0]
+    head, *found = table_in(section).items()
+    columns = {text: unit for unit, text in COLUMNS.items()}
+    return {
+        name: {
+            columns[column]: float(cell.split()[0].replace(",", ""))
+            for column, cell in zip(head[1], cells, strict=True)
+        }
+        for name, cells in found
+    }
 
 
 PRICES: Final = {name: float(re.sub(r"[$,]", "", price)) for name, [price, *_] in rows("Prices").items()}
-
-
-def item_size(settled: int, pending: int) -> int:
-    """The size of the item of docs/cost.md, in bytes."""
-    item: dict[str, object] = item_attributes(
-        180,
-        sku="KIT-000123",
-        location_id="LEEDS-DC",
-        reserved=4,
-        safety_stock=10,
-        reorder_point=40,
-        pending=[
-            change(f"PO-2026-03-02-{number:06}", value=-3, reason="sale", reference=f"order 2026-{number:06}")
-            for number in range(pending)
-        ],
-        settled={f"PO-2026-03-02-{number:06}": ("18:00", "09:00") for number in range(settled)},
-        last_set={"price": ("09:00", "PO-2026-03-02-000001"), "count": ("09:00", "PO-2026-03-02-000002")},
-    )
-    written = {"updated_at": NOW, "last_write_id": f"{'0' * 8}-0000-0000-0000-{'0' * 12}_{'0' * 8}-0000/0/1"}
-    return size_in_bytes(item | written | {"currency": "GBP", "description": "Stoneware Mug, Ash Grey"})
-
-
-def write_units(size: int) -> int:
-    return math.ceil(size / KIBIBYTE)
+LOADS: Final = counted("steady_state")
+WRITE: Final = PRICES["write unit, a million"]
+READ: Final = PRICES["read unit, a million"]
 
 
 def read_units(size: float) -> float:
-    """Read units of a scan or of a consistent read of so many bytes."""
-    return math.ceil(size / (4 * KIBIBYTE))
+    """Read units of a scan of so many bytes, as it is now."""
+    return math.ceil(size / 4096)
 
 
 def cost(case: Case) -> Mapping[str, float]:
     """Dollars of a month, by the rows of docs/cost.md."""
-    changes = case.changes_a_day * DAYS
-    jobs = JOBS_A_DAY * DAYS
-    waiting, at_rest = item_size(case.settled, 1), item_size(case.settled, 0)
-    units = write_units(waiting)
-    pages = case.changes_a_day / 250 * DAYS
-    per_write, per_read = PRICES["write unit, a million"] / 1e6, PRICES["read unit, a million"] / 1e6
-    # Each change is sent an hour ahead: so many items have one pending at a time.
-    due_scan = max(0.5 * SEGMENTS, 0.5 * read_units(case.changes_a_day / 24 * waiting))
-    calls = jobs * (SEGMENTS + 2) + WATCHES
-    seconds = calls * 0.25 + changes / 400 + case.items / 2000 * DAYS
-    stored = case.items * (at_rest + 100) / GIGABYTE
+    load, idle, busy = LOADS[case.load], counted("idle_job")["nothing due"], counted("due_reads")["0 pending for later"]
+    millions = case.changes_a_day * DAYS / 1e6
+    records = idle["write_units_of_records"] * JOBS
+    if not case.fits_into_a_page:
+        records += busy["write_units_of_records"] / 1000 * case.changes_a_day * DAYS
+    calls_a_job = 1 if case.fits_into_a_page else SEGMENTS + 2
+    transitions = DUE_JOBS * (5 if case.fits_into_a_page else 8 + 3 * SEGMENTS) + DAYS * (8 + 3 * SEGMENTS)
+    calls = DUE_JOBS * calls_a_job + DAYS * (SEGMENTS + 2) + WATCHES
+    seconds = calls * 0.25 + millions * 1e6 / 1000 + case.items / 2000 * DAYS
+    stored = case.items * (load["largest_item_bytes"] + 100)
+    kept = case.changes_a_day * (DAYS + 1) * (load["mean_record_bytes"] + 100)
     return {
-        "job: applying, write units": changes * 2 * units * per_write,
-        "job: scope `due`, read units": due_scan * (jobs - DAYS) * per_read,
-        "job: scope `all`, read units": read_units(case.items * at_rest) * DAYS * per_read,
-        "scheduling the changes": changes * (2 * units * per_write + 2 * read_units(at_rest) * per_read),
-        "records of the jobs": (jobs * 21 + pages * 2 + WATCHES * 2) * per_write + jobs * 14 * per_read,
-        "storage and recovery": stored * (PRICES["table storage, GB"] + PRICES["point-in-time recovery, GB"]),
+        "accepting, write units": millions * load["write_units_accepting"] * WRITE,
+        "applying, write units": millions * load["write_units_applying"] * WRITE,
+        "both, read units": millions * load["read_units_last_week"] * READ,
+        "what jobs ask for, due or not": (idle["read_units"] * JOBS * READ + records * WRITE + 2 * WATCHES * WRITE)
+        / 1e6,
+        "job: scope `all`, read units": read_units(stored) * DAYS * READ / 1e6,
+        "storage and recovery": (stored + kept)
+        / GIGABYTE
+        * (PRICES["table storage, GB"] + PRICES["point-in-time recovery, GB"]),
         "Lambda": calls * PRICES["Lambda request, a million"] / 1e6 + seconds * PRICES["Lambda GB-second"],
-        "Step Functions": jobs * (8 + 3 * SEGMENTS) * PRICES["state transition, 1,000"] / 1000,
+        "Step Functions": transitions * PRICES["state transition, 1,000"] / 1000,
         # Charged by the hour in which they are sent: those of the nightly job for one hour a day.
         "metrics": (METRICS * (1 + 1 / 24) + 2) * PRICES["metric"]
-        + (jobs + WATCHES) * PRICES["metrics request, 1,000"] / 1000,
+        + (JOBS + WATCHES) * PRICES["metrics request, 1,000"] / 1000,
         "alarms": 16 * PRICES["alarm"],
         "dashboard": PRICES["dashboard"],
-        "logs, traces, starts": jobs
+        "logs, traces, starts": JOBS
         * (8000 / GIGABYTE * PRICES["log, GB"] + (PRICES["trace, a million"] + PRICES["start, a million"]) / 1e6)
         + WATCHES * PRICES["start, a million"] / 1e6,
     }
 
 
+def units_of_a_million(write_units: float, read_units: float) -> list[str]:
+    """Dollars of a million changes: by write units, by read units, and in all."""
+    return [
+        f"{dollars:.2f}"
+        for dollars in (write_units * WRITE, read_units * READ, write_units * WRITE + read_units * READ)
+    ]
+
+
 def test_the_month_adds_up_from_prices_and_assumptions() -> None:
-    expected = {name: [f"{cost(case)[name]:,.2f}" for case in CASES] for name in cost(CASES[0])}
-    expected["**total**"] = [f"**{sum(cost(case).values()):,.2f}**" for case in CASES]
+    costs = [cost(case) for case in CASES.values()]
+    expected = {name: [f"{each[name]:,.2f}" for each in costs] for name in costs[0]}
+    expected["**total**"] = [f"**{sum(each.values()):,.2f}**" for each in costs]
 
     assert expected == rows("A month")
 
 
-def test_the_sizes_of_items_are_those_that_dynamodb_counts() -> None:
-    sizes = {settled: (item_size(settled, 0), item_size(settled, 1)) for settled in (0, 7, 10, 70, 500)}
-
-    assert rows("Sizes") == {
-        str(settled): [f"{at_rest:,}", f"{waiting:,}", str(write_units(waiting))]
-        for settled, (at_rest, waiting) in sizes.items()
+def test_a_million_changes_cost_what_their_units_do() -> None:
+    expected = {
+        name: [
+            f"{load['write_units_last_week']:.2f}",
+            f"{load['read_units_last_week']:.2f}",
+            *units_of_a_million(load["write_units_last_week"], load["read_units_last_week"]),
+        ]
+        for name, load in LOADS.items()
     }
 
+    assert expected == rows("A million changes")
 
-def test_remembering_for_a_day_only_makes_the_busiest_case_as_cheap_as_it_says() -> None:
-    now, then = (sum(cost(case).values()) for case in (CASES[2], replace(CASES[2], settled=10)))
 
-    assert f"from {now:,.0f} to {then:,.0f} dollars" in PAGE
+def test_a_change_takes_hardly_more_than_five_write_units_whatever_the_load_and_its_history() -> None:
+    weeks = {name: (load["write_units_first_week"], load["write_units_last_week"]) for name, load in LOADS.items()}
+
+    assert {EVEN, SKEWED} < weeks.keys()
+    assert {name: units for name, units in weeks.items() if max(units) > 5.2} == {}
+    assert {
+        name: load["largest_record_bytes"] for name, load in LOADS.items() if load["largest_record_bytes"] > 1024
+    } == {}
+
+
+def test_what_others_would_use_costs_what_its_parts_do() -> None:
+    invocation = PRICES["Lambda request, a million"] + 0.1 * 0.128 * PRICES["Lambda GB-second"] * 1e6
+    queue = 3 / 10 * PRICES["SQS request, a million"]
+    expected = {
+        "a one-time schedule a change, a function, an `UpdateItem`": PRICES["start, a million"] + invocation + WRITE,
+        "a queue, a function for ten messages, an idempotency table": queue + invocation / 10 + 3 * WRITE,
+        "a transaction of an item and its record": 8 * WRITE,
+        "the first generation, 1 change an item and day": 8 * WRITE,
+        "the first generation, 10 changes an item and day": 36 * WRITE,
+    }
+
+    assert {name: f"{dollars:.2f}" for name, dollars in expected.items()} == {
+        name: cells[0] for name, cells in rows("What others would use").items()
+    }
 
 
 def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
     alarms = resources_of_type("AWS::CloudWatch::Alarm").values()
     moment = datetime(2026, 3, 2, tzinfo=UTC)
-    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", False, NOW, NOW, 1)
+    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1, tally=Tally(lateness=Lateness.of([1.0])))
 
     assert 16 == sum("Condition" not in alarm or is_true(alarm["Condition"], parameter_values()) for alarm in alarms)
     assert len(metric_data(run, "shop", moment)) == METRICS
     assert len(silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "shop", moment)) == 2
 
 
+def test_a_small_job_has_as_many_states_as_are_paid() -> None:
+    states: Mapping[str, Any] = json.loads(properties("StateMachine")["DefinitionString"])["States"]
+    path, state = ["Begin"], "Begin"
+    while "Next" in states[state] or "Choices" in states[state]:
+        choices = {each.get("StringEquals"): each["Next"] for each in states[state].get("Choices", ())}
+        state = choices["DONE"] if choices else states[state]["Next"]
+        path.append(state)
+
+    # And the start.
+    assert path == ["Begin", "Open", "Opened?", "Done"]
+
+
 def test_the_page_is_about_the_defaults() -> None:
-    about = {"DueScheduleExpression": "rate(5 minutes)", "Segments": str(SEGMENTS), "FunctionMemoryMegabytes": "1024"}
+    about = {
+        "DueScheduleExpression": "rate(5 minutes)",
+        "Segments": str(SEGMENTS),
+        "PageSize": str(PAGE_SIZE),
+        "FunctionMemoryMegabytes": "1024",
+        "ChangeRetentionDays": str(DAYS),
+    }
 
     assert about.items() <= parameter_values().items()

@@ -93,13 +93,19 @@ def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
     assert shown == silence | {(name, scope) for name in of_jobs for scope in ("due", "all")}
 
 
-def test_throttling_is_shown_for_both_tables_and_both_indexes() -> None:
+def test_lateness_is_shown_as_a_distribution() -> None:
+    [shown] = [found for found in of_type("metric") if "ChangeLateness" in found["metrics"][0]]
+
+    assert [row[-1].get("stat", shown["stat"]) for row in shown["metrics"]] == ["p50", "p99", "Maximum", "Maximum"]
+
+
+def test_throttling_is_shown_for_every_table_and_index() -> None:
     shown = {(metric[1], *metric[3::2]) for metric in ALL_METRICS if metric[1].endswith("ThrottleEvents")}
     tables = resources_of_type("AWS::DynamoDB::Table")
     places = {(table,) for table in tables} | {
         (table, index["IndexName"])
         for table, found in tables.items()
-        for index in found["Properties"]["GlobalSecondaryIndexes"]
+        for index in found["Properties"].get("GlobalSecondaryIndexes", [])
     }
 
     assert shown == {(name, *place) for name in ("ReadThrottleEvents", "WriteThrottleEvents") for place in places}
@@ -160,7 +166,7 @@ def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_wri
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     jobs, errors = (widget["query"].split(" | ") for widget in of_type("log"))
-    log_run(Run("job", JobStatus.FAILED, "due", "schedule", False, "", "", 4))
+    log_run(Run("job", JobStatus.FAILED, "due", "schedule", "", "", 4))
     [record] = caplog.records
 
     assert jobs[0] == errors[0] == "SOURCE 'FunctionLogGroup'"

@@ -247,9 +247,14 @@ def test_the_tables_are_paid_by_request_backed_up_protected_by_parameter_and_ret
         assert list(table.items())[1:3] == [("DeletionPolicy", "Delete"), ("UpdateReplacePolicy", "Retain")]
 
 
-def test_records_of_jobs_expire_and_stock_does_not() -> None:
-    assert properties("JobsTable")["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert "TimeToLiveSpecification" not in properties("InventoryTable")
+def test_records_of_changes_and_of_jobs_expire_and_stock_does_not() -> None:
+    expires = {"AttributeName": "expires_at", "Enabled": True}
+
+    assert {name: found["Properties"].get("TimeToLiveSpecification") for name, found in TABLES.items()} == {
+        "InventoryTable": None,
+        "ChangesTable": expires,
+        "JobsTable": expires,
+    }
 
 
 # Code
@@ -261,7 +266,12 @@ def test_the_function_gets_a_variable_for_every_setting_and_no_other() -> None:
 
 def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -> None:
     assert Settings.from_environment(variables()) == Settings(
-        "dev", "InventoryTable", "JobsTable", alert_topic_arn="AlertTopic", stack_name="inventory-updater-test"
+        environment="dev",
+        inventory_table="InventoryTable",
+        changes_table="ChangesTable",
+        jobs_table="JobsTable",
+        alert_topic_arn="AlertTopic",
+        stack_name="inventory-updater-test",
     )
 
 
@@ -293,6 +303,18 @@ def test_every_state_leads_somewhere_and_every_state_can_be_reached() -> None:
         assert {machine["StartAt"], *itertools.chain(*following.values())} == set(following)
         ends = [name for name, state in machine["States"].items() if state["Type"] in ("Succeed", "Fail")]
         assert sorted(ends) == sorted(name for name, steps in following.items() if not steps)
+
+
+def test_what_open_answers_decides_how_the_job_goes_on() -> None:
+    opened = states()["Opened?"]
+
+    assert {choice["StringEquals"]: choice["Next"] for choice in opened["Choices"]} == {
+        "OPENED": "Segments",
+        "DONE": "Done",
+        "WAIT": "Wait for the lease",
+        "SKIPPED": "Skipped",
+    }
+    assert opened["Default"] == "Failed"
 
 
 def test_numbers_of_the_definition_are_numbers() -> None:
@@ -495,6 +517,7 @@ def test_without_a_key_the_services_use_their_own() -> None:
         # False is the key that DynamoDB owns; a table is never without encryption.
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-dynamodb-table-ssespecification.html
         "InventoryTable": {"SSESpecification": {"SSEEnabled": False}},
+        "ChangesTable": {"SSESpecification": {"SSEEnabled": False}},
         "JobsTable": {"SSESpecification": {"SSEEnabled": False}},
         "StateMachine": {"EncryptionConfiguration": {"Type": "AWS_OWNED_KEY"}},
     }

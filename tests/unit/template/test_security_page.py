@@ -1,17 +1,25 @@
-"""docs/security.md: its table of rules is about everything in the template, and nothing else."""
+"""docs/security.md: who may do what on which table, and a table of rules about everything in the template."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
-from tests.cloudformation import TEMPLATE, load_template
+from tests.cloudformation import TEMPLATE, granted, load_template, statements
+from tests.unit.template.test_policies import DOCUMENTS, grants
 
 RESOURCES: Final = load_template()["Resources"]
 PAGE: Final = (TEMPLATE.parent / "docs" / "security.md").read_text(encoding="utf-8")
-ROWS: Final = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.split("## Rules\n", 1)[1].splitlines()
-    if line.startswith("| ")
-][2:]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the table under a heading."""
+    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| ")
+    ][2:]
+
+
+ROWS: Final = rows("Rules")
 
 # How the page calls the resources of a type.
 NAMES: Final = {
@@ -73,6 +81,28 @@ def test_what_is_suppressed_in_the_template_is_suppressed_on_the_page() -> None:
         for resource in RESOURCES.values()
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
     }
-    rows = [row for row in ROWS if "uppressed" in row[3]]
+    on_the_page = [row for row in ROWS if "uppressed" in row[3]]
 
-    assert in_template == {(row[0], rule) for row in rows for rule in re.findall(r"CKV_AWS_\d+", row[2])}
+    assert in_template == {(row[0], rule) for row in on_the_page for rule in re.findall(r"CKV_AWS_\d+", row[2])}
+
+
+def on_each_table(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """What is granted on the items of each table, as the page writes it."""
+    tables = (
+        ("InventoryTable.Arn", "/inventory-prod"),
+        ("ChangesTable.Arn", "/inventory-changes-prod"),
+        ("JobsTable.Arn", "/inventory-jobs-prod"),
+    )
+    of_items = re.compile("dynamodb:(.+Item|Query|Scan|PartiQL.+)")
+    found = [(action, resource) for action, resource in pairs if of_items.fullmatch(action)]
+    return [
+        ", ".join(sorted(action.removeprefix("dynamodb:") for action, resource in found if resource.endswith(table)))
+        or "-"
+        for table in tables
+    ]
+
+
+def test_the_function_and_people_may_do_with_the_tables_what_the_page_says() -> None:
+    people = [[f"`{name}.json`", *on_each_table(grants(name))] for name in DOCUMENTS]
+
+    assert rows("Tables") == [["the function", *on_each_table(granted(statements("FunctionRole")))], *people]

@@ -1,0 +1,114 @@
+"""A door as a peer: a file of rows is read, checked and written, as `changes.py schedule` and `stock.py load` do."""
+
+import csv
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import boto3
+
+from benchmarks.peers import Order, Outcome, Peer
+from benchmarks.shelves import AS_OF, Shelf, changes_table_of
+from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.intake.csv_format import ChangeRow, StockRow, read_change_file, read_stock_file
+from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.tables.change_table import ChangeTable
+from inventory_updater.tables.inventory_table import InventoryTable
+
+_RETENTION_DAYS: Final = 30
+_CONNECTIONS: Final = 8
+
+
+def scheduling(orders: Sequence[Order]) -> Peer:
+    """A change for each item of the shelf is scheduled."""
+    client = dynamodb_client(boto3.Session(), _CONNECTIONS)
+
+    def run(order: Order, file: Path) -> int:
+        changes = ChangeTable(client, changes_table_of(order.inventory), retention_days=_RETENTION_DAYS)
+        report = schedule_changes(
+            client,
+            InventoryTable(client, order.inventory),
+            changes,
+            lambda: (row for row in read_change_file(file) if isinstance(row, ChangeRow)),
+            AS_OF,
+            actor="planner",
+            source="sales.csv",
+        )
+        return report.added
+
+    return _from_file(orders, change_rows, run)
+
+
+def loading(orders: Sequence[Order]) -> Peer:
+    """As many new items as the shelf has are loaded."""
+    client = dynamodb_client(boto3.Session(), _CONNECTIONS)
+
+    def run(order: Order, file: Path) -> int:
+        return load_stock(
+            client,
+            InventoryTable(client, order.inventory),
+            lambda: (row for row in read_stock_file(file) if isinstance(row, StockRow)),
+            AS_OF,
+        )
+
+    return _from_file(orders, stock_rows, run)
+
+
+def change_rows(count: int) -> Iterator[Mapping[str, str]]:
+    """A new change for each item of a shelf."""
+    for number in range(count):
+        yield {
+            "change_id": f"order-{number:08}",
+            "sku": f"SKU-{number:08}",
+            "location_id": "DC-01",
+            "kind": "adjustment",
+            "value": "-3",
+            "effective_at": "2026-03-03T09:30:00Z",
+            "reason": "sale",
+            "reference": f"order-{number:08}",
+        }
+
+
+def stock_rows(count: int) -> Iterator[Mapping[str, str]]:
+    """Items that are on no shelf."""
+    for number in range(count):
+        yield {
+            "sku": f"NEW-{number:08}",
+            "location_id": "DC-01",
+            "on_hand": "120",
+            "reserved": "7",
+            "safety_stock": "10",
+            "reorder_point": "40",
+            "unit_price": "12.5",
+            "currency": "EUR",
+            "description": "Stoneware mug, 350 ml, speckled blue",
+        }
+
+
+def write_rows(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write a CSV file of these rows."""
+    with file.open("w", newline="", encoding="utf-8") as text:
+        writer: csv.DictWriter[str] | None = None
+        for row in rows:
+            if writer is None:
+                writer = csv.DictWriter(text, row.keys())
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _from_file(
+    orders: Sequence[Order], rows: Callable[[int], Iterable[Mapping[str, str]]], run: Callable[[Order, Path], int]
+) -> Peer:
+    """``run`` with a file that was written before."""
+    folder = tempfile.TemporaryDirectory()
+    files = {order.inventory: Path(folder.name) / f"{order.inventory}.csv" for order in orders}
+    for inventory, file in files.items():
+        write_rows(file, rows(Shelf.of_table(inventory).stored))
+
+    def from_file(order: Order) -> Outcome:
+        assert Path(folder.name).exists()  # kept as long as this peer is
+        return Outcome(run(order, files[order.inventory]))
+
+    return from_file

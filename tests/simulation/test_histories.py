@@ -1,0 +1,73 @@
+"""Whole jobs, doors, operators and other writers, request by request, through deaths, lost answers and late writes.
+
+What has to hold: every change is applied once, nothing is lost, each attempt has one outcome, every record says what
+its item has decided, all is settled in the end, the stock is right, and so is every tally that says that it is exact.
+"""
+
+from typing import Final
+
+import pytest
+
+from tests.simulation.faults import ProcessDied
+from tests.simulation.history import Plot
+from tests.simulation.mistakes import MISTAKES
+from tests.simulation.runs import toured
+from tests.simulation.shrinking import played, told
+from tests.simulation.turns import Actor
+
+SEEDS: Final = 200
+
+PINNED: Final[dict[str, int]] = {
+    "records_read_before_the_item": 599,
+    "old_records_after_a_conflict": 13,
+    "entries_dropped_early": 11,
+    "no_version_in_the_guard": 4,
+    "record_cancelled_before_the_item": 0,
+    "marks_without_status_or_attempt": 15,
+    "retry_under_the_same_attempt": 0,
+}
+"""The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:
+`python -m tests.simulation --pins` finds it."""
+
+
+def test_whatever_happens_in_whatever_order_it_ends_right() -> None:
+    tour = toured(iter(range(SEEDS)), lambda tour: not tour.failed)
+
+    assert not tour.failed, "\n".join(told(played(tour.failed[0])))
+    assert tour.never_reached == []
+
+
+def test_a_seed_replays_exactly() -> None:
+    assert list(told(played(Plot(7)))) == list(told(played(Plot(7))))
+
+
+def test_a_process_that_has_died_stays_dead() -> None:
+    asked: list[str] = []
+
+    def perform(_actor: Actor, operation: str, _request: object) -> None:
+        asked.append(operation)
+        raise ProcessDied
+
+    def work(client: Actor) -> None:
+        try:
+            client.get_item()
+        finally:
+            client.put_item()
+
+    actor = Actor("worker", perform, work)
+    while not actor.is_done:
+        actor.go_on()
+
+    assert (asked, actor.is_dead) == (["get_item"], True)
+
+
+def test_every_mistake_that_the_model_knows_is_pinned() -> None:
+    assert PINNED.keys() == MISTAKES.keys()
+
+
+@pytest.mark.parametrize("mistake", sorted(PINNED))
+def test_a_deliberate_mistake_is_found(mistake: str) -> None:
+    plot = Plot(PINNED[mistake])
+
+    assert played(plot).wrong == []
+    assert played(plot, MISTAKES[mistake]).wrong != []
