@@ -182,6 +182,6 @@ def test_a_job_is_stopped_by_an_operator_and_not_by_a_stock_controller(stack: St
     finally:
         stack.jobs.free_lease("somebody-else")
 
-    assert (2, True) == (refused.status, "may not do StopExecution" in refused.errors)
+    assert (2, True) == (refused.status, "may not do UpdateItem" in refused.errors)
     assert [each["name"] for each in running] == ["waiting"]
     assert (0, "job waiting was stopped before it began\n") == (stopped.status, stopped.output)

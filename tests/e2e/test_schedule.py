@@ -27,7 +27,7 @@ def test_a_schedule_of_one_minute_applies_what_is_due(server: Engine, tmp_path: 
         encoding="utf-8",
     )
     assert stack.script("stock", "load", str(stock)).status == 0
-    assert stack.script("changes", "schedule", str(changes)).status == 0
+    assert stack.script("changes", "schedule", "--allow-old", str(changes)).status == 0
 
     wait_until(lambda: jobs_that_applied_something(stack), "the schedule does not fire")
 
