@@ -48,7 +48,7 @@ STATES: Final = (
 )
 """What has to happen now and then, or the campaign proves nothing about it."""
 
-LONG_SECONDS: Final = 120.0
+LONG_SECONDS: Final = 300.0
 """A campaign that lasts as long has to reach every state."""
 
 _ROUNDS_AT_ONCE: Final = 16

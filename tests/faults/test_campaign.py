@@ -80,4 +80,3 @@ def test_a_longer_campaign_loses_nothing_and_doubles_nothing(engine: Engine) -> 
     assert campaign.total.is_clean
     statements_and_requests = {*REQUEST_FAULTS, *STATEMENT_FAULTS}
     assert {fault for fault in statements_and_requests if not campaign.total.hits[fault]} == set()
-    assert campaign.missing_states == []
