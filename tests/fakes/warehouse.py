@@ -208,7 +208,10 @@ def mug(*changes: Change, **rest: Any) -> Stocked:
 
 
 def items_with_work(count: int) -> list[Stocked]:
-    return [stocked(change(f"c{n}", "adjustment", 5), sku=f"sku-{n:03}") for n in range(count)]
+    """Each due in a moment of its own: a page ends between two of them."""
+    return [
+        stocked(change(f"c{n}", "adjustment", 5, f"09:{n // 60:02}:{n % 60:02}"), sku=f"sku-{n:03}") for n in range(count)
+    ]
 
 
 def counted(tally: Tally, *names: str) -> tuple[object, ...]:

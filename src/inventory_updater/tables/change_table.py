@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         BatchStatementRequestTypeDef,
         ConditionCheckTypeDef,
         QueryInputTypeDef,
+        QueryOutputTypeDef,
         UpdateTypeDef,
     )
 
@@ -47,6 +48,9 @@ REJECTED_SHARD: Final = "REJECTED"
 GRACE: Final = timedelta(days=1)
 """How much longer a record is kept than a door takes changes of its age: a door looks at the clock when it begins, and
 may write hours later; and a count that is as old as that still has to find the adjustments after it."""
+
+_PAGES_OF_A_MOMENT: Final = 10
+"""How many pages are read on at once at most, where all that they hold is due in one moment."""
 
 _INDEX_PAGE: Final = 500
 """How many names of each shard are in memory where all shards are read side by side."""
@@ -112,7 +116,41 @@ class ChangeTable:
         self._client.put_item(TableName=self.name, Item=to_attribute_values(stored))
 
     def due_page(self, shard: str, as_of: str, *, limit: int, cursor: Attributes | None = None) -> DuePage:
-        """A page of what is due in a shard, the longest due first."""
+        """A page of what is due in a shard, the longest due first.
+
+        It ends between two moments: in which order the index has what is due in one is not said, and an item's changes
+        of one moment have an order. Where more than a few pages are due in one moment, it ends in its midst.
+        """
+        entries: list[Attributes] = []
+        units = 0.0
+        for _ in range(_PAGES_OF_A_MOMENT):
+            answer = self._query_due(shard, as_of, limit, cursor)
+            entries += map(from_attribute_values, answer["Items"])
+            units += answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+            last = answer.get("LastEvaluatedKey")
+            cursor = from_attribute_values(last) if last else None
+            whole = entries if cursor is None else [each for each in entries if each["due_at"] != entries[-1]["due_at"]]
+            if whole or cursor is None:
+                break
+        if cursor is not None and whole:
+            entries = whole
+            cursor = {name: whole[-1][name] for name in ("item", "change_id", "due_shard", "due_at")}
+        changes: dict[ItemKey, list[str]] = {}
+        earliest: dict[ItemKey, str] = {}
+        misnamed: list[tuple[str, str]] = []
+        for entry in entries:
+            item, change_id = str(entry["item"]), str(entry["change_id"])
+            key = key_of(item)
+            if not all(key) or item_id(key) != item:
+                misnamed.append((item, change_id))
+                key = ItemKey(item, "")
+            else:
+                changes.setdefault(key, []).append(change_id)
+            with suppress(ValueError):
+                earliest.setdefault(key, parse_time(str(entry["due_at"])))
+        return DuePage(changes, earliest, misnamed, cursor, units)
+
+    def _query_due(self, shard: str, as_of: str, limit: int, cursor: Attributes | None) -> "QueryOutputTypeDef":
         request: QueryInputTypeDef = {
             "TableName": self.name,
             "IndexName": DUE_INDEX,
@@ -123,23 +161,7 @@ class ChangeTable:
         }
         if cursor:
             request["ExclusiveStartKey"] = to_attribute_values(cursor)
-        answer = self._client.query(**request)
-        changes: dict[ItemKey, list[str]] = {}
-        earliest: dict[ItemKey, str] = {}
-        misnamed: list[tuple[str, str]] = []
-        for entry in map(from_attribute_values, answer["Items"]):
-            item, change_id = str(entry["item"]), str(entry["change_id"])
-            key = key_of(item)
-            if not all(key) or item_id(key) != item:
-                misnamed.append((item, change_id))
-                key = ItemKey(item, "")
-            else:
-                changes.setdefault(key, []).append(change_id)
-            with suppress(ValueError):
-                earliest.setdefault(key, parse_time(str(entry["due_at"])))
-        last = answer.get("LastEvaluatedKey")
-        units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
-        return DuePage(changes, earliest, misnamed, from_attribute_values(last) if last else None, units)
+        return self._client.query(**request)
 
     def read(
         self, names: Iterable[tuple[ItemKey, str]], spend: Callable[[float], None] = lambda _read_units: None
