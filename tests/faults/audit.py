@@ -122,7 +122,8 @@ class Audit:
             say(f"{job.name}: metrics are marked as published and were not")
         # The alert of an abandoned job that could not be sent is left to the next job.
         is_left = is_displaced and run.alert_error and job.name in self.shop.calm_jobs().lease().displaced
-        if not run.alerted_at and not is_left:
+        # An execution that is stopped before its closing could try again has an alarm of its own.
+        if not run.alerted_at and not is_left and not (job.is_aborted and run.alert_error):
             say(f"{job.name}: the alert is not settled")
         earlier = [each for each in self.machine.jobs if each.alerts and each.request.scope == job.request.scope]
         if run.status not in (JobStatus.SUCCEEDED, JobStatus.ABANDONED) and not earlier:
