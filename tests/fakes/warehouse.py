@@ -210,7 +210,8 @@ def mug(*changes: Change, **rest: Any) -> Stocked:
 def items_with_work(count: int) -> list[Stocked]:
     """Each due in a moment of its own: a page ends between two of them."""
     return [
-        stocked(change(f"c{n}", "adjustment", 5, f"09:{n // 60:02}:{n % 60:02}"), sku=f"sku-{n:03}") for n in range(count)
+        stocked(change(f"c{n}", "adjustment", 5, f"09:{n // 60:02}:{n % 60:02}"), sku=f"sku-{n:03}")
+        for n in range(count)
     ]
 
 
