@@ -111,8 +111,7 @@ class ChangeTable:
     def put(self, key: ItemKey, attributes: Attributes) -> None:
         """Put a record that waits to happen, as another system may do by itself."""
         item = item_id(key)
-        given = {"status": Status.PENDING.value, "attempt": Decimal(1), "due_at": attributes["effective_at"]}
-        stored = {**key._asdict(), "item": item, "due_shard": shard_of(item), **given, **attributes}
+        stored = {**key._asdict(), "item": item, **self._waits(item, attributes["effective_at"], 1), **attributes}
         self._client.put_item(TableName=self.name, Item=to_attribute_values(stored))
 
     def due_page(self, shard: str, as_of: str, *, limit: int, cursor: Attributes | None = None) -> DuePage:
@@ -166,11 +165,12 @@ class ChangeTable:
     def read(
         self, names: Iterable[tuple[ItemKey, str]], spend: Callable[[float], None] = lambda _read_units: None
     ) -> dict[ItemKey, list[ChangeRecord]]:
-        """The records of these names (at most 100) as they are now, by item; ``spend`` is told the read units."""
-        keys = [{"item": item_id(key), "change_id": change_id} for key, change_id in names]
+        """The records of these names as they are now, by item; ``spend`` is told the read units."""
         found: dict[ItemKey, list[ChangeRecord]] = {}
-        for attributes in read_keys(self._client, self.name, keys, is_consistent=True, spend=spend):
-            found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
+        for batch in batched(names, READ_LIMIT):
+            keys = [{"item": item_id(key), "change_id": change_id} for key, change_id in batch]
+            for attributes in read_keys(self._client, self.name, keys, is_consistent=True, spend=spend):
+                found.setdefault(key_of(str(attributes["item"])), []).append(read_record(attributes))
         return found
 
     def all_of(self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None) -> Iterator[ChangeRecord]:
@@ -285,7 +285,7 @@ class ChangeTable:
         return guarded_update(self.name, named, sets, removes, {"status": status, "attempt": attempt})
 
     @staticmethod
-    def _waits(item: str, due_at: str, attempt: int) -> dict[str, object]:
+    def _waits(item: str, due_at: object, attempt: int) -> dict[str, object]:
         return {
             "status": Status.PENDING.value,
             "attempt": Decimal(attempt),
@@ -344,10 +344,8 @@ class ChangeTable:
         """
         if mark.decision.outcome is not Status.CANCELLED and "job_id" not in by:
             by = {}
-        status, attempt = mark.record.stored
         sets, removes = self._said(mark)
-        named = {"item": item_id(key), "change_id": mark.record.change_id}
-        return guarded_update(self.name, named, {**sets, **by}, removes, {"status": status, "attempt": attempt})
+        return self._guarded(key, mark.record, {**sets, **by}, removes)
 
     def _said(self, mark: Mark) -> tuple[dict[str, object], tuple[str, ...]]:
         decision = mark.decision

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT, Answer, Outcome, send
 from inventory_updater.dynamodb.pacing import ROUND_LIMIT, Limits, OutOfTimeError, backoff, batched, patiently
-from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status
@@ -173,11 +172,7 @@ class Protocol:
 
     def _records(self, named: Due, report: Report) -> dict[ItemKey, list[ChangeRecord]]:
         names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
-        found: dict[ItemKey, list[ChangeRecord]] = {}
-        for batch in batched(names, READ_LIMIT):
-            for key, records in self.changes.read(batch, report.spend).items():
-                found.setdefault(key, []).extend(records)
-        return found
+        return self.changes.read(names, report.spend)
 
     def _write(self, planned: Mapping[ItemKey, Settled], limits: Limits, report: Report) -> dict[ItemKey, Answer]:
         """Write the items and then mark their records; returns those to begin again with, from what is true then."""

@@ -165,6 +165,14 @@ def test_the_oldest_change_of_an_item_that_failed_is_overdue(warehouse: Warehous
     assert warehouse.metrics.published[0]["OldestOverdueSeconds"] == 90 * 60
 
 
+def test_a_job_that_failed_says_so_too_where_more_is_due_in_one_moment_than_one_request_reads(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.open_with(mug(*(change(f"c{number:03}", at="08:00") for number in range(150))))
+
+    assert warehouse.close().tally.oldest_overdue == moment("08:00")
+
+
 def test_a_job_that_failed_says_since_when_something_is_due_though_the_index_is_behind_and_as_far_as_time_allows(
     warehouse: Warehouse,
 ) -> None:
