@@ -48,36 +48,32 @@ def stack(server: Engine) -> Stack:
     return deploy_stack(server, deployments.LOCAL_STACK, MaxWriteRate="12", PageSize="10", Segments="2")
 
 
-@pytest.fixture
-def items(stack: Stack) -> Callable[[], Items]:
-    """All items of the inventory as they are now; a test finds none."""
+def emptied(stack: Stack, output: str, *keys: str) -> Callable[[], Items]:
+    """A table, emptied, as what reads all that is in it by its two keys."""
     dynamodb: DynamoDBClient = stack.client("dynamodb")
-    table = stack.outputs["InventoryTableName"]
+    table = stack.outputs[output]
 
     def read() -> Items:
         answer = dynamodb.scan(TableName=table, ConsistentRead=True)
-        found = [from_attribute_values(item) for item in answer["Items"]]
-        return {(str(item["sku"]), str(item["location_id"])): item for item in found}
+        found = [from_attribute_values(each) for each in answer["Items"]]
+        first, second = keys
+        return {(str(each[first]), str(each[second])): each for each in found}
 
-    for sku, location_id in read():
-        dynamodb.delete_item(TableName=table, Key=to_attribute_values({"sku": sku, "location_id": location_id}))
+    for key in read():
+        dynamodb.delete_item(TableName=table, Key=to_attribute_values(dict(zip(keys, key, strict=True))))
     return read
+
+
+@pytest.fixture
+def items(stack: Stack) -> Callable[[], Items]:
+    """All items of the inventory as they are now; a test finds none."""
+    return emptied(stack, "InventoryTableName", "sku", "location_id")
 
 
 @pytest.fixture
 def records(stack: Stack) -> Callable[[], Records]:
     """All records of changes as they are now; a test finds none."""
-    dynamodb: DynamoDBClient = stack.client("dynamodb")
-    table = stack.outputs["ChangesTableName"]
-
-    def read() -> Records:
-        answer = dynamodb.scan(TableName=table, ConsistentRead=True)
-        found = [from_attribute_values(record) for record in answer["Items"]]
-        return {(str(record["item"]), str(record["change_id"])): record for record in found}
-
-    for item, change_id in read():
-        dynamodb.delete_item(TableName=table, Key=to_attribute_values({"item": item, "change_id": change_id}))
-    return read
+    return emptied(stack, "ChangesTableName", "item", "change_id")
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
-from inventory_updater.dynamodb.reading import READ_LIMIT, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.item_states import read_state
-from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, read_key
+from inventory_updater.stock.items import Figures, InvalidItem, ItemKey
 from inventory_updater.stock.loading import TooPreciseError, new_item, replaced_item
 from inventory_updater.stock.writes import Creation, Update
 from inventory_updater.tables.inventory_table import InventoryTable
@@ -81,11 +81,7 @@ class _Loading(Generic[RowT]):
             refusals.add(Refusal(row, "TWICE", f"item {row.key} comes twice"))
 
     def _read(self, chunk: Sequence[RowT]) -> tuple[Sequence[RowT], Mapping[ItemKey, Attributes]]:
-        def read() -> dict[ItemKey, Attributes]:
-            named = [key._asdict() for key in dict.fromkeys(row.key for row in chunk)]
-            items = read_keys(self.client, self.inventory.name, named, is_consistent=False)
-            return {read_key(item): item for item in items}
-
+        read = partial(self.inventory.read_many, [row.key for row in chunk], is_consistent=False)
         return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
 
     def write(self) -> int:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
-from inventory_updater.dynamodb.reading import READ_LIMIT, read_keys
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import Change
-from inventory_updater.stock.items import Figures, ItemKey, read_key
+from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.loading import new_item
 from inventory_updater.stock.numbers import ZERO
 from inventory_updater.stock.scheduling import differences, taken_message
@@ -123,11 +123,7 @@ class _Scheduling(Generic[RowT]):
         return chunk, stored, there
 
     def _there(self, keys: Sequence[ItemKey], limits: Limits, *, is_consistent: bool) -> dict[ItemKey, bool]:
-        def read() -> set[ItemKey]:
-            named = [key._asdict() for key in keys]
-            return set(map(read_key, read_keys(self.client, self.inventory.name, named, is_consistent=is_consistent)))
-
-        found = patiently(read, limits)
+        found = patiently(partial(self.inventory.read_many, keys, is_consistent=is_consistent), limits)
         return {key: key in found for key in keys}
 
     def _check(self, row: RowT, stored: Attributes | None, forgotten_until: str, refusals: Refusals) -> None:

@@ -13,7 +13,7 @@ from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.stock.times import format_time, read_time
 from inventory_updater.tables.change_table import SHARDS
-from inventory_updater.tables.records import JobStatus, LastAlert, Run, Segment, Tally
+from inventory_updater.tables.records import JobStatus, LastAlert, Run, Segment, Tally, error_text
 
 _LOOKED_UP: Final = 25
 
@@ -190,7 +190,7 @@ def tell(services: Services, run: Run) -> Run:
             services.reports.send_alert(run, jobs.failures(run.job_id))
     except Exception as error:  # noqa: BLE001  # the rest of closing comes first; close_job raises then
         _log.exception("alerting failed", extra={"job_id": run.job_id})
-        return jobs.mark_run(run, alert_error=f"{type(error).__name__}: {error}"[:1000])
+        return jobs.mark_run(run, alert_error=error_text(error))
     if is_news or signature != last.signature:
         jobs.save_alert(run.scope, LastAlert(signature, services.now() if is_news else ""))
     return jobs.mark_run(run, **marks, alerted_at=services.now())
@@ -204,5 +204,5 @@ def _metrics_marks(services: Services, run: Run) -> dict[str, str]:
         services.reports.publish_metrics(run, services.clock())
     except Exception as error:  # noqa: BLE001  # metrics may be lost, but not silently, and the job must close
         _log.exception("publishing metrics failed", extra={"job_id": run.job_id})
-        return {"metrics_error": f"{type(error).__name__}: {error}"[:1000]}
+        return {"metrics_error": error_text(error)}
     return {"metrics_published_at": services.now()}

@@ -9,7 +9,7 @@ from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.worker import UnknownJobError, update_segment
-from inventory_updater.tables.records import Run
+from inventory_updater.tables.records import Run, error_text
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def run_job(
         opened = open_job(services, request, _countdown(services, call_seconds))
     except Exception as problem:  # noqa: BLE001  # closing says so
         _log.exception("opening failed", extra={"job_id": request.job_id})
-        opened, error = {"outcome": "OPENED", "segments": []}, f"{type(problem).__name__}: {problem}"[:1000]
+        opened, error = {"outcome": "OPENED", "segments": []}, error_text(problem)
     if opened["outcome"] == "OPENED":
         for number in opened["segments"]:
             try:

@@ -22,7 +22,7 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.job_table import SegmentTakenError
-from inventory_updater.tables.records import FAILURES_A_JOB, Run, Segment, Tally
+from inventory_updater.tables.records import FAILURES_A_JOB, Run, Segment, Tally, error_text
 
 CALLS_A_JOB: Final = 2_000
 """How many update calls a job makes: an execution's history holds 25,000 events, and a call takes up to ten.
@@ -83,7 +83,7 @@ def update_segment(
         _log.warning("another call took the segment over: %s", error, extra={"job_id": job_id, "segment": number})
         return False
     except Exception as error:
-        services.jobs.note_segment_error(segment, f"{type(error).__name__}: {error}"[:1000])
+        services.jobs.note_segment_error(segment, error_text(error))
         raise
 
 
@@ -220,6 +220,6 @@ def recorded(
         services.jobs.record_failures(segment.job_id, segment.number, failures)
     except Exception as problem:  # noqa: BLE001  # closing reports it; the counts come first
         _log.exception("recording failures failed", extra={"job_id": segment.job_id, "segment": segment.number})
-        failures, error = [], f"{type(problem).__name__}: {problem}"[:1000]
+        failures, error = [], error_text(problem)
     tally = sum((page.tally(stuck) for page in pages), Tally(failures_recorded=len(failures)))
     return tally, all(page.report.is_exact for page in pages), error

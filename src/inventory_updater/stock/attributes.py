@@ -1,15 +1,13 @@
 """Attributes as another writer may have left them: read with their type, or refused by name."""
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal, DecimalException
 
 from inventory_updater.stock.numbers import NUMBERS, ZERO
+from inventory_updater.stock.times import STORED_TIME
 
 Attributes = Mapping[str, object]
 """An item as DynamoDB holds it, in Python values: text as ``str``, numbers as ``Decimal``, maps as ``dict``."""
-
-_STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 
 _NOTHING: Mapping[str, object] = {}
 
@@ -60,7 +58,7 @@ def map_at(attributes: Attributes, name: str) -> Mapping[str, object]:
 
 def time_at(stored: Mapping[str, object], name: str, entry_id: str, map_name: str) -> str:
     value = stored.get(name)
-    if not isinstance(value, str) or not _STORED_TIME.fullmatch(value):
+    if not isinstance(value, str) or not STORED_TIME.fullmatch(value):
         raise wrong_type(f"{map_name}.{entry_id}.{name}", "a time of the form YYYY-MM-DDTHH:MM:SS.ffffffZ")
     return value
 

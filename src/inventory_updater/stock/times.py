@@ -8,7 +8,7 @@ LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
 """The latest stored time."""
 
 
-_STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _INCOMING_TIME = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2}(\.\d{1,6})?)(?P<zone>Z|z|[+-]\d{2}:?[0-5]\d)?",
     re.ASCII,
@@ -38,7 +38,7 @@ def parse_time(text: str) -> str:
 
 def _is_stored_form(text: str) -> bool:
     """Whether it is a stored time already: most are, and need not be written anew."""
-    if not _STORED_TIME.fullmatch(text):
+    if not STORED_TIME.fullmatch(text):
         return False
     try:
         datetime.fromisoformat(text[:26])

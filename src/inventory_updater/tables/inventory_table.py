@@ -92,10 +92,17 @@ class InventoryTable:
         return from_attribute_values(answer["Item"]) if "Item" in answer else None
 
     def read_many(
-        self, keys: Iterable[ItemKey], spend: Callable[[float], None] = lambda _read_units: None
+        self,
+        keys: Iterable[ItemKey],
+        spend: Callable[[float], None] = lambda _read_units: None,
+        *,
+        is_consistent: bool = True,
     ) -> dict[ItemKey, Attributes]:
-        """The items with these keys (at most 100) as they are now; those that are not there are left out."""
+        """The items with these keys (at most 100); those that are not there are left out.
+
+        A read that is not consistent costs half, and may not see what was written a moment ago.
+        """
         # AWS refuses a request that names a key twice.
         named = [key._asdict() for key in dict.fromkeys(keys)]
-        found = read_keys(self._client, self.name, named, is_consistent=True, spend=spend)
+        found = read_keys(self._client, self.name, named, is_consistent=is_consistent, spend=spend)
         return {read_key(item): item for item in found}

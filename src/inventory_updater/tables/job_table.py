@@ -114,7 +114,7 @@ class JobTable:
                 if seen.holder != job_id:
                     expression += " ADD displaced :displaced"
                     values[":displaced"] = {seen.holder}
-            taken, stored = self._change(LEASE, LEASE, expression, condition, values, names)
+            taken, stored = self._update(LEASE, LEASE, expression, condition, values, names)
             seen = _read_lease(stored)
             if taken:
                 return seen
@@ -128,9 +128,10 @@ class JobTable:
         """
         until = self._clock() + timedelta(seconds=seconds)
         values = {":me": job_id, ":until": format_time(until)}
-        held_by = self._update(LEASE, LEASE, "SET held_until = :until", "#holder = :me", values, {"#holder": "holder"})
-        if held_by is not None:
-            raise LeaseLostError(f"the lease is held by {held_by.get('holder', 'nobody')}")
+        expression, names = "SET held_until = :until", {"#holder": "holder"}
+        is_held, stored = self._update(LEASE, LEASE, expression, "#holder = :me", values, names)
+        if not is_held:
+            raise LeaseLostError(f"the lease is held by {stored.get('holder', 'nobody')}")
 
     def free_lease(self, job_id: str) -> None:
         """Give the lease back, if ``job_id`` holds it."""
@@ -179,7 +180,7 @@ class JobTable:
             if not _is_condition_failure(error):
                 raise
             values = {":yes": True, ":running": JobStatus.RUNNING.value}
-            _, found = self._change(
+            _, found = self._update(
                 run.job_id, RUN, "SET is_reopened = :yes", "#status = :running", values, {"#status": "status"}
             )
             return read_run(found or stored)
@@ -195,8 +196,8 @@ class JobTable:
         expression = "SET " + ", ".join(f"{alias} = :{name}" for alias, name in names.items())
         used = {f":{name}": values[f":{name}"] for name in names.values()} | {":running": JobStatus.RUNNING.value}
         condition = "#status = :running" + (" AND attribute_not_exists(is_reopened)" if settled.tally_is_exact else "")
-        found = self._update(settled.job_id, RUN, expression, condition, used, names)
-        return settled if found is None else read_run(found)
+        is_done, found = self._update(settled.job_id, RUN, expression, condition, used, names)
+        return settled if is_done else read_run(found)
 
     def mark_run(self, run: Run, **marks: str) -> Run:
         """Note on the RUN that a step of closing is done, in its fields ``metrics_published_at`` and the like."""
@@ -231,8 +232,8 @@ class JobTable:
     def last_finish(self, scope: str, now: str) -> str:
         """When a job of this scope last finished; where none ever has, when that was first asked."""
         condition = "attribute_not_exists(finished_at)"
-        found = self._update(FINISH, scope, "SET finished_at = :now", condition, {":now": now})
-        return now if found is None else str(found["finished_at"])
+        _, found = self._update(FINISH, scope, "SET finished_at = :now", condition, {":now": now})
+        return str(found["finished_at"])
 
     # Segments
 
@@ -432,19 +433,6 @@ class JobTable:
         return query(self._client, request)
 
     def _update(
-        self,
-        job_id: str,
-        record: str,
-        expression: str,
-        condition: str | None,
-        values: Mapping[str, object],
-        names: Mapping[str, str] | None = None,
-    ) -> Attributes | None:
-        """Update a record; ``None`` when done, the record as it is (``{}`` if missing) where the condition failed."""
-        is_done, stored = self._change(job_id, record, expression, condition, values, names)
-        return None if is_done else stored
-
-    def _change(
         self,
         job_id: str,
         record: str,

@@ -240,6 +240,11 @@ def _sha256(names: Sequence[str | None]) -> bytes:
     return hashlib.sha256(json.dumps(names).encode()).digest()
 
 
+def error_text(error: Exception) -> str:
+    """What a record says of an exception, in at most 1,000 characters."""
+    return f"{type(error).__name__}: {error}"[:1000]
+
+
 RUN: Final = "RUN"
 
 
