@@ -51,7 +51,7 @@ def loading(orders: Sequence[Order]) -> Peer:
             InventoryTable(client, order.inventory),
             lambda: (row for row in read_stock_file(file) if isinstance(row, StockRow)),
             AS_OF,
-        )
+        ).made
 
     return _from_file(orders, stock_rows, run)
 

@@ -101,7 +101,7 @@ def real(folder: Path) -> Load:
         for moment, of_day in groupby(rows, key=lambda row: f"{row.change.effective_at[:10]}T00:00:00Z")
     }
     ago = FIRST_DAY.date() - first
-    sold = _sold(folder / "closing_stock.csv", {row.key: row.on_hand for row in stock})
+    sold = _sold(folder / "closing_stock.csv", {row.key: row.on_hand or Decimal(0) for row in stock})
 
     def day(number: int) -> list[Wanted]:
         week, of_week = divmod(number, 7)

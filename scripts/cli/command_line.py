@@ -65,8 +65,9 @@ class CommandLine:
             code = self._run(arguments)
             sys.stdout.flush()
             return code
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interruption:
+            # What was under way may say how far it came.
+            print(": ".join(["interrupted", *map(str, interruption.args)]), file=sys.stderr)
             return EXIT_INTERRUPTED
         except BrokenPipeError:
             _discard_output()

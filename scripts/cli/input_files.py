@@ -14,13 +14,13 @@ from typing import Final, Generic, TypeVar
 from cli.errors import PROBLEMS_SHOWN, ProblemsFound
 from cli.output import note
 from cli.progress import progress
-from inventory_updater.intake.csv_format import ChangeRow, Clash, CsvError, Problem, StockRow
+from inventory_updater.intake.csv_format import ChangeRow, Clash, CountRow, CsvError, Problem, StockRow
 from inventory_updater.intake.refusals import RefusedError, RowsChangedError
 from inventory_updater.intake.writing import told
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
 
-RowT = TypeVar("RowT", ChangeRow, StockRow)
+RowT = TypeVar("RowT", ChangeRow, StockRow, CountRow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
 
     Quantities and money are text in plain notation, so that no reader rounds them.
     """
-    print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
+    print(json.dumps({**options.where, **document}, indent=2, default=as_json))
 
 
 def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:
@@ -95,7 +95,8 @@ def print_answer(document: Mapping[str, object], sentence: str, options: argpars
         print(sentence)
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """What stands in a JSON document for a value of another type."""
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, (set, frozenset)):

@@ -130,8 +130,11 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
     job = put_a_job_that_rejected(stack)
     verbs = {
         "viewer": (
+            "stock show MUG",
             "stock show MUG DC1",
             "stock export -",
+            "stock totals --low",
+            "stock variance stock.csv",
             "changes list",
             "changes list --due",
             "changes list --rejected",
@@ -147,6 +150,7 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "changes dismiss junk",
             f"changes retry {job}",
             "stock load stock.csv",
+            "stock load --replace stock.csv",
         ),
         "operator": ("job run", "job run --scope all", "job pause", "job resume"),
         "deployer": (

@@ -34,4 +34,4 @@ def test_a_schedule_of_one_minute_applies_what_is_due(server: Engine, tmp_path: 
     applied = jobs_that_applied_something(stack)
     assert [(run["trigger"], run["scope"], run["changes_applied"]) for run in applied] == [("schedule", "due", 1)]
     levels = stack.script("stock", "export").output.splitlines()
-    assert levels[1:] == ["MUG,GB-DC1,7,7,IN_STOCK,2.5,17.5"]
+    assert levels[1:] == ["MUG,GB-DC1,7,0,0,0,2.5,GBP,Mug,7,IN_STOCK,17.5"]

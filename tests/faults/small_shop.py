@@ -20,6 +20,7 @@ from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.loading import CLEARABLE
 from inventory_updater.stock.settling import Moment
 from inventory_updater.stock.times import format_time, read_time
 from inventory_updater.tables.change_table import ChangeTable
@@ -349,7 +350,8 @@ class SmallShop:
 
         def send(client: "DynamoDBClient") -> None:
             rows = [row(key) for key in keys if key in self.gate.model.items]
-            load_stock(client, InventoryTable(client, self.tables.inventory), lambda: rows, self.now(), replace=True)
+            inventory = InventoryTable(client, self.tables.inventory)
+            load_stock(client, inventory, lambda: rows, self.now(), replace=True, clear=CLEARABLE)
 
         def worker_for(attempt: int) -> Worker:
             worker = Worker(f"{name}/{attempt}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from inventory_updater.intake.csv_format import StockRow
-from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.loading import Loaded, load_stock
 from inventory_updater.intake.refusals import RefusedError
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
 from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes, find, retry_changes, retry_job
@@ -195,16 +195,19 @@ def test_stock_is_loaded_and_replaced_beside_a_sale(shop: Shop) -> None:
     rows.append(StockRow(3, CUP, *(none,) * 4, price, "EUR", None))
     inventory = shop.services.inventory
 
-    assert load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop)) == 2
-    with pytest.raises(RefusedError) as refused:
-        load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop))
-    assert codes(refused) == ["ITEM_EXISTS", "ITEM_EXISTS"]
+    assert load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop)) == Loaded(made=2)
+    assert load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop)) == Loaded(known=2)
 
     rows[0] = replace(rows[0], on_hand=Decimal(40), reserved=Decimal(1))
+    with pytest.raises(RefusedError) as refused:
+        load_stock(shop.services.dynamodb, inventory, lambda: iter(rows), now(shop))
+    assert codes(refused) == ["ITEM_EXISTS"]
     sale = just_before(
         shop.client, "batch_execute_statement", lambda: shop.update("SET on_hand = on_hand - :one", one=1)
     )
     seen = shop.set_up_with(sale).services
-    assert load_stock(seen.dynamodb, seen.inventory, lambda: iter(rows), now(shop), replace=True) == 2
+    assert load_stock(seen.dynamodb, seen.inventory, lambda: iter(rows), now(shop), replace=True) == Loaded(
+        replaced=1, known=1
+    )
     mug = shop.item()
     assert (mug["on_hand"], mug["available"], mug["stock_value"], mug["version"]) == (40, 39, 100, 2)

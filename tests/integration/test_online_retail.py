@@ -23,12 +23,13 @@ from inventory_updater.intake.csv_format import (
     StockRow,
     read_change_file,
     read_stock_file,
-    write_levels,
 )
+from inventory_updater.intake.exporting import write_levels
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import ItemKey, StockItem, read_item, read_key
+from inventory_updater.stock.items import ItemKey, read_key
+from inventory_updater.stock.levels import Level, read_level
 from inventory_updater.tables.records import JobStatus, Run
 from tests.shop import Shop, put_items
 
@@ -42,6 +43,7 @@ SCHEDULED: Final = {DAY: 2_032, WEEK: 17_519}
 APPLIED: Final = {DAY: 1_940, WEEK: 17_189}
 REJECTED: Final = {DAY: 92, WEEK: 330}
 
+COLUMNS: Final = ("sku", "location_id", "on_hand", "available", "stock_status", "unit_price", "stock_value")
 NUMBERS: Final = ("on_hand", "available", "unit_price", "stock_value")
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the Online Retail files are not beside this checkout")
@@ -104,15 +106,16 @@ def stocked() -> Filled:
 
 
 def levels(shop: Shop) -> list[dict[str, object]]:
-    """What an export holds, numbers as numbers, with how many changes each item has applied and rejected."""
+    """What an export holds of levels, numbers as numbers, with how many changes each item has applied and rejected."""
     file = io.StringIO()
-    items = map(read_item, shop.services.inventory.scan())
-    write_levels(file, (item for item in items if isinstance(item, StockItem)))
+    found = map(read_level, shop.services.inventory.scan())
+    write_levels(file, (each for each in found if isinstance(each, Level)))
     file.seek(0)
+    rows = [{name: row[name] for name in COLUMNS} for row in csv.DictReader(file)]
     statuses: defaultdict[ItemKey, Counter[object]] = defaultdict(Counter)
     for record in stored(shop.client, shop.tables.changes):
         statuses[read_key(record)][record["status"]] += 1
-    return [with_numbers(row | counts(statuses[read_key(row)])) for row in csv.DictReader(file)]
+    return [with_numbers(row | counts(statuses[read_key(row)])) for row in rows]
 
 
 def counts(statuses: Counter[object]) -> dict[str, str]:

@@ -12,19 +12,19 @@ time, so a file has to be one: a pipe is refused.
 import csv
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice, tee, zip_longest
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TypeVar
 
 from inventory_updater.intake.first_lines import FirstLines
 from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, Change, ChangeKind
-from inventory_updater.stock.items import ItemKey, StockItem
-from inventory_updater.stock.numbers import ZERO, counted, parse_number, plain
+from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.numbers import ZERO, counted, parse_number
 from inventory_updater.stock.times import parse_time
 
 REQUIRED_CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
@@ -33,13 +33,12 @@ STOCK_COLUMNS: Final = (
     *("sku", "location_id", "on_hand", "reserved", "safety_stock", "reorder_point", "unit_price"),
     *("currency", "description"),
 )
-"""A file has all of them: what it leaves out would be emptied in an item that it replaces."""
-
-LEVEL_COLUMNS: Final = ("sku", "location_id", "on_hand", "available", "stock_status", "unit_price", "stock_value")
+DERIVED_COLUMNS: Final = ("available", "stock_status", "stock_value")
+"""What an export has beside the columns of a stock file: it follows from them, and is not read."""
 
 MAXIMUM_ID_BYTES: Final = 64
 MAXIMUM_REMARK_BYTES: Final = 128
-MAXIMUM_DESCRIPTION_BYTES: Final = 256
+MAXIMUM_DESCRIPTION_CHARACTERS: Final = 2_000
 
 # A line longer than this is no line of ours but a file of another kind; it must not be read into memory whole.
 MAXIMUM_LINE_BYTES: Final = 100_000
@@ -123,17 +122,29 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class StockRow:
-    """The figures of one item as its file gives them, and the line (from 1) on which its row starts."""
+    """What a file says of one item, and the line (from 1) on which its row starts; None is what it does not say."""
 
     line: int
     key: ItemKey
-    on_hand: Decimal
-    reserved: Decimal
-    safety_stock: Decimal
-    reorder_point: Decimal
-    unit_price: Decimal | None
-    currency: str | None
-    description: str | None
+    on_hand: Decimal | None
+    reserved: Decimal | None = None
+    safety_stock: Decimal | None = None
+    reorder_point: Decimal | None = None
+    unit_price: Decimal | None = None
+    currency: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """What was counted of one item, and the line (from 1) on which its row starts; None is what was not counted."""
+
+    line: int
+    key: ItemKey
+    counted: Decimal | None
+
+
+ItemRowT = TypeVar("ItemRowT", StockRow, CountRow)
 
 
 def read_change_file(path: Path) -> Iterator[ChangeRow | Problem | Clash]:
@@ -171,19 +182,52 @@ def read_change_file(path: Path) -> Iterator[ChangeRow | Problem | Clash]:
             )
 
 
-def read_stock_file(path: Path) -> Iterator[StockRow | Problem]:
+def read_stock_file(path: Path, *, replace: bool = False) -> Iterator[StockRow | Problem]:
     """Read a stock file row by row: each item, or everything that is wrong with its row.
+
+    Args:
+        path: the file.
+        replace: whether it is for items that are there: then it may leave out what is on hand.
 
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = _Table(path, "stock file", STOCK_COLUMNS, STOCK_COLUMNS)
+    required = ("sku", "location_id") if replace else ("sku", "location_id", "on_hand")
+    table = _Table(path, "stock file", required, (*STOCK_COLUMNS, *DERIVED_COLUMNS))
+    return _items(table, partial(_stock_row, replace=replace))
+
+
+def read_count_sheet(path: Path) -> Iterator[CountRow | Problem]:
+    """Read a count sheet row by row: what was counted, or everything that is wrong with its row.
+
+    What was counted is in the column `counted`, or, where there is none, in `on_hand`. An empty cell was not counted.
+
+    Raises:
+        CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
+    """
+    counted_or_not = ("counted", *STOCK_COLUMNS, *DERIVED_COLUMNS)
+    column = "on_hand"
+    for name in ("counted", "on_hand"):
+        table = _Table(path, "count sheet", ("sku", "location_id", name), counted_or_not)
+        try:
+            next(table.rows(), None)
+        except CsvError as error:
+            if name == "counted" and all(problem.code == "MISSING_COLUMN" for problem in error.problems):
+                continue
+        column = name
+        break
+    table = _Table(path, "count sheet", ("sku", "location_id", column), counted_or_not)
+    return _items(table, lambda row: CountRow(row.line, row.key(), row.figure(column)))
+
+
+def _items(table: "_Table", read_row: "Callable[[_Row], ItemRowT]") -> Iterator[ItemRowT | Problem]:
+    """The rows of a table of which an item has one."""
     items = FirstLines(lambda line: table.row_on(line).key())
     for row in table.rows():
         if isinstance(row, Problem):
             yield row
             continue
-        read = _stock_row(row)
+        read = read_row(row)
         if all(read.key) and (first := items.first_line(read.key, read.line)):
             row.refuse(
                 "sku",
@@ -197,55 +241,9 @@ def read_stock_file(path: Path) -> Iterator[StockRow | Problem]:
             yield read
 
 
-def write_levels(file: TextIO, items: Iterable[StockItem]) -> int:
-    """Write the levels of the items as CSV, sorted as text by sku and location, and return how many there are.
-
-    Numbers are in plain notation, an absent figure is an empty cell, lines end in LF. Open the file with `newline=""`
-    and in UTF-8. The lines are kept in memory to be sorted: about 250 bytes an item.
-    """
-    line = _LineWriter()
-    lines = sorted(
-        (
-            item.key,
-            line.of(
-                item.key.sku,
-                item.key.location_id,
-                plain(item.on_hand),
-                _plain_or_empty(item.available),
-                item.stock_status or "",
-                _plain_or_empty(item.unit_price),
-                _plain_or_empty(item.stock_value),
-            ),
-        )
-        for item in items
-    )
-    file.write(line.of(*LEVEL_COLUMNS))
-    file.writelines(text for _, text in lines)
-    return len(lines)
-
-
 def shown(text: str) -> str:
     """Return the text in quotation marks, unprintable characters escaped, cut short where it is long."""
     return repr(text) if len(text) <= LONGEST_TEXT_SHOWN else repr(text[:LONGEST_TEXT_SHOWN]) + "..."
-
-
-class _LineWriter:
-    """Makes one CSV line after the other; csv.writer hands each to the `write` of the object it was given."""
-
-    def __init__(self) -> None:
-        self._writer = csv.writer(self, lineterminator="\n")
-        self._line = ""
-
-    def write(self, text: str) -> None:
-        self._line = text
-
-    def of(self, *cells: str) -> str:
-        self._writer.writerow(cells)
-        return self._line
-
-
-def _plain_or_empty(number: Decimal | None) -> str:
-    return "" if number is None else plain(number)
 
 
 @dataclass(slots=True)
@@ -386,18 +384,27 @@ def _setting_identity(row: ChangeRow) -> tuple[str, ...] | None:
     return (*row.key, change.kind, change.effective_at, "" if change.until is None else "window")
 
 
-def _stock_row(row: _Row) -> StockRow:
+def _stock_row(row: _Row, *, replace: bool) -> StockRow:
     return StockRow(
         line=row.line,
         key=row.key(),
-        on_hand=row.number("on_hand"),
-        reserved=row.figure("reserved") or ZERO,
-        safety_stock=row.figure("safety_stock") or ZERO,
-        reorder_point=row.figure("reorder_point") or ZERO,
+        on_hand=row.number_or_none("on_hand") if replace else row.number("on_hand"),
+        reserved=row.figure("reserved"),
+        safety_stock=row.figure("safety_stock"),
+        reorder_point=row.figure("reorder_point"),
         unit_price=row.figure("unit_price"),
         currency=row.currency("currency"),
-        description=row.text("description", MAXIMUM_DESCRIPTION_BYTES, line_breaks=True),
+        description=_description(row),
     )
+
+
+def _description(row: _Row) -> str | None:
+    text = row.cells["description"]
+    if len(text) > MAXIMUM_DESCRIPTION_CHARACTERS:
+        most = f"at most {MAXIMUM_DESCRIPTION_CHARACTERS:,} are allowed"
+        row.refuse("description", "TOO_LONG", f"{shown(text)} is {len(text):,} characters long; {most}")
+        return None
+    return row.text("description", 4 * MAXIMUM_DESCRIPTION_CHARACTERS, line_breaks=True)
 
 
 class _Table:

@@ -2,13 +2,17 @@
 
 One pass over the rows checks, and only if it finds no refusal another one writes; the rows are never all in memory. The
 check reads eventually consistently: what it does not see, the condition of the write meets.
+
+An item that is as its row says is known and left alone, so a load that was broken off goes on when it is sent again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as with_fields
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
@@ -19,9 +23,11 @@ from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefu
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.item_states import read_state
-from inventory_updater.stock.items import Figures, InvalidItem, ItemKey
-from inventory_updater.stock.loading import TooPreciseError, new_item, replaced_item
+from inventory_updater.stock.items import Figures, InvalidItem, ItemKey, item_id
+from inventory_updater.stock.loading import CLEARABLE, TooPreciseError, differences, new_item, replaced_item
+from inventory_updater.stock.numbers import ZERO, counted
 from inventory_updater.stock.writes import Creation, Update
+from inventory_updater.tables.change_table import SHARDS, ChangeTable, shard_of
 from inventory_updater.tables.inventory_table import InventoryTable
 
 if TYPE_CHECKING:
@@ -29,19 +35,22 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
 
+_COLUMNS: Final = ("on_hand", *CLEARABLE)
+
+
 class Row(Protocol):
-    """What a stock file says of one item."""
+    """What a stock file says of one item; None is what it does not say."""
 
     @property
     def key(self) -> ItemKey: ...
     @property
-    def on_hand(self) -> Decimal: ...
+    def on_hand(self) -> Decimal | None: ...
     @property
-    def reserved(self) -> Decimal: ...
+    def reserved(self) -> Decimal | None: ...
     @property
-    def safety_stock(self) -> Decimal: ...
+    def safety_stock(self) -> Decimal | None: ...
     @property
-    def reorder_point(self) -> Decimal: ...
+    def reorder_point(self) -> Decimal | None: ...
     @property
     def unit_price(self) -> Decimal | None: ...
     @property
@@ -60,14 +69,61 @@ class _Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of the rows of a stock file.
+
+    Attributes:
+        made: items that were not there.
+        replaced: items that were there and of which something was set.
+        known: items that were there as their rows say, and were left alone.
+        waiting: for how many of the items changes wait that will still be applied on top; None if nobody asked.
+    """
+
+    made: int = 0
+    replaced: int = 0
+    known: int = 0
+    waiting: int | None = None
+
+    @property
+    def written(self) -> int:
+        return self.made + self.replaced
+
+
+class LoadInterrupted(KeyboardInterrupt):
+    """Ctrl-C: what is written stays written, and the same again goes on."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        written = f"{counted(loaded.written, 'item')} written, the same again goes on"
+        super().__init__(written if loaded.written else "nothing was written")
+        self.loaded = loaded
+
+
+class _Tally:
+    """What several threads have written."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.loaded = Loaded()
+
+    def add(self, *, made: int = 0, replaced: int = 0, known: int = 0) -> None:
+        with self._lock:
+            done = self.loaded
+            self.loaded = Loaded(done.made + made, done.replaced + replaced, done.known + known)
+
+
+@dataclass(frozen=True, slots=True)
 class _Loading(Generic[RowT]):
     client: "DynamoDBClient"
     inventory: InventoryTable
     rows: Callable[[], Iterable[RowT]]
     now: str
     replace: bool
+    clear: Collection[str]
     progress: Progress
     names: Names = field(default_factory=Names)
+    known: bytearray = field(default_factory=bytearray)
+    """Of each row, whether its item was seen to be as it says."""
+    tally: _Tally = field(default_factory=_Tally)
 
     def check(self, refusals: Refusals) -> None:
         rows = told(self.rows(), "checking", self.progress)
@@ -75,6 +131,8 @@ class _Loading(Generic[RowT]):
             for row in chunk:
                 self.names.add(row.key)
                 decided = self._decide(row, stored.get(row.key))
+                # What is to be replaced is read again: this read may not have seen the latest write.
+                self.known.append(decided is None and not self.replace)
                 if isinstance(decided, _Refused):
                     refusals.add(Refusal(row, decided.code, decided.message))
         for row in self.names.twice(self.rows, _key_of):
@@ -84,19 +142,18 @@ class _Loading(Generic[RowT]):
         read = partial(self.inventory.read_many, [row.key for row in chunk], is_consistent=False)
         return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
 
-    def write(self) -> int:
-        written, unwritten = 0, Unwritten("item")
+    def write(self) -> None:
+        unwritten = Unwritten("item")
+        self.tally.add(known=self.known.count(1))
         rows = self.names.met_again(told(self.rows(), "writing", self.progress), _key_of)
-        for results in side_by_side(self._write, batched((row for _, row in rows), BATCH_LIMIT)):
-            for key, result in results.items():
-                if isinstance(result, NotWritten):
-                    unwritten.add(str(key), result.message)
-                else:
-                    written += 1
+        wanted = (row for place, row in rows if not self.known[place])
+        for not_written in side_by_side(self._write, batched(wanted, BATCH_LIMIT)):
+            for key, result in not_written.items():
+                unwritten.add(str(key), result.message)
         unwritten.refuse_any()
-        return written
 
-    def _write(self, rows: Sequence[RowT]) -> Mapping[ItemKey, bool | NotWritten]:
+    def _write(self, rows: Sequence[RowT]) -> Mapping[ItemKey, NotWritten]:
+        """Write a batch, tally it, and return what was not written."""
         by_key = {row.key: row for row in rows}
         wanted: dict[ItemKey, Creation | Update] = {}
         results: dict[ItemKey, bool | NotWritten] = {}
@@ -110,6 +167,8 @@ class _Loading(Generic[RowT]):
             if item is not None and key in wanted and _is_of(wanted[key], item):
                 return True
             decided = self._decide(by_key[key], item)
+            if decided is None:
+                return False
             if isinstance(decided, _Refused):
                 return NotWritten(decided.message)
             wanted[key] = decided
@@ -123,22 +182,50 @@ class _Loading(Generic[RowT]):
                 statements[key] = decided
             else:
                 results[key] = decided
-        return results | (write_each(self.client, statements, landed=True, decide=decide) if statements else {})
+        if statements:
+            results |= write_each(self.client, statements, landed=True, decide=decide)
+        made = sum(result is True and isinstance(wanted[key], Creation) for key, result in results.items())
+        written = sum(result is True for result in results.values())
+        known = sum(result is False for result in results.values())
+        self.tally.add(made=made, replaced=written - made, known=known)
+        return {key: result for key, result in results.items() if isinstance(result, NotWritten)}
 
-    def _decide(self, row: RowT, item: Attributes | None) -> Creation | Update | _Refused:
-        figures = Figures(row.on_hand, row.reserved, row.safety_stock, row.reorder_point, row.unit_price)
-        texts = {"currency": row.currency, "description": row.description}
+    def _decide(self, row: RowT, item: Attributes | None) -> Creation | Update | _Refused | None:
+        """What to write; None where the item is as the row says."""
         try:
             if item is None:
-                return new_item(row.key, figures, texts, self.now)
-            if not self.replace:
-                return _Refused("ITEM_EXISTS", f"item {row.key} is already there (--replace sets its columns)")
+                return self._new(row)
             state = read_state(item)
             if isinstance(state, InvalidItem):
-                return _Refused(state.code, f"item {row.key} cannot be replaced: {state.message}")
-            return replaced_item(state, item, figures, texts, self.now)
+                message = f"item {row.key} is already there and cannot be read: {state.message}"
+                return _Refused(state.code if self.replace else "ITEM_EXISTS", message)
+            said = {name: value for name in _COLUMNS if (value := getattr(row, name)) is not None}
+            if self.replace:
+                return replaced_item(state, item, dict.fromkeys(self.clear) | said, self.now)
         except TooPreciseError as error:
             return _Refused(error.code, str(error))
+        if not (differ := differences(state, item, said)):
+            return None
+        another = " and ".join(differ)
+        message = f"item {row.key} is already there with another {another}; --replace sets what the file has"
+        return _Refused("ITEM_EXISTS", message)
+
+    def _new(self, row: RowT) -> Creation | _Refused:
+        if row.on_hand is None:
+            return _Refused("NO_QUANTITY", f"item {row.key} is not there, and a new one needs an on_hand")
+        figures = Figures(
+            row.on_hand, row.reserved or ZERO, row.safety_stock or ZERO, row.reorder_point or ZERO, row.unit_price
+        )
+        return new_item(row.key, figures, {"currency": row.currency, "description": row.description}, self.now)
+
+    def count_waiting(self, changes: ChangeTable) -> int:
+        """For how many of the items changes wait: read from the index, of the shards where theirs are."""
+        shards: set[str] = set()
+        for row in self.rows():
+            shards.add(shard_of(item_id(row.key)))
+            if len(shards) == len(SHARDS):
+                break
+        return self.names.count_of(key for key, _ in changes.waiting(shards=sorted(shards)))
 
 
 def load_stock(
@@ -148,30 +235,40 @@ def load_stock(
     now: str,
     *,
     replace: bool = False,
+    clear: Collection[str] = (),
+    changes: ChangeTable | None = None,
     tell_refusal: TellRefusal = lambda _refusal: None,
     progress: Progress = no_progress,
-) -> int:
-    """Make items, or set the columns of those that are there; how many.
+) -> Loaded:
+    """Make items, or set in those that are there what their rows say.
 
     Args:
         client: of the table.
         inventory: where the items are.
         rows: gives the rows from the beginning each time that it is called: the same ones, in the same order.
         now: stored time by the clock.
-        replace: whether items that are there may be replaced.
+        replace: whether items that are there may be replaced: what a row does not say stays as it is.
+        clear: columns that a row empties where it does not say them; only with ``replace``.
+        changes: where to look for how many of the items changes wait; None to leave that out.
         tell_refusal: told every refusal; the error keeps the first thousand.
         progress: told how far it is.
 
     Raises:
         RefusedError: where a row cannot be taken; nothing was written then.
-        UnfinishedError: where the table did not take every write. Without ``replace`` the same again is refused.
+        UnfinishedError: where the table did not take every write; the same again goes on.
         RowsChangedError: where the rows are others the second time; some may have been written.
+        LoadInterrupted: where somebody presses Ctrl-C.
     """
-    loading = _Loading(client, inventory, rows, now, replace, progress)
+    loading = _Loading(client, inventory, rows, now, replace, clear, progress)
     refusals = Refusals(tell_refusal)
-    loading.check(refusals)
-    refusals.refuse_any()
-    return loading.write()
+    try:
+        loading.check(refusals)
+        refusals.refuse_any()
+        loading.write()
+        loaded = loading.tally.loaded
+        return loaded if changes is None else with_fields(loaded, waiting=loading.count_waiting(changes))
+    except KeyboardInterrupt:
+        raise LoadInterrupted(loading.tally.loaded) from None
 
 
 def _key_of(row: Row) -> ItemKey:

@@ -21,8 +21,8 @@ class Refusal:
     Attributes:
         row: the row as it came, or the name of the change.
         code: for programs: ``UNKNOWN_ITEM``, ``CHANGE_ID_TAKEN``, ``TOO_OLD``, ``TWICE``, ``ITEM_EXISTS``,
-            ``TOO_PRECISE``, ``UNKNOWN_CHANGE``, ``AMBIGUOUS_CHANGE``, ``SETTLED``, ``NOT_REJECTED``, or what is wrong
-            with an item that cannot be read.
+            ``NO_QUANTITY``, ``TOO_PRECISE``, ``UNKNOWN_CHANGE``, ``AMBIGUOUS_CHANGE``, ``SETTLED``, ``NOT_REJECTED``,
+            or what is wrong with an item that cannot be read.
         message: for people.
     """
 
@@ -134,6 +134,11 @@ class Names:
             yield place, row
         if place + 1 != len(self._seen):
             raise RowsChangedError
+
+    def count_of(self, names: Iterable[Hashable]) -> int:
+        """How many of the file's names are among ``names``."""
+        wanted = set(map(hash, names))
+        return sum(each in wanted for each in self._seen)
 
     def twice(self, rows: Callable[[], Iterable[RowT]], name_of: Callable[[RowT], Hashable]) -> Iterator[RowT]:
         """The rows whose name a row before them has as well."""

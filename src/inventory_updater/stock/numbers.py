@@ -10,6 +10,9 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal])
 """The one context for quantities and money: what needs more than 38 digits raises instead of being rounded."""
 
+EXACT = Context(prec=1_000, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow, Subnormal])
+"""For what is told and never stored: sums and products of numbers that DynamoDB holds, exact however long they are."""
+
 ZERO = Decimal(0)
 
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)

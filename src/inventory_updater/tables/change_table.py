@@ -210,12 +210,13 @@ class ChangeTable:
             found |= {name: read[name] for name in batch if name in read}
         return found
 
-    def waiting(self, until: str | None = None) -> Iterator[Name]:
+    def waiting(self, until: str | None = None, shards: Iterable[str] = SHARDS) -> Iterator[Name]:
         """What waits to happen, the earliest first, up to the stored time ``until``; read as it is taken.
 
-        It comes from the index, which may not show yet what was written a moment ago.
+        It comes from the index, which may not show yet what was written a moment ago. ``shards`` are all, unless only
+        some items matter.
         """
-        begun = side_by_side(lambda shard: _begun(self._index(shard, "<=", until)), SHARDS)
+        begun = side_by_side(lambda shard: _begun(self._index(shard, "<=", until)), shards)
         for entry in heapq.merge(*begun, key=itemgetter("due_at", "item", "change_id")):
             yield key_of(str(entry["item"])), str(entry["change_id"])
 

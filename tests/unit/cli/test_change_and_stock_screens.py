@@ -14,7 +14,7 @@ from cli.change_screens import (
     item_changes_screen,
 )
 from cli.output import View, figures_screen, rows_screen, text_of
-from cli.stock_verbs import FIGURES
+from cli.stock_screens import FIGURES
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import ItemKey
 from tests.builders import change, item_attributes, moment, record_attributes

@@ -24,17 +24,17 @@ from inventory_updater.intake.csv_format import (
     STOCK_COLUMNS,
     ChangeRow,
     Clash,
+    CountRow,
     CsvError,
     Problem,
     StockRow,
     read_change_file,
+    read_count_sheet,
     read_stock_file,
-    write_levels,
 )
 from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, Change
-from inventory_updater.stock.items import ItemKey, StockItem
-from inventory_updater.stock.numbers import plain
+from inventory_updater.stock.items import ItemKey
 
 Row = Mapping[str, object]
 T = TypeVar("T")
@@ -116,6 +116,44 @@ def said_of_cells(path: Path, cells: Iterable[tuple[str, str]]) -> dict[tuple[st
 # What is read
 
 
+def test_only_a_file_that_replaces_may_leave_out_what_is_on_hand(path: Path) -> None:
+    prices = "sku,location_id,unit_price\nMUG,LEEDS,4\n"
+    empty = "sku,location_id,on_hand,unit_price\nMUG,LEEDS,,4\n"
+    for text in (prices, empty):
+        (row,) = read_stock_file(written(path, text), replace=True)
+        assert row == StockRow(2, ItemKey("MUG", "LEEDS"), None, unit_price=Decimal(4))
+        assert told(lambda: good(path, read_stock_file(path)), path) != []
+
+
+def test_a_description_may_have_two_thousand_characters_whatever_they_are(path: Path) -> None:
+    (row,) = stock(path, {**STOCK, "description": "😀" * 2_000})
+    assert row.description == "😀" * 2_000
+
+
+def test_a_count_sheet_says_what_was_counted_and_on_hand_is_that_only_without_it(path: Path) -> None:
+    mug, cup = ItemKey("MUG", "LEEDS"), ItemKey("CUP", "LEEDS")
+    sheets = {
+        "sku,location_id,on_hand\nMUG,LEEDS,7\nCUP,LEEDS,": [CountRow(2, mug, Decimal(7)), CountRow(3, cup, None)],
+        "counted,on_hand,sku,location_id,available\n3,7,MUG,LEEDS,1\n,7,CUP,LEEDS,1": [
+            CountRow(2, mug, Decimal(3)),
+            CountRow(3, cup, None),
+        ],
+    }
+    for text, rows in sheets.items():
+        assert list(read_count_sheet(written(path, text))) == rows
+
+
+def test_what_is_wrong_with_a_count_sheet_is_told(path: Path) -> None:
+    sheets = {
+        "sku,location_id\nMUG,LEEDS": "line 1: the header lacks on_hand; ",
+        "counted,location_id\n1,LEEDS": "line 1: the header lacks sku; ",
+        "sku,location_id,counted\nMUG,LEEDS,-1": "line 2, column counted: '-1' is negative; it wants 0 or more",
+        "sku,location_id,counted\nMUG,LEEDS,1\nMUG,LEEDS,1": "line 3, column sku: duplicate item 'MUG' at location ",
+    }
+    said = {text: told(lambda: good(path, read_count_sheet(written(path, text))), path)[0] for text in sheets}  # noqa: B023
+    assert {text: line.startswith(sheets[text]) for text, line in said.items()} == dict.fromkeys(sheets, True), said
+
+
 def test_a_change_file_gives_its_changes(path: Path) -> None:
     noon = "2026-01-05T12:00:00.000000Z"
     change = Change("c1", "adjustment", Decimal(-12), noon, reason="sale", reference="order 7")
@@ -143,14 +181,13 @@ def test_a_stock_file_gives_its_items(path: Path) -> None:
     assert stock(path, STOCK) == [StockRow(2, ItemKey("MUG", "LEEDS"), *figures, "GBP", "Mug, blue")]
 
 
-def test_empty_cells_and_columns_that_are_not_there_are_zero_for_quantities_and_absent_for_the_rest(
-    path: Path,
-) -> None:
-    bare = StockRow(2, ItemKey("MUG", "LEEDS"), Decimal("-3.5"), Decimal(0), Decimal(0), Decimal(0), None, None, None)
+def test_empty_cells_and_columns_that_are_not_there_say_nothing(path: Path) -> None:
+    bare = StockRow(2, ItemKey("MUG", "LEEDS"), Decimal("-3.5"))
     change = Change("c1", "count", Decimal(3), "2026-01-05T12:00:00.000000Z")
     cells = "c1,MUG,LEEDS,count,3,2026-01-05T12:00:00Z"
     bare_changes = ",".join(REQUIRED_CHANGE_COLUMNS)
-    assert list(read_stock_file(written(path, f"{STOCK_HEADER}\nMUG,LEEDS,-3.5,,,,,,"))) == [bare]
+    for text in (f"{STOCK_HEADER}\nMUG,LEEDS,-3.5,,,,,,", "sku,location_id,on_hand,stock_value\nMUG,LEEDS,-3.5,junk"):
+        assert list(read_stock_file(written(path, text))) == [bare]
     for text in (f"{bare_changes}\n{cells}", f"{CHANGE_HEADER}\n{cells},,,,,"):
         assert list(read_change_file(written(path, text))) == [ChangeRow(2, bare.key, change)]
 
@@ -254,7 +291,7 @@ def test_a_text_that_is_empty_too_long_or_holds_control_characters_is_refused(pa
         refused[column, "😀" * 17] = f"'{'😀' * 17}' is 68 bytes long; at most 64 are allowed"
     for column in REMARKS:
         refused[column, "r" * 129] = f"'{'r' * 40}'... is 129 bytes long; at most 128 are allowed"
-    refused["description", "d" * 257] = f"'{'d' * 40}'... is 257 bytes long; at most 256 are allowed"
+    refused["description", "é" * 2001] = f"'{'é' * 40}'... is 2,001 characters long; at most 2,000 are allowed"
     for column in (*IDS, *REMARKS):
         for text in ("a\tb", "a\nb", "a\x1bb", "a\x7fb", "a\x85b"):
             refused[column, text] = f"{text!r} holds a control character; it wants text without any"
@@ -533,32 +570,3 @@ def test_changes_come_back_as_they_were_written_whatever_the_columns_order_the_l
 
     read = [row for row in read_change_file(path) if not isinstance(row, Clash)]
     assert read == [replace(row, line=line) for line, row in enumerate(rows, 2)]
-
-
-@given(st.lists(st.tuples(TEXT, TEXT, NUMBERS), unique_by=lambda row: row[:2], max_size=5))
-def test_levels_come_back_as_they_were_written(rows: list[tuple[str, str, Decimal]]) -> None:
-    file = io.StringIO(newline="")
-    count = write_levels(file, (StockItem(ItemKey(sku, location), number) for sku, location, number in rows))
-    file.seek(0)
-    header, *read = csv.reader(file)
-    assert len(rows) == count
-    assert header == ["sku", "location_id", "on_hand", "available", "stock_status", "unit_price", "stock_value"]
-    assert [[sku, location, plain(number), "", "", "", ""] for sku, location, number in sorted(rows)] == read
-
-
-def test_levels_are_sorted_as_text_in_plain_notation_with_empty_cells_where_absent() -> None:
-    file = io.StringIO(newline="")
-    items = [
-        StockItem(ItemKey("B", "10"), Decimal("1E+3"), available=Decimal("-0.50"), stock_status="OUT_OF_STOCK"),
-        StockItem(ItemKey("a", "1"), Decimal(1)),
-        StockItem(ItemKey("B,1", "2"), Decimal("1E-7"), unit_price=Decimal("2.50"), stock_value=Decimal("0.00")),
-        StockItem(ItemKey("B", "9"), Decimal(0)),
-    ]
-    assert write_levels(file, items) == 4
-    assert file.getvalue() == (
-        "sku,location_id,on_hand,available,stock_status,unit_price,stock_value\n"
-        "B,10,1000,-0.50,OUT_OF_STOCK,,\n"
-        "B,9,0,,,,\n"
-        '"B,1",2,0.0000001,,,2.50,0.00\n'
-        "a,1,1,,,,\n"
-    )
