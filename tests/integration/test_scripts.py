@@ -17,6 +17,7 @@ import pytest
 from cli import change_verbs, deployments, engine, job_verbs, stock_verbs
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from tests.builders import item_attributes
 from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
@@ -199,7 +200,9 @@ def test_bad_stock_is_refused_and_nothing_is_written(run: Run, items: Callable[[
         "line 3, column on_hand: 'plenty' is not a number in plain notation; it wants a number such as -12 or 3.50": (
             stock_row(sku="CUP", on_hand="plenty")
         ),
-        "line 3: item MUG at LEEDS is already there (--replace sets its columns)": stock_row(on_hand="1"),
+        "line 3: item MUG at LEEDS is already there with another on_hand (40); --replace sets what the file has": (
+            stock_row(on_hand="1")
+        ),
     }
 
     said = {message: run("stock", "load", write_stock(stock_row(sku="BOWL"), bad)) for message, bad in bad_rows.items()}
@@ -209,7 +212,7 @@ def test_bad_stock_is_refused_and_nothing_is_written(run: Run, items: Callable[[
 
 
 VERBS = {
-    "stock": ["load stock.csv", "export", "show MUG LEEDS"],
+    "stock": ["load stock.csv", "export", "totals", "show MUG LEEDS", "variance stock.csv"],
     "changes": [
         *("schedule changes.csv", "list", "show c1", "cancel c1", "retry some-job", "retry --id c1", "dismiss c1"),
     ],
@@ -314,37 +317,135 @@ def test_every_script_runs_from_the_checkout_and_helps(server: Engine) -> None:
 # Stock
 
 
+LEVELS_HEADER = f"{STOCK_HEADER},available,stock_status,stock_value"
+MUG_LEVEL = "MUG,LEEDS,40,2,5,10,3.50,GBP,Blue mug,33,IN_STOCK,140.00"
+
+
 def test_stock_is_loaded_with_its_derived_figures_and_exported_sorted(run: Run, items: Callable[[], Items]) -> None:
     rows = [stock_row(), stock_row(sku="BOWL", on_hand="7", unit_price=""), stock_row(location_id="BATH")]
-    assert run("stock", "load", write_stock(*rows), "--json").answer == {"items": 3}
+    loaded = {"items": 3, "made": 3, "replaced": 0, "known": 0, "waiting": None}
+    assert run("stock", "load", write_stock(*rows), "--json").answer == loaded
     assert items()["MUG", "LEEDS"]["available"] == Decimal(33)
-    assert run("stock", "export") == Script(
-        0,
-        "sku,location_id,on_hand,available,stock_status,unit_price,stock_value\n"
-        "BOWL,LEEDS,7,0,OUT_OF_STOCK,,\n"
-        "MUG,BATH,40,33,IN_STOCK,3.50,140.00\n"
-        "MUG,LEEDS,40,33,IN_STOCK,3.50,140.00\n",
-        "",
-    )
+    lines = ["BOWL,LEEDS,7,2,5,10,,GBP,Blue mug,0,OUT_OF_STOCK,", MUG_LEVEL.replace("LEEDS", "BATH"), MUG_LEVEL]
+    assert run("stock", "export") == Script(0, "\n".join([LEVELS_HEADER, *lines, ""]), "")
+    some = {
+        "--out": lines[:1],
+        "--low": [],
+        "--sku MUG": lines[1:],
+        "--sku MUG --location LEEDS": lines[2:],
+        "--location BATH --location YORK": lines[1:2],
+    }
+    found = {words: run("stock", "export", *words.split()).output.splitlines()[1:] for words in some}
+    assert found == some
 
 
-def test_replacing_sets_the_columns_and_leaves_the_changes_alone(
+def test_an_export_is_loaded_into_an_empty_stack_and_exported_with_the_same_bytes(run: Run, stack: Stack) -> None:
+    odd = {"sku": '12" =PIPE', "description": "two\r\nlines, =1+1 " + "é" * 1_900, "currency": "EUR"}
+    stack.put(item_attributes(7, location_id="LEEDS") | odd, item_attributes("-0.5", reserved=None))
+    assert run("stock", "export", "first.csv").status == 0
+    stack.forget()
+
+    assert run("stock", "load", "first.csv").output == "2 items loaded\n"
+    assert run("stock", "load", "first.csv").output == "0 items loaded; 2 items known already and left alone\n"
+    assert run("stock", "export", "second.csv").status == 0
+
+    first, second = (Path(name).read_bytes() for name in ("first.csv", "second.csv"))
+    assert len(first) > 3_800
+    assert first == second
+
+
+def test_replacing_sets_what_the_file_has_and_says_for_what_changes_wait(
     run: Run, items: Callable[[], Items], records: Callable[[], Records]
 ) -> None:
-    load(run)
+    load(run, stock_row(), stock_row(sku="BOWL"))
     schedule(run)
     before = records()
-    assert run("stock", "load", "--replace", write_stock(stock_row(on_hand="1", currency=""))).status == 0
+    counts = written("counts.csv", "sku,location_id,on_hand,currency", "MUG,LEEDS,1,", "BOWL,LEEDS,40,")
+    said = run("stock", "load", "--replace", counts)
+    assert said.output == (
+        "1 item loaded, 1 of them in place of what was there; 1 item known already and left alone; "
+        "changes wait for 1 item and will be applied on top\n"
+    )
     after = items()["MUG", "LEEDS"]
-    assert (after["on_hand"], after["stock_status"], "currency" in after) == (Decimal(1), "OUT_OF_STOCK", False)
+    figures = {name: after[name] for name in ("on_hand", "reserved", "unit_price", "currency", "stock_status")}
+    assert figures == {
+        "on_hand": Decimal(1),
+        "reserved": Decimal(2),
+        "unit_price": Decimal("3.50"),
+        "currency": "GBP",
+        "stock_status": "OUT_OF_STOCK",
+    }
     assert records() == before
+
+    assert run("stock", "load", "--replace", "--clear", "reserved,currency", counts).status == 0
+    assert (items()["MUG", "LEEDS"]["reserved"], "currency" in items()["MUG", "LEEDS"]) == (Decimal(0), False)
+    assert run("stock", "load", "--clear", "currency", counts) == refused(
+        "--clear needs --replace: a new item has nothing to empty"
+    )
+    assert "'on_hand' cannot be emptied" in run("stock", "load", "--replace", "--clear", "on_hand", counts).errors
+
+
+def test_an_item_is_shown_at_every_location_with_what_follows_from_its_figures(run: Run, stack: Stack) -> None:
+    stale = item_attributes(10, sku="MUG", location_id="BATH", reserved=4, available=99)
+    stack.put(stale, item_attributes(1, sku="MUG", location_id="YORK"), item_attributes(sku="BOWL"))
+
+    answer = run("stock", "show", "MUG", "--json").answer
+    assert [(each["location_id"], each["available"], each["stale"]) for each in answer["items"]] == [
+        ("BATH", "6", {"available": "99"}),
+        ("YORK", "1", {}),
+    ]
+    said = run("stock", "show", "MUG")
+    assert said.output.startswith("Item MUG\n")
+    assert ("BATH" in said.output, "YORK" in said.output, "DC1" in said.output) == (True, True, False)
+    assert "stored otherwise than it follows from the figures: available 99; " in said.errors
+    rows = run("stock", "show", "MUG", "BATH", "--csv").output.splitlines()
+    assert (len(rows), rows[1].split(",")[:3]) == (2, ["MUG", "BATH", "IN_STOCK"])
+    assert run("stock", "show", "CUP") == refused("there is no item CUP at any location")
+    exported = run("stock", "export", "--sku", "MUG")
+    assert "MUG,BATH,10,4,0,0,2.5,,,6,IN_STOCK,25.0" in exported.output
+    assert exported.errors.startswith("stored derived figures of 1 item are stale: ")
+
+
+def test_the_stock_is_added_up_by_currency_and_location(run: Run) -> None:
+    load(run, stock_row(), stock_row(sku="BOWL", on_hand="3"), stock_row(location_id="BATH", currency="EUR"))
+    assert run("stock", "totals", "--csv").output.splitlines() == [
+        "currency,location_id,items,unpriced,out_of_stock,low_stock,on_hand,reserved,available,stock_value",
+        "EUR,BATH,1,0,0,0,40,2,33,140.00",
+        "GBP,LEEDS,2,0,1,0,43,4,29,150.50",
+    ]
+    answer = run("stock", "totals", "--json", "--out").answer
+    assert [(each["currency"], each["items"]) for each in answer["by_currency"]] == [("GBP", 1)]
+    assert "By currency and location" in run("stock", "totals").output
+
+
+def test_a_count_sheet_is_compared_and_nothing_is_written(run: Run, items: Callable[[], Items]) -> None:
+    load(run, stock_row(), stock_row(sku="BOWL"), stock_row(sku="PAN"), stock_row(location_id="BATH"))
+    before = items()
+    sheet = written("sheet.csv", "sku,location_id,counted", "MUG,LEEDS,38", "BOWL,LEEDS,40", "CUP,LEEDS,1")
+
+    said = run("stock", "variance", sheet, "--csv")
+    assert (said.status, said.errors) == (0, "1 item at these locations that the sheet lacks\n")
+    assert said.output.splitlines() == [
+        "sku,location_id,finding,counted,stored,difference,unit_price,currency,value,message",
+        "MUG,LEEDS,DIFFERS,38,40,-2,3.50,GBP,-7.00,",
+        "BOWL,LEEDS,MATCHES,40,40,0,3.50,GBP,0.00,",
+        "CUP,LEEDS,UNKNOWN_ITEM,1,,,,,,",
+    ]
+    answer = run("stock", "variance", sheet, "--json").answer
+    assert [row["finding"] for row in answer["rows"]] == ["DIFFERS", "MATCHES", "UNKNOWN_ITEM"]
+    assert (answer["missing"], answer["differs"], answer["unknown_item"]) == (1, 1, 1)
+    assert answer["differences"] == [
+        {"currency": "GBP", "items": 1, "unpriced": 0, "surplus": "0", "shortage": "-7.00", "net": "-7.00"}
+    ]
+    assert "missing from the sheet  1" in run("stock", "variance", sheet).output
+    assert items() == before
 
 
 def test_an_export_that_fails_leaves_the_old_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     load(run)
     Path("levels.csv").write_text("old", encoding="utf-8")
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
         raise OSError(28, "No space left on device", "levels.csv")
 
     monkeypatch.setattr(stock_verbs, "write_levels", fail)
@@ -357,7 +458,7 @@ def test_an_item_that_cannot_be_read_is_left_out_of_the_export_and_said(run: Run
     load(run)
     stack.put({"sku": "BOWL", "location_id": "LEEDS", "on_hand": "plenty"})
     said = run("stock", "export")
-    assert said.output.splitlines()[1:] == ["MUG,LEEDS,40,33,IN_STOCK,3.50,140.00"]
+    assert said.output.splitlines()[1:] == [MUG_LEVEL]
     assert said.errors == "left out: item BOWL at LEEDS cannot be read: on_hand is not a number\n"
     shown = run("stock", "show", "BOWL", "LEEDS")
     assert "This item cannot be read, so jobs leave it alone: on_hand is not a number" in shown.output

@@ -205,18 +205,14 @@ def read_count_sheet(path: Path) -> Iterator[CountRow | Problem]:
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    counted_or_not = ("counted", *STOCK_COLUMNS, *DERIVED_COLUMNS)
-    column = "on_hand"
-    for name in ("counted", "on_hand"):
-        table = _Table(path, "count sheet", ("sku", "location_id", name), counted_or_not)
-        try:
-            next(table.rows(), None)
-        except CsvError as error:
-            if name == "counted" and all(problem.code == "MISSING_COLUMN" for problem in error.problems):
-                continue
-        column = name
-        break
-    table = _Table(path, "count sheet", ("sku", "location_id", column), counted_or_not)
+    columns = ("counted", *STOCK_COLUMNS, *DERIVED_COLUMNS)
+    column = "counted"
+    try:
+        next(_Table(path, "count sheet", (column,), columns).rows(), None)
+    except CsvError as error:
+        if any(problem.code == "MISSING_COLUMN" for problem in error.problems):
+            column = "on_hand"
+    table = _Table(path, "count sheet", ("sku", "location_id", column), columns)
     return _items(table, lambda row: CountRow(row.line, row.key(), row.figure(column)))
 
 

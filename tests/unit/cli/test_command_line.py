@@ -23,6 +23,7 @@ from cli.errors import CommandFailed, InputError, explain
 from cli.exit_codes import MEANINGS
 from inventory_updater import __version__
 from inventory_updater.intake.csv_format import CsvError, Problem
+from inventory_updater.intake.loading import Loaded, LoadInterrupted
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, UnfinishedError
 
 
@@ -230,6 +231,8 @@ def test_what_failed_on_the_way_is_exit_code_1(
 def test_an_interruption_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert raising(KeyboardInterrupt()).main(["do"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+    assert raising(LoadInterrupted(Loaded(made=1, replaced=2))).main(["do"]) == 130
+    assert capsys.readouterr().err == "interrupted: 3 items written, the same again goes on\n"
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from inventory_updater.intake.csv_format import (
     CHANGE_COLUMNS,
+    DERIVED_COLUMNS,
     LINES_A_MARK,
     MAXIMUM_LINE_BYTES,
     PROBLEMS_SHOWN,
@@ -461,7 +462,10 @@ WANTED_OF_CHANGES = (
     "a change file has the columns change_id,sku,location_id,kind,value,effective_at "
     "and may have until,expected,not_after,reason,reference"
 )
-WANTED_OF_STOCK = f"a stock file has the columns {STOCK_HEADER}"
+WANTED_OF_STOCK = (
+    "a stock file has the columns sku,location_id,on_hand and may have reserved,safety_stock,reorder_point,unit_price,"
+    "currency,description,available,stock_status,stock_value"
+)
 NO_CSV = "cannot be read as CSV"
 
 
@@ -505,11 +509,11 @@ def test_a_change_file_of_another_form_is_refused(path: Path) -> None:
 
 
 def test_a_stock_file_of_another_form_is_refused(path: Path) -> None:
-    nothing = f"is empty; a stock file starts with a header such as {STOCK_HEADER}"
+    nothing = f"is empty; a stock file starts with a header such as {STOCK_HEADER},{','.join(DERIVED_COLUMNS)}"
     refused = {
         **dict.fromkeys((b"", b"\xef\xbb\xbf", b"\n\n"), nothing),
         b"sku,safety_stock,reorder_point,unit_price,description\n": (
-            f"line 1: the header lacks location_id, on_hand, reserved, currency; {WANTED_OF_STOCK}"
+            f"line 1: the header lacks location_id, on_hand; {WANTED_OF_STOCK}"
         ),
         csv_text(STOCK_COLUMNS, [{**STOCK, "description": "Café"}]).encode("latin-1"): (
             "line 2: is not in UTF-8; save the file in this encoding"
