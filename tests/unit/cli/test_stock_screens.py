@@ -52,11 +52,11 @@ def test_a_count_sheet_is_told_with_what_differs_most_first(warehouse: Warehouse
 
 
 def test_what_is_stored_stale_is_said_of_one_item_and_counted_of_several() -> None:
-    stale = item_document(mug("LEEDS-DC", 180, available=Decimal(1), stock_value=None))
-    assert stale["available"] == Decimal(178)
+    stale = item_document(mug("LEEDS-DC", 180, available=Decimal(1), stock_status="LOW_STOCK"))
+    assert (stale["available"], stale["stock_status"]) == (178, "IN_STOCK")
     assert stale_sentence([item_document(STOCK[0])]) is None
     assert stale_sentence([stale]) == (
-        "stored otherwise than it follows from the figures: available 1, stock_value missing; "
+        "stored otherwise than it follows from the figures: available 1, stock_status LOW_STOCK; "
         "a job over all items repairs that"
     )
     assert stale_sentence([stale, stale]) == (
@@ -65,6 +65,7 @@ def test_what_is_stored_stale_is_said_of_one_item_and_counted_of_several() -> No
 
 
 def test_an_item_without_exact_derived_figures_is_shown_as_it_is_stored() -> None:
-    too_long = item_document(mug("LEEDS-DC", 1, on_hand=Decimal("1" * 38), unit_price=Decimal("1.01")))
+    too_long = item_document(mug("LEEDS-DC", int("1" * 38), unit_price=Decimal("1.01"), available=Decimal(7)))
+    assert (too_long["available"], too_long["stale"]) == (7, {})
     assert too_long["problem"] == "a derived figure would need more than 38 digits"
     assert variance_of(CountRow(2, ItemKey(MUG, "X"), None), too_long).finding == "UNREADABLE_ITEM"
