@@ -9,7 +9,7 @@ from inventory_updater.dynamodb.batches import send
 from inventory_updater.intake import withdrawing
 from inventory_updater.stock import settling
 from inventory_updater.stock.change_records import Status, read_record
-from inventory_updater.stock.item_states import Decision
+from inventory_updater.stock.item_states import Decision, ItemState
 from inventory_updater.stock.settling import Mark
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.protocol import Protocol
@@ -54,8 +54,8 @@ def entries_dropped_early(patch: pytest.MonkeyPatch) -> None:
 
 def no_version_in_the_guard(patch: pytest.MonkeyPatch) -> None:
     """The write holds while the figures do, whatever has been decided since."""
-    real = settling._guard  # noqa: SLF001  # what is to be broken
-    patch.setattr(settling, "_guard", lambda state: _without(real(state), "version"))
+    guard: Any = vars(ItemState)["guard"]
+    patch.setattr(ItemState, "guard", property(lambda state: _without(guard.__get__(state), "version")))
 
 
 def record_cancelled_before_the_item(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from inventory_updater.dynamodb.values import to_attribute_value
+from inventory_updater.dynamodb.values import to_attribute_list
 from inventory_updater.stock.writes import Creation, Update
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def statement(table_name: str, write: Update | Creation) -> "BatchStatementReque
     if isinstance(write, Creation):
         attributes = write.key._asdict() | dict(write.attributes)
         text = _insert_text(table_name, tuple(attributes))
-        return {"Statement": text, "Parameters": [to_attribute_value(value) for value in attributes.values()]}
+        return {"Statement": text, "Parameters": to_attribute_list(attributes.values())}
     return guarded_update(table_name, write.key._asdict(), write.sets, write.removes, write.guard)
 
 
@@ -40,7 +40,7 @@ def guarded_update(
     present = {name: value for name, value in guard.items() if value is not None}
     absent = tuple([name for name, value in guard.items() if value is None])
     text = _update_text(table_name, tuple(key), tuple(sets), removes, tuple(present), absent)
-    parameters = [to_attribute_value(value) for value in (*sets.values(), *key.values(), *present.values())]
+    parameters = to_attribute_list((*sets.values(), *key.values(), *present.values()))
     return {"Statement": text, "Parameters": parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 

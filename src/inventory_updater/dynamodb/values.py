@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,19 @@ def to_attribute_value(value: object) -> "AttributeValueTypeDef":
 
 
 def to_attribute_values(values: Mapping[str, object]) -> "dict[str, AttributeValueTypeDef]":
-    return {name: to_attribute_value(value) for name, value in values.items()}
+    return dict(zip(values, to_attribute_list(values.values()), strict=True))
+
+
+def to_attribute_list(values: Iterable[object]) -> "list[AttributeValueTypeDef]":
+    """``values`` as DynamoDB takes them, in their order."""
+    return [
+        {"S": value}
+        if type(value) is str
+        else {"N": str(value)}
+        if type(value) is Decimal
+        else to_attribute_value(value)
+        for value in values
+    ]
 
 
 def from_attribute_values(item: "Mapping[str, AttributeValueTypeDef]") -> dict[str, object]:

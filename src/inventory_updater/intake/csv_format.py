@@ -46,7 +46,7 @@ MAXIMUM_LINE_BYTES: Final = 100_000
 LONGEST_TEXT_SHOWN: Final = 40
 PROBLEMS_SHOWN: Final = 50
 
-# Numbers and times come in crowds, a price list has one time for all: what was read lately is not read again.
+# Numbers come in crowds: what was read lately is not read again.
 READ_LATELY: Final = 4_096
 
 LINES_A_MARK: Final = 16
@@ -59,7 +59,6 @@ ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
 COUNT: Final = ChangeKind.COUNT.value
 
 _number: Final = lru_cache(READ_LATELY)(parse_number)
-_time: Final = lru_cache(READ_LATELY)(parse_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +315,7 @@ class _Row:
 
     def time(self, column: str) -> str:
         try:
-            return _time(self.cells[column])
+            return parse_time(self.cells[column])
         except ValueError as error:
             self.refuse(column, "NO_TIME", f"{self.found(column)} {error}")
             return ""

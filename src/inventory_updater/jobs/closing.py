@@ -76,7 +76,7 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
     if run is None or run.is_settled:
         return run
     segments = services.jobs.segments(run.job_id, run.segments)
-    abandoned = _at_its_end(_added_up(run, segments), services, [reason, *_recording_problems(segments)])
+    abandoned = _at_its_end(_added_up(run, segments), services, [reason, *recording_problems(segments)])
     return _settle(services, replace(abandoned, status=JobStatus.ABANDONED))
 
 
@@ -119,7 +119,7 @@ def ended(services: Services, run: Run, problems: Sequence[str]) -> Run:
     return replace(_at_its_end(run, services, problems), status=status)
 
 
-def _recording_problems(segments: Iterable[Segment]) -> list[str]:
+def recording_problems(segments: Iterable[Segment]) -> list[str]:
     """Why there are fewer failures on record than were counted."""
     return [
         f"segment {segment.number}: failures could not be recorded: {segment.recording_error}"
@@ -136,7 +136,7 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     run = _added_up(run, segments)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
-    problems += _recording_problems(segments)
+    problems += recording_problems(segments)
     if was_cut_short:
         problems.append(f"stopped after {run.tally.calls:,} calls; the next job takes up what is left")
     if failed or was_cut_short:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Literal, TypedDict
 
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.jobs.closing import AlertError, abandon_job, conclude, ended, tell
+from inventory_updater.jobs.closing import AlertError, abandon_job, conclude, ended, recording_problems, tell
 from inventory_updater.jobs.pages import Pages, due_page
 from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
@@ -102,7 +102,7 @@ def _settled_here(
     here = Segment(run.job_id, number=0)
     tally, is_exact, error = recorded(services, here, [result], failures_left=FAILURES_A_JOB)
     settled = replace(run, tally=tally + Tally(calls=1), tally_is_exact=is_exact and is_first)
-    return ended(services, settled, [error] if error else [])
+    return ended(services, settled, recording_problems([replace(here, recording_error=error)]))
 
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from inventory_updater.stock.attributes import (
     Attributes,
@@ -19,6 +20,10 @@ from inventory_updater.stock.change_records import WINDOW_KINDS, Status
 from inventory_updater.stock.changes import FIGURE_SET_BY, LastSet, read_last_set
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item, read_key
 from inventory_updater.stock.numbers import NUMBERS, ZERO
+
+GUARDED: Final = (
+    *("on_hand", "reserved", "safety_stock", "reorder_point", "unit_price", "available", "stock_status", "stock_value"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ class ItemState:
     @property
     def next_version(self) -> Decimal:
         return NUMBERS.add(self.version or ZERO, Decimal(1))
+
+    @property
+    def guard(self) -> dict[str, object]:
+        """What was read of every figure, and the version: a write of the item holds only if all of it still holds."""
+        return {name: getattr(self.item, name) for name in GUARDED} | {"version": self.version}
 
     def is_negative(self, *, may_be: bool) -> bool:
         """Whether another writer left a negative figure; on hand ``may_be`` where the stack allows it."""

@@ -9,7 +9,6 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.changes import FIGURE_SET_BY
 from inventory_updater.stock.item_states import ItemState
 from inventory_updater.stock.items import Figures, ItemKey
-from inventory_updater.stock.settling import GUARDED
 from inventory_updater.stock.writes import Creation, Update
 
 _REMOVABLE: Final = ("unit_price", "currency", "description", "stock_value", "base_unit_price")
@@ -64,8 +63,7 @@ def replaced_item(
     wanted = {**columns, **bases, **texts}
     sets = {name: value for name, value in wanted.items() if value is not None}
     removes = tuple([name for name in _REMOVABLE if name in wanted and wanted[name] is None and name in attributes])
-    guard = {name: getattr(state.item, name) for name in GUARDED} | {"version": state.version}
-    return Update(state.key, sets | {"version": state.next_version, "updated_at": now}, removes, guard)
+    return Update(state.key, sets | {"version": state.next_version, "updated_at": now}, removes, state.guard)
 
 
 def _figure(figures: Figures, kind: str) -> Decimal | None:

@@ -27,10 +27,6 @@ from inventory_updater.stock.writes import Update
 SETTLED_A_WRITE: Final = 100
 """How many changes one write of an item settles at most; a hot item takes several."""
 
-GUARDED: Final = (
-    *("on_hand", "reserved", "safety_stock", "reorder_point", "unit_price", "available", "stock_status", "stock_value"),
-)
-
 _BOOKED: Final = ChangeKind.ADJUSTMENT.value
 _COUNT: Final = ChangeKind.COUNT.value
 
@@ -323,15 +319,16 @@ def _latest(windows: Mapping[str, Window], kind: str) -> Decimal | None:
 
 def _update(state: ItemState, work: _Work, derived: DerivedFigures, decided: Mapping[str, Decision]) -> Update | None:
     """The conditional write of the item; None where nothing differs and nothing was decided."""
+    guard = state.guard
     wanted = _attributes(state.item, work.figures, derived)
-    stored: dict[str, object] = {name: getattr(state.item, name) for name in wanted}
-    if wanted == stored and not work.decided:
+    differs = {name: value for name, value in wanted.items() if value != guard[name]}
+    if not differs and not work.decided:
         return None
-    differs = {name: value for name, value in wanted.items() if value != stored[name]}
     differs |= _beside_figures(state, work, decided)
     sets = {name: value for name, value in differs.items() if value is not None}
+    removes = tuple([name for name in differs if name not in sets])
     sets |= {"version": state.next_version, "updated_at": work.moment.now}
-    return Update(state.key, sets, tuple([name for name in differs if name not in sets]), _guard(state))
+    return Update(state.key, sets, removes, guard)
 
 
 def _beside_figures(state: ItemState, work: _Work, decided: Mapping[str, Decision]) -> dict[str, object]:
@@ -363,8 +360,3 @@ def _attributes(item: StockItem, figures: Figures, derived: DerivedFigures) -> d
         "stock_status": derived.stock_status.value,
         "stock_value": derived.stock_value,
     }
-
-
-def _guard(state: ItemState) -> dict[str, object]:
-    """Every figure that was read, and the version: the write holds only if all of it still holds."""
-    return {name: getattr(state.item, name) for name in GUARDED} | {"version": state.version}

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeGuard
 
 LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
@@ -9,12 +10,16 @@ LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
 
 
 STORED_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+_READ_LATELY = 4_096
+"""How many times are kept as they were read: they come in crowds, a price list has one for all."""
+
 _INCOMING_TIME = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<time>\d{2}:\d{2}:\d{2}(\.\d{1,6})?)(?P<zone>Z|z|[+-]\d{2}:?[0-5]\d)?",
     re.ASCII,
 )
 
 
+@lru_cache(_READ_LATELY)
 def parse_time(text: str) -> str:
     """``text``, an ISO 8601 time with ``Z`` or an offset and up to six decimals, as a stored time.
 
@@ -66,6 +71,7 @@ def is_stored_time(value: object) -> TypeGuard[str]:
         return False
 
 
+@lru_cache(_READ_LATELY)
 def read_time(stored: str) -> datetime:
     """The moment of a stored time."""
     return datetime.fromisoformat(stored[:26]).replace(tzinfo=UTC)

@@ -12,11 +12,11 @@ from inventory_updater.dynamodb.statements import statement
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.change_records import read_record
 from inventory_updater.stock.changes import Change
-from inventory_updater.stock.item_states import ItemState, read_state
+from inventory_updater.stock.item_states import GUARDED, ItemState, read_state
 from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.loading import new_item
 from inventory_updater.stock.numbers import ZERO
-from inventory_updater.stock.settling import GUARDED, Moment, Settled, settle
+from inventory_updater.stock.settling import Moment, Settled, settle
 from inventory_updater.stock.writes import Creation, Update
 from inventory_updater.tables.change_table import ChangeTable
 from tests.builders import NOW, change, item_attributes, moment, record_attributes

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -68,6 +69,19 @@ def test_what_fails_or_is_rejected_in_a_small_job_is_recorded_and_told_of(wareho
     assert (run.status, run.failure_rate) == (JobStatus.COMPLETED_WITH_FAILURES, 100.0)
     assert (run.tally.oldest_overdue, len(list(warehouse.jobs.failures("job-1")))) == (moment("10:30"), 2)
     assert len(warehouse.topic.sent) == 1
+
+
+def test_a_small_job_says_that_what_it_settled_could_not_be_recorded(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.put(mug(change("c1", "adjustment", -99)))
+    monkeypatch.setattr(warehouse.jobs, "record_settled", Mock(side_effect=PermissionError("no BatchWriteItem")))
+
+    assert opened(warehouse) == DONE
+
+    run = warehouse.run()
+    assert (run.tally.changes_rejected, run.tally_is_exact) == (1, True)
+    assert run.error == "segment 0: failures could not be recorded: PermissionError: no BatchWriteItem"
 
 
 def test_a_job_of_more_than_a_page_or_more_than_the_write_rate_lets_through_or_of_scope_all_goes_to_the_workers(

@@ -4,10 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from inventory_updater.stock.item_states import ItemState, read_state
+from inventory_updater.stock.item_states import GUARDED, ItemState, read_state
 from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.loading import TooPreciseError, new_item, replaced_item
-from inventory_updater.stock.settling import GUARDED
 from tests.builders import NOW, item_attributes, moment
 
 MUG = ItemKey("mug", "DC1")
