@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
@@ -36,7 +36,7 @@ from tests.simulation.faults import (
     Stale,
 )
 from tests.simulation.table import SimulatedDynamoDB
-from tests.simulation.turns import Actor
+from tests.simulation.turns import Actor, take_turns
 
 RETENTION_DAYS: Final = 1
 _DAY: Final = timedelta(days=RETENTION_DAYS)
@@ -263,10 +263,10 @@ class History:
         """All of it, to its undisturbed end."""
         self._put_what_is_there()
         self._fault_rate = self.content.fault_rate
-        self._play(self.content.cast)
+        take_turns(self._turns_of(self.content.cast))
         if self.content.second_day:
             self._sleep_over_it()
-            self._play(self.content.second_day)
+            take_turns(self._turns_of(self.content.second_day))
         self._come_to_rest()
 
     def _put_what_is_there(self) -> None:
@@ -278,8 +278,8 @@ class History:
             # Another system does not know the shards of this history; it asks the product.
             self._ask("before", "put_item", {"TableName": self.tables.changes, "Item": record})
 
-    def _play(self, cast: tuple[Member, ...]) -> None:
-        """Give turns until all have ended; now and then one stands at a request while much happens."""
+    def _turns_of(self, cast: tuple[Member, ...]) -> Iterator[Actor]:
+        """Whose turn it is until all have ended; now and then one stands at a request while much happens."""
         waiting = sorted(cast, key=lambda member: member.turn)
         stalled: dict[str, int] = {}
         turn = 0
@@ -298,7 +298,7 @@ class History:
                 continue
             ready = [each for each in self._alive if stalled.get(each.name, 0) <= turn]
             actor = self.chance.choice(ready or self._alive)
-            actor.go_on()
+            yield actor
             # While one stands where it hurts the others go on: all that may happen meanwhile has to.
             is_sore = actor.stands_at == self.content.sore_point and len(ready) == len(self._alive)
             if self.chance.random() < (_SORE_RATE if is_sore else self.content.stall_rate):
