@@ -213,7 +213,10 @@ class AllHold:
     parts: tuple[Condition, ...]
 
     def holds(self, item: Values, values: Values) -> bool:
-        return all(part.holds(item, values) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110  # twice as fast as all(), and most of what is asked
+            if not part.holds(item, values):
+                return False
+        return True
 
     def check(self, values: Values) -> None:
         for part in self.parts:
