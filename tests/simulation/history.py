@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ class Turn:
     """A request, by whom, and what became of it."""
 
     who: str
-    at: str
+    at: datetime
     operation: str
     request: Mapping[str, Any]
     fate: Fault | None
@@ -152,8 +152,7 @@ class History:
     def services(self, client: Any) -> Services:
         """What a call works with; between two calls somebody may have deployed other settings."""
         chance = self.chance
-        settings = replace(
-            _SETTINGS,
+        settings = _settings(
             segments=chance.choice((1, 2, 2, 3)),
             page_size=chance.choice((1, 2, 3, 3, 10)),
             batch_size=chance.choice((1, 1, 1, 2, 25)),
@@ -209,7 +208,7 @@ class History:
         self._fate = None
         waiting, landed, error = len(self.dynamodb.on_their_way), len(self.dynamodb.landed), ""
         try:
-            return getattr(self.dynamodb, operation)(**request)
+            return self.dynamodb.call(operation, request)
         except (Exception, ProcessDied) as problem:
             error = f"{type(problem).__name__}: {problem}"
             raise
@@ -217,7 +216,7 @@ class History:
             if len(self.dynamodb.on_their_way) > waiting:
                 self._late.append(who)
             made = range(landed, len(self.dynamodb.landed))
-            self.turns.append(Turn(who, self.now(), operation, request, self._fate, made, error))
+            self.turns.append(Turn(who, self.clock(), operation, request, self._fate, made, error))
 
     def _what_happens(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
         if not self._fault_rate or self._mischance.random() >= self._fault_rate:
@@ -352,7 +351,7 @@ class History:
         made = range(landed, len(self.dynamodb.landed))
         if made:
             self.reached["a late request landed"] += 1
-        self.turns.append(Turn(f"{who}, late", self.now(), operation, request, None, made))
+        self.turns.append(Turn(f"{who}, late", self.clock(), operation, request, None, made))
 
     def _expire(self, chance: random.Random) -> None:
         """Delete a record that has expired, as TTL does some time after.
@@ -412,8 +411,10 @@ class History:
         client: Any = _Undisturbed(self, job_id)
         now = self.now()
         services = self.services(client)
-        settings = replace(services.settings, segments=1, page_size=50, batch_size=25)
-        run_job(replace(services, settings=settings), JobRequest(job_id, now, scope, now))
+        run_job(
+            replace(services, settings=_settings(segments=1, page_size=50, batch_size=25)),
+            JobRequest(job_id, now, scope, now),
+        )
 
     # What it left
 
@@ -437,6 +438,11 @@ class _Undisturbed:
 @cache
 def _definitions() -> tuple[dict[str, Any], ...]:
     return tuple(table_definition(name, "test") for name in TABLES)
+
+
+@cache
+def _settings(*, segments: int, page_size: int, batch_size: int) -> Settings:
+    return replace(_SETTINGS, segments=segments, page_size=page_size, batch_size=batch_size)
 
 
 _SETTINGS: Final = Settings(

@@ -86,7 +86,7 @@ def _told_turn(history: History, turn: Turn) -> Iterator[str]:
     writes = [history.dynamodb.landed[place] for place in turn.landed]
     fate = f"  <<{turn.fate}>>" if turn.fate else ""
     error = f"  {turn.error[:90]}" if turn.error else ""
-    yield f"{turn.at[5:19]} {turn.who:26} {turn.operation} {_about(turn)}{fate}{error}"
+    yield f"{turn.at:%m-%dT%H:%M:%S} {turn.who:26} {turn.operation} {_about(turn)}{fate}{error}"
     for write in writes:
         yield f"{'':42} {_key(write)}: {_difference(write)}"
 
