@@ -275,6 +275,8 @@ def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     """The parts of which all have to hold."""
     if not isinstance(condition, AllHold):
         return (condition,)
+    if AllHold not in map(type, condition.parts):
+        return condition.parts
     return tuple(part for each in condition.parts for part in conjuncts(each))
 
 

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -91,7 +91,8 @@ class Turn:
     """A request, by whom, and what became of it."""
 
     who: str
-    at: datetime
+    at: float
+    """In seconds of the clock."""
     operation: str
     request: Mapping[str, Any]
     fate: Fault | None
@@ -216,7 +217,7 @@ class History:
             if len(self.dynamodb.on_their_way) > waiting:
                 self._late.append(who)
             made = range(landed, len(self.dynamodb.landed))
-            self.turns.append(Turn(who, self.clock(), operation, request, self._fate, made, error))
+            self.turns.append(Turn(who, self.clock.seconds, operation, request, self._fate, made, error))
 
     def _what_happens(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
         if not self._fault_rate or self._mischance.random() >= self._fault_rate:
@@ -351,7 +352,7 @@ class History:
         made = range(landed, len(self.dynamodb.landed))
         if made:
             self.reached["a late request landed"] += 1
-        self.turns.append(Turn(f"{who}, late", self.clock(), operation, request, None, made))
+        self.turns.append(Turn(f"{who}, late", self.clock.seconds, operation, request, None, made))
 
     def _expire(self, chance: random.Random) -> None:
         """Delete a record that has expired, as TTL does some time after.

@@ -94,7 +94,7 @@ class Schema:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        wanted = {*self.keys.names, *(keys or self.keys).names}
+        wanted = {*self.keys.names, *keys.names} if keys else set(self.keys.names)
         if given.keys() != wanted:
             raise invalid("The provided key element does not match the schema")
         key = clean_item(given)
@@ -107,9 +107,10 @@ class Schema:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.CoreComponents.html#HowItWorks.CoreComponents.PrimaryKey
         """
         for role, name in zip(_LARGEST, self.keys.names, strict=False):
-            if name not in item or self.types[name] not in item[name]:
+            value = item.get(name)
+            if value is None or self.types[name] not in value:
                 raise invalid(f"{mismatch}: {name}")
-            self._check_key_value(role, name, item[name])
+            self._check_key_value(role, name, value)
 
     def check_index_keys(self, item: Mapping[str, Value]) -> None:
         """Refuse an item that an index could not hold under its key; one without that key is fine.

@@ -75,11 +75,12 @@ def clean(value: Value, depth: int = 0) -> Value:
     Raises:
         InvalidValue: where DynamoDB would not take it.
     """
-    if len(value) != 1:
-        raise InvalidValue("Supplied AttributeValue must contain exactly one of the supported datatypes")
+    try:
+        ((kind, content),) = value.items()
+    except ValueError:
+        raise InvalidValue("Supplied AttributeValue must contain exactly one of the supported datatypes") from None
     if depth > _DEPTH:
         raise InvalidValue("Nesting Levels have exceeded supported limits")
-    ((kind, content),) = value.items()
     if type(content) is str and (kind == "S" or (kind == "N" and _normal_number(content) == content)):
         return value
     if kind not in TYPES:
