@@ -14,7 +14,7 @@ from tests.simulation.grammar import Parser
 from tests.simulation.paths import Path
 from tests.simulation.rejections import Rejected, invalid
 from tests.simulation.updates import Action, IfNotExists, ListAppend, Sum
-from tests.simulation.values import InvalidValue, clean
+from tests.simulation.values import InvalidValue, clean_all
 
 _WORDS: Final = re.compile(r"\s+|[#:]?[A-Za-z0-9_]+|<>|<=|>=|[=<>()\[\],.+-]")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -219,6 +219,6 @@ def _clean_values(given: Mapping[str, Any] | None) -> Values:
     if not given:
         raise invalid("ExpressionAttributeValues must not be empty")
     try:
-        return {name: clean(value) for name, value in given.items()}
+        return clean_all(given)
     except InvalidValue as error:
         raise invalid(f"ExpressionAttributeValues contains invalid value: {error}") from None

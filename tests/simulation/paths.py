@@ -15,9 +15,10 @@ Path = tuple[str | int, ...]
 
 def value_at(item: Mapping[str, Value], path: Path) -> Value | None:
     """What is at a path; nothing where any part of it is missing or of another type."""
-    head, *rest = path
-    found: Value | None = item.get(str(head))
-    for part in rest:
+    found: Value | None = item.get(path[0])  # type: ignore[arg-type]  # the first part is a name
+    if len(path) == 1:
+        return found
+    for part in path[1:]:
         if found is None:
             return None
         found = _element(found, part)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.simulation.rejections import invalid
-from tests.simulation.values import InvalidValue, Item, Value, clean, sortable
+from tests.simulation.values import InvalidValue, Item, Value, clean_all, sortable
 
 KeyValues = tuple[Any, ...]
 """The values of a key, as they are sorted."""
@@ -142,6 +142,6 @@ def clean_item(given: Mapping[str, Any]) -> Item:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
     """
     try:
-        return {name: clean(value) for name, value in given.items()}
+        return clean_all(given)
     except InvalidValue as error:
         raise invalid(f"One or more parameter values were invalid: {error}") from None
