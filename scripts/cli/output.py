@@ -87,6 +87,19 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
     print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
 
 
+def print_json_with_rows(
+    document: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]], options: argparse.Namespace
+) -> None:
+    """Print one JSON document with a list of that name at its end, whose rows are never all in memory."""
+    head = json.dumps({**options.where, **document}, indent=2, default=_as_json).removesuffix("\n}")
+    print(f"{head},\n  {json.dumps(name)}: [", end="")
+    separator = "\n"
+    for row in rows:
+        print(f"{separator}    {json.dumps(row, default=_as_json)}", end="")
+        separator = ",\n"
+    print("]\n}" if separator == "\n" else "\n  ]\n}")
+
+
 def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:
     """Print what a command has done: the document with --json, else the sentence."""
     if options.json:

@@ -1,23 +1,30 @@
 """Stock: make a sample, load a file, export the levels, show an item."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from cli import sample
 from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
-from cli.input_files import input_file
+from cli.input_files import (
+    add_checking_options,
+    add_reading_options,
+    check_outputs,
+    input_file,
+    reading_of,
+    settle_problems,
+)
 from cli.output import counted, note, print_answer, print_figures, print_json, print_screen, view_of
+from cli.output_files import output_file
 from cli.progress import progress
 from inventory_updater.intake.csv_format import read_stock_file, write_levels
-from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.loading import Loading
 from inventory_updater.intake.writing import told
 from inventory_updater.stock.item_states import read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item
@@ -74,18 +81,19 @@ def make_sample(options: argparse.Namespace) -> None:
 
 
 def load(options: argparse.Namespace) -> None:
-    with input_file(options.file, read_stock_file) as file:
-        rows = file.check()
+    check_outputs(options)
+    with input_file(options.file, read_stock_file, reading_of(options)) as file:
+        if not file.begins_well():
+            settle_problems(file, options)
         deployment = find_deployment(options)
-        with progress(rows) as tell, file.telling_lines():
-            loaded = load_stock(
-                deployment.dynamodb(),
-                deployment.inventory(),
-                file.rows,
-                now(),
-                replace=options.replace,
-                progress=tell,
-            )
+        loading = Loading(deployment.dynamodb(), deployment.inventory(), file.rows, now(), replace=options.replace)
+        with progress() as tell:
+            file.check_with(replace(loading, progress=tell))
+        left_out = settle_problems(file, options)
+        if options.check:
+            return
+        with progress(file.good) as tell:
+            loaded = replace(loading, progress=tell, left_out=left_out).write()
     print_answer({"items": loaded}, f"{counted(loaded, 'item')} loaded", options)
 
 
@@ -97,7 +105,7 @@ def export(options: argparse.Namespace) -> None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # standard output is a file
         count = write_levels(sys.stdout, items)
     else:
-        with _replaced(options.file) as file:
+        with output_file(options.file) as file:
             count = write_levels(file, items)
     for invalid in items.invalid[:INVALID_ITEMS_NAMED]:
         note(f"left out: item {invalid.key} cannot be read: {invalid.message}")
@@ -127,24 +135,6 @@ class _ReadableItems:
 
 def _output_file(text: str) -> Path | None:
     return None if filled(text) == "-" else Path(text)
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once it is complete: a failure leaves what was there before."""
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        unfinished.replace(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: its folder does not exist") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def show(options: argparse.Namespace) -> None:
@@ -201,6 +191,8 @@ def commands() -> CommandLine:
         action="store_true",
         help="set the columns of the file in items that are there; their changes and open windows are left alone",
     )
+    add_checking_options(verb)
+    add_reading_options(verb, of_changes=False)
 
     verb = line.add_verb(
         "export", export, "write the levels of all items as CSV", "Sorted as text by sku and location."

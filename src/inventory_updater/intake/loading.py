@@ -4,7 +4,7 @@ One pass over the rows checks, and only if it finds no refusal another one write
 check reads eventually consistently: what it does not see, the condition of the write meets.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -60,16 +60,24 @@ class _Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loading(Generic[RowT]):
+class Loading(Generic[RowT]):
+    """Items on their way into the table: ``check`` asks the table, and only then ``write`` writes what was taken.
+
+    The attributes are the arguments of ``load_stock``; of the items in ``left_out``, hashes of their keys, nothing is
+    written.
+    """
+
     client: "DynamoDBClient"
     inventory: InventoryTable
     rows: Callable[[], Iterable[RowT]]
     now: str
-    replace: bool
-    progress: Progress
+    replace: bool = False
+    progress: Progress = no_progress
+    left_out: Set[int] = frozenset()
     names: Names = field(default_factory=Names)
 
     def check(self, refusals: Refusals) -> None:
+        """Tell what of the rows cannot be taken."""
         rows = told(self.rows(), "checking", self.progress)
         for chunk, stored in side_by_side(self._read, batched(rows, READ_LIMIT)):
             for row in chunk:
@@ -84,10 +92,24 @@ class _Loading(Generic[RowT]):
         read = partial(self.inventory.read_many, [row.key for row in chunk], is_consistent=False)
         return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
 
+    def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
+        """Of rows that have another problem: what is wrong with their items, as code and message."""
+        if self.replace:
+            return {}
+        found = patiently(partial(self.inventory.read_many, keys), Limits.for_seconds(PATIENCE_SECONDS))
+        return {key: ("ITEM_EXISTS", _exists(key)) for key in found}
+
     def write(self) -> int:
+        """Write what was taken; how many items.
+
+        Raises:
+            UnfinishedError: where the table did not take every write.
+            RowsChangedError: where the rows are others than those that were checked; some may have been written.
+        """
         written, unwritten = 0, Unwritten("item")
         rows = self.names.met_again(told(self.rows(), "writing", self.progress), _key_of)
-        for results in side_by_side(self._write, batched((row for _, row in rows), BATCH_LIMIT)):
+        taken = (row for _, row in rows if hash(row.key) not in self.left_out)
+        for results in side_by_side(self._write, batched(taken, BATCH_LIMIT)):
             for key, result in results.items():
                 if isinstance(result, NotWritten):
                     unwritten.add(str(key), result.message)
@@ -132,7 +154,7 @@ class _Loading(Generic[RowT]):
             if item is None:
                 return new_item(row.key, figures, texts, self.now)
             if not self.replace:
-                return _Refused("ITEM_EXISTS", f"item {row.key} is already there (--replace sets its columns)")
+                return _Refused("ITEM_EXISTS", _exists(row.key))
             state = read_state(item)
             if isinstance(state, InvalidItem):
                 return _Refused(state.code, f"item {row.key} cannot be replaced: {state.message}")
@@ -167,11 +189,15 @@ def load_stock(
         UnfinishedError: where the table did not take every write. Without ``replace`` the same again is refused.
         RowsChangedError: where the rows are others the second time; some may have been written.
     """
-    loading = _Loading(client, inventory, rows, now, replace, progress)
+    loading = Loading(client, inventory, rows, now, replace, progress)
     refusals = Refusals(tell_refusal)
     loading.check(refusals)
     refusals.refuse_any()
     return loading.write()
+
+
+def _exists(key: ItemKey) -> str:
+    return f"item {key} is already there (--replace sets its columns)"
 
 
 def _key_of(row: Row) -> ItemKey:
