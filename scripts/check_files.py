@@ -9,11 +9,13 @@ from inventory_updater.intake.csv_format import (
     ChangeRow,
     Clash,
     CsvError,
+    Note,
     Problem,
     StockRow,
     read_change_file,
     read_stock_file,
 )
+from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.stock.items import ItemKey
 
 T = TypeVar("T", ChangeRow, StockRow)
@@ -27,7 +29,7 @@ def main() -> int:
     def add_item(row: StockRow) -> None:
         items.add(row.key)
 
-    is_stock_usable = _is_usable(stock_file, read_stock_file(stock_file), add_item)
+    is_stock_usable = _is_usable(stock_file, read_stock_file, add_item)
 
     def lack_of_item(row: ChangeRow) -> Problem | None:
         # Where stock could not be read, nobody knows which items there are.
@@ -35,19 +37,26 @@ def main() -> int:
             return None
         return Problem(row.line, None, "NO_ITEM", f"{stock_file} has no item {row.key}")
 
-    are_changes_usable = _is_usable(change_file, read_change_file(change_file), lack_of_item)
+    are_changes_usable = _is_usable(change_file, read_change_file, lack_of_item)
     return 0 if is_stock_usable and are_changes_usable else 2
 
 
-def _is_usable(path: Path, rows: Iterable[T | Problem | Clash], problem_with: Callable[[T], Problem | None]) -> bool:
+def _is_usable(
+    path: Path,
+    read: Callable[[Path], Iterable[T | Problem | Clash | Note]],
+    problem_with: Callable[[T], Problem | None],
+) -> bool:
     """Print what is wrong with a file, and say whether it is nothing."""
     problems: list[Problem] = []
     try:
-        for row in rows:
-            if isinstance(row, Clash):
-                print(f"warning: {path}: {row}", file=sys.stderr)
-            elif problem := row if isinstance(row, Problem) else problem_with(row):
-                problems.append(problem)
+        with opened_sheet(path) as sheet:
+            for text in sheet.notes:
+                print(f"note: {path}: {text}", file=sys.stderr)
+            for row in read(sheet.path):
+                if isinstance(row, Clash | Note):
+                    print(f"{'warning' if isinstance(row, Clash) else 'note'}: {path}: {row}", file=sys.stderr)
+                elif problem := row if isinstance(row, Problem) else problem_with(row):
+                    problems.append(problem)
     except CsvError as error:
         problems += error.problems
     if problems:

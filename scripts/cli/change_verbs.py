@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
@@ -12,14 +13,21 @@ from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
-from cli.input_files import input_file
+from cli.input_files import (
+    add_checking_options,
+    add_reading_options,
+    check_outputs,
+    input_file,
+    reading_of,
+    settle_problems,
+)
 from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.csv_format import read_change_file
 from inventory_updater.intake.refusals import RefusedError
-from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.scheduling import Scheduling
 from inventory_updater.intake.withdrawing import (
     Named,
     Outcomes,
@@ -41,22 +49,29 @@ ROWS_SHOWN: Final = 100
 
 
 def schedule(options: argparse.Namespace) -> None:
-    with input_file(options.file, read_change_file) as file:
-        rows = file.check()
+    check_outputs(options)
+    with input_file(options.file, read_change_file, reading_of(options)) as file:
+        if not file.begins_well():
+            settle_problems(file, options)
         deployment = find_deployment(options)
-        with progress(rows) as tell, file.telling_lines():
-            report = schedule_changes(
-                deployment.dynamodb(),
-                deployment.inventory(),
-                deployment.changes(),
-                file.rows,
-                now(),
-                actor=deployment.caller(),
-                source=file.source,
-                create_missing=options.create_missing,
-                allow_old=options.allow_old,
-                progress=tell,
-            )
+        scheduling = Scheduling(
+            deployment.dynamodb(),
+            deployment.inventory(),
+            deployment.changes(),
+            file.rows,
+            now(),
+            actor=deployment.caller(),
+            source=file.source,
+            create_missing=options.create_missing,
+            allow_old=options.allow_old,
+        )
+        with progress() as tell:
+            file.check_with(replace(scheduling, progress=tell))
+        left_out = settle_problems(file, options)
+        if options.check:
+            return
+        with progress(file.good) as tell:
+            report = replace(scheduling, progress=tell, left_out=left_out).write()
     known = sum(report.known.values())
     document = {
         "added": report.added,
@@ -268,8 +283,8 @@ def commands() -> CommandLine:
         "schedule",
         schedule,
         "schedule the changes of a file",
-        "The whole file, and every item that it names, is checked first: one problem, and nothing is written. What is "
-        "known already with the same content is left alone, so a file may be sent again.",
+        "The whole file, and every item that it names, is checked first: one problem, and nothing is written; all "
+        "problems are told. What is known already with the same content is left alone, so a file may be sent again.",
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument(
@@ -280,6 +295,8 @@ def commands() -> CommandLine:
         action="store_true",
         help="take changes so old that they may have been settled and forgotten already",
     )
+    add_checking_options(verb)
+    add_reading_options(verb, of_changes=True)
 
     verb = line.add_verb(
         "list",

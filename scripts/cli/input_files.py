@@ -1,85 +1,293 @@
-"""The files that a command reads: all that is wrong with one is told at once, with the lines that it is on.
+"""The files that a command reads, and all that is wrong with one: told at once, with the lines that it is on.
 
-A file is read several times, so what can be read only once, such as standard input, goes into a temporary file first.
+A file is read as whoever sends it has made it (``sheets.py``), and several times. What is wrong comes in three sorts,
+each in the order of the lines: what its reader says, what the tables say of good rows, and what they say of the others.
+They are kept on disk where they are many, and merged when they are told.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import argparse
+import csv
+import heapq
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from itertools import groupby, islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Final, Generic, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import Final, Generic, Protocol, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
-from cli.errors import PROBLEMS_SHOWN, ProblemsFound
-from cli.output import note
+from cli.errors import PROBLEMS_SHOWN, InputError, ProblemsFound
+from cli.output import counted, note, print_json_with_rows
+from cli.output_files import STANDARD_OUTPUT, output_file, output_path
 from cli.progress import progress
-from inventory_updater.intake.csv_format import ChangeRow, Clash, CountRow, CsvError, Problem, StockRow
-from inventory_updater.intake.refusals import RefusedError, RowsChangedError
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
+from inventory_updater.intake.csv_format import (
+    ADDED_COLUMNS,
+    AS_IT_STANDS,
+    CameRow,
+    ChangeRow,
+    Clash,
+    CountRow,
+    CsvError,
+    Note,
+    Problem,
+    Reading,
+    StockRow,
+    Table,
+    change_table,
+    read_change_file,
+    read_stock_file,
+    stock_table,
+)
+from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
+from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.intake.writing import told
+from inventory_updater.stock.items import ItemKey
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
+KEPT_IN_MEMORY_BYTES: Final = 1 << 20
+LONGEST_PREFIX_BYTES: Final = 32
+
+PROBLEM_COLUMNS: Final = ("line", "column", "value", "code", "message")
+ITEM_COLUMNS: Final = ("sku", "location_id")
+
+_COLUMN_OF: Final[Mapping[str, str]] = {
+    "UNKNOWN_ITEM": "sku",
+    "ITEM_EXISTS": "sku",
+    "CHANGE_ID_TAKEN": "change_id",
+    "TWICE": "change_id",
+    "TOO_OLD": "effective_at",
+}
+"""Which cell is to be corrected; what is not here is about the row as a whole."""
+
+_TABLES: Final[Mapping[object, Callable[[Path, Reading], Table]]] = {
+    read_change_file: change_table,
+    read_stock_file: stock_table,
+}
 
 RowT = TypeVar("RowT", ChangeRow, StockRow, CountRow)
+Read = Callable[[Path, Reading], Iterator[RowT | Problem | Clash | Note]]
+Said = Mapping[str, object]
+"""A problem as a document: PROBLEM_COLUMNS."""
 
 
-@dataclass(frozen=True, slots=True)
+class Door(Protocol):
+    """What asks the tables about rows."""
+
+    def check(self, refusals: Refusals) -> None: ...
+
+    def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]: ...
+
+
+class _Run:
+    """Problems in the order of their lines: on disk where they are many."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(KEPT_IN_MEMORY_BYTES, "w+")  # noqa: SIM115  # it lives as long as this
+        self.count = 0
+        self.rows = 0
+        self._last_line: int | None = None
+
+    def add(self, problem: Problem) -> None:
+        self._file.write(json.dumps(asdict(problem)) + "\n")
+        self.count += 1
+        self.rows += problem.line != self._last_line
+        self._last_line = problem.line
+
+    def __iter__(self) -> Iterator[Problem]:
+        self._file.seek(0)
+        try:
+            for line in self._file:
+                yield Problem(**json.loads(line))
+        finally:
+            self._file.seek(0, 2)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
 class InputFile(Generic[RowT]):
-    """A file whose rows can be read again and again.
+    """A file whose rows can be read again and again. The first time, what is wrong with it is noted.
 
     Attributes:
         path: where it can be read.
         name: what whoever typed the command calls it.
         read: reads a file of its kind.
+        reading: how its cells are to be understood.
+        good: how many rows its reader finds nothing wrong with.
+        notes: how it was understood.
+        is_broken_off: whether it could not be read to its end.
     """
 
     path: Path
     name: str
-    read: Callable[[Path], Iterator[RowT | Problem | Clash]]
+    read: Read[RowT]
+    reading: Reading = AS_IT_STANDS
+    good: int = 0
+    notes: list[str] = field(default_factory=list)
+    is_broken_off: bool = False
+    _is_read: bool = False
+    _of_reading: _Run = field(default_factory=_Run)
+    _of_tables: _Run = field(default_factory=_Run)
+    _of_items: _Run = field(default_factory=_Run)
+    _clashes: "_FirstLines" = field(default_factory=lambda: _FirstLines())
 
     @property
     def source(self) -> str:
         """What a change's record calls it."""
         return Path(self.name).name
 
+    @property
+    def problem_count(self) -> int:
+        return self._of_reading.count + self._of_tables.count + self._of_items.count
+
+    @property
+    def row_count(self) -> int:
+        return self.good + self._of_reading.rows
+
+    @property
+    def good_count(self) -> int:
+        """How many rows nothing is wrong with, as far as is known."""
+        return self.good - self._of_tables.rows
+
+    def rows(self) -> Iterator[RowT]:
+        """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
+
+        Raises:
+            RowsChangedError: where the file cannot be read any more.
+        """
+        is_first, self._is_read = not self._is_read, True
+        try:
+            for row in self.read(self.path, self.reading):
+                if not isinstance(row, Problem | Clash | Note):
+                    self.good += is_first
+                    yield row
+                elif is_first:
+                    self._keep(row)
+        except CsvError as error:
+            if not is_first and not self.is_broken_off:
+                raise RowsChangedError from None
+            if is_first:
+                self.break_off(error)
+
+    def _keep(self, found: Problem | Clash | Note) -> None:
+        match found:
+            case Problem():
+                self._of_reading.add(found)
+            case Note():
+                self.notes.append(str(found))
+            case Clash():
+                self._clashes.add(str(found))
+
+    def break_off(self, error: CsvError) -> None:
+        """Note why the rest of the file cannot be read."""
+        self.is_broken_off = True
+        for problem in error.problems:
+            self._of_reading.add(problem)
+
+    def begins_well(self) -> bool:
+        """Whether it is a file with a header; otherwise it has been read, and what is wrong with it is noted."""
+        if not self.is_broken_off:
+            try:
+                next(self.read(self.path, self.reading), None)
+            except CsvError as error:
+                self._is_read = True
+                self.break_off(error)
+        return not self.is_broken_off
+
     def check(self) -> int:
-        """Read it all, note what clashes in it, and return how many rows it has.
+        """Read it all, say how it was understood, and return how many rows it has; the tables are not asked.
 
         Raises:
             ProblemsFound: where anything is wrong with it.
         """
-        problems, clashes, rows = _FirstLines(), _FirstLines(), 0
         with progress() as tell:
-            try:
-                for row in told(self.read(self.path), "reading the file", tell):
-                    if isinstance(row, Problem):
-                        problems.add(f"{self.name}: {row}")
-                    elif isinstance(row, Clash):
-                        clashes.add(f"note: {self.name}: {row}")
-                    else:
-                        rows += 1
-            except CsvError as error:
-                for problem in error.problems:
-                    problems.add(f"{self.name}: {problem}")
-        if problems.count:
-            raise ProblemsFound(problems.kept, problems.count)
-        for clash in clashes.kept:
-            note(clash)
-        if clashes.count > len(clashes.kept):
-            note(f"note: {self.name}: {clashes.count - len(clashes.kept):,} more such lines")
-        return rows
+            for _row in told(self.rows(), "reading the file", tell):
+                pass
+        self.refuse_any()
+        self.tell_notes()
+        return self.good
 
-    def rows(self) -> Iterator[RowT]:
-        """The rows of a file that has been checked.
+    def check_with(self, door: Door) -> None:
+        """Read it all, and ask the tables; what is wrong is noted."""
+        door.check(Refusals(self._refuse))
+        for rows in batched(self._rows_with_readable_items(), READ_LIMIT):
+            refused = door.refused_items(list(dict.fromkeys(key for _line, key in rows)))
+            for line, key in rows:
+                if key in refused:
+                    code, message = refused[key]
+                    self._of_items.add(Problem(line, "sku", code, message, key.sku))
 
-        Raises:
-            RowsChangedError: where it is another one by now.
+    def _refuse(self, refusal: Refusal) -> None:
+        self._of_tables.add(_problem_of(refusal))
+
+    def _rows_with_readable_items(self) -> Iterator[tuple[int, ItemKey]]:
+        """The rows that something is wrong with, but not with the cells that name the item: each with its line."""
+        for row, problems in self._rows_as_they_came(self._of_reading):
+            if problems and not {problem.column for problem in problems} & {*ITEM_COLUMNS, None}:
+                yield row.line, row.key
+
+    def _rows_as_they_came(self, problems: Iterable[Problem]) -> Iterator[tuple[CameRow, list[Problem]]]:
+        """Every row, whatever is wrong with it, and those of the problems (sorted by line) that are on its line."""
+        by_line = groupby(problems, key=lambda problem: problem.line)
+        line, found = 0, list[Problem]()
+        for row in self._table().as_they_came():
+            while line < row.line:
+                next_line, group = next(by_line, (sys.maxsize, iter(())))
+                line, found = next_line or 0, list(group)
+            yield row, found if line == row.line else []
+
+    def _table(self) -> Table:
+        return _TABLES[self.read](self.path, self.reading)
+
+    def give_back(self, path: Path) -> tuple[Set[int], int]:
+        """Write the rows of all items that something is wrong with into a file that can be corrected and sent again.
+
+        Returns:
+            Hashes of the keys of these items, and how many rows the file has.
         """
-        for row in self.read(self.path):
-            if isinstance(row, Problem):
-                raise RowsChangedError
-            if not isinstance(row, Clash):
-                yield row
+        items = {hash(row.key) for row, problems in self._rows_as_they_came(self.problems()) if problems}
+        table, rows = self._table(), 0
+        header = table.read_header()
+        kept = [place for place, name in enumerate(header) if name.strip().casefold() not in ADDED_COLUMNS]
+        with output_file(path) as file:
+            writer = csv.writer(file, delimiter=table.separator, lineterminator="\n")
+            writer.writerow([header[place] for place in kept] + list(ADDED_COLUMNS))
+            for row, problems in self._rows_as_they_came(self.problems()):
+                if problems or hash(row.key) in items:
+                    writer.writerow(_given_back(row.cells, len(header), kept, problems))
+                    rows += 1
+        return items, rows
+
+    def problems(self) -> Iterator[Problem]:
+        """All that is wrong with it, by line."""
+        runs = (self._of_reading, self._of_tables, self._of_items)
+        return heapq.merge(*runs, key=lambda problem: problem.line or 0)
+
+    def documents(self) -> Iterator[Said]:
+        return ({name: getattr(problem, name) for name in PROBLEM_COLUMNS} for problem in self.problems())
+
+    def tell_notes(self) -> None:
+        """Say how it was understood, and what is allowed but hardly meant."""
+        for text in (*self.notes, *self._clashes.kept):
+            note(f"note: {self.name}: {text}")
+        if self._clashes.count > len(self._clashes.kept):
+            note(f"note: {self.name}: {self._clashes.count - len(self._clashes.kept):,} more such lines")
+
+    def refuse_any(self) -> None:
+        """
+        Raises:
+            ProblemsFound: where anything is wrong with it.
+        """
+        if count := self.problem_count:
+            first = islice(self.problems(), PROBLEMS_SHOWN)
+            raise ProblemsFound([f"{self.name}: {problem}" for problem in first], count)
 
     @contextmanager
     def telling_lines(self) -> Iterator[None]:
@@ -93,18 +301,171 @@ class InputFile(Generic[RowT]):
                 [f"{self.name}: line {line}: {message}" for line, message in lines], error.count
             ) from None
 
+    def close(self) -> None:
+        for run in (self._of_reading, self._of_tables, self._of_items):
+            run.close()
+
+
+def _problem_of(refusal: Refusal) -> Problem:
+    row = refusal.row
+    assert isinstance(row, ChangeRow | StockRow)
+    column = _COLUMN_OF.get(refusal.code)
+    cells = {**row.key._asdict(), **(asdict(row.change) if isinstance(row, ChangeRow) else {})}
+    value = str(cells[column]) if column in cells else None
+    return Problem(row.line, column, refusal.code, refusal.message, value)
+
+
+def _given_back(cells: Sequence[str], width: int, kept: Sequence[int], problems: Sequence[Problem]) -> list[str]:
+    """The cells as they came, then why they were not taken, then those that are too many."""
+    in_columns = [cells[place] if place < len(cells) else "" for place in kept]
+    return [*in_columns, *_given_reasons(problems), *cells[width:]]
+
+
+def _given_reasons(problems: Sequence[Problem]) -> tuple[str, str]:
+    if not problems:
+        return "OTHER_ROW", "another row of this item has a problem"
+    messages = (f"{problem.column}: {problem.message}" if problem.column else problem.message for problem in problems)
+    return " ".join(dict.fromkeys(problem.code for problem in problems)), "; ".join(messages)
+
 
 @contextmanager
-def input_file(path: Path, read: Callable[[Path], Iterator[RowT | Problem | Clash]]) -> Iterator[InputFile[RowT]]:
-    """The file of a command line, whether it can be read once or again and again."""
+def input_file(path: Path, read: Read[RowT], reading: Reading = AS_IT_STANDS) -> Iterator[InputFile[RowT]]:
+    """The file of a command line, whatever it is; one that is no file of text has that as its problem."""
     name = "standard input" if path == STANDARD_INPUT else str(path)
-    if path.is_file() or path.is_dir() or not path.exists():
-        yield InputFile(path, name, read)
+    with ExitStack() as opened:
+        try:
+            sheet = opened.enter_context(opened_sheet(path))
+        except CsvError as error:
+            file = InputFile(path, name, read, reading)
+            file.break_off(error)
+        else:
+            file = InputFile(sheet.path, name, read, reading)
+            file.notes += sheet.notes
+        opened.callback(file.close)
+        yield file
+
+
+# What all verbs that read files have in common
+
+
+def add_reading_options(verb: argparse.ArgumentParser, *, of_changes: bool) -> None:
+    """Add what says how the cells of a file are to be understood."""
+    group = verb.add_argument_group("how the file is written")
+    group.add_argument("--decimal-comma", action="store_true", help="numbers have a decimal comma, as in 26,87")
+    if not of_changes:
         return
-    with NamedTemporaryFile(prefix="inventory-updater-") as copy, path.open("rb") as original:
-        shutil.copyfileobj(original, copy)
-        copy.flush()
-        yield InputFile(Path(copy.name), name, read)
+    group.add_argument("--time-zone", type=_zone, metavar="ZONE", help="of times that have none, such as Europe/Berlin")
+    ids = group.add_mutually_exclusive_group()
+    ids.add_argument(
+        "--ids-from",
+        type=_columns,
+        default=(),
+        metavar="COLUMN,...",
+        help="where a row has no change_id, it follows from what is in these columns",
+    )
+    ids.add_argument(
+        "--number-rows",
+        type=_prefix,
+        metavar="PREFIX",
+        help="where a row has no change_id, it is this, a digest of the file, and the line: the same if sent again",
+    )
+
+
+def reading_of(options: argparse.Namespace) -> Reading:
+    """What the options of ``add_reading_options`` say."""
+    return Reading(
+        decimal_comma=options.decimal_comma,
+        zone=getattr(options, "time_zone", None),
+        ids_from=getattr(options, "ids_from", ()),
+        number_rows=getattr(options, "number_rows", None),
+        replaces=getattr(options, "replace", False),
+    )
+
+
+def add_checking_options(verb: argparse.ArgumentParser) -> None:
+    """Add what becomes of a file that something is wrong with."""
+    verb.add_argument("--check", action="store_true", help="only say what is wrong with the file; write nothing")
+    verb.add_argument(
+        "--problems",
+        type=output_path,
+        metavar="FILE",
+        help=f"write all problems as CSV ({', '.join(PROBLEM_COLUMNS)}); a screen has the first {PROBLEMS_SHOWN}",
+    )
+    verb.add_argument(
+        "--accept-good",
+        type=output_path,
+        metavar="REST",
+        help="write the items whose rows are all good, and the rows of the others into this file, with code and "
+        "message, to be corrected and sent again",
+    )
+
+
+def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[int]:
+    """Say what is wrong with a file that was checked, as the options of ``add_checking_options`` ask for.
+
+    Returns:
+        The items, as hashes of their keys, that are to be left out; their rows are in the file of ``--accept-good``.
+
+    Raises:
+        ProblemsFound: where anything is wrong with it, and nothing is to be written therefore.
+    """
+    file.tell_notes()
+    if options.problems is not None:
+        _write_problems(file, options.problems)
+    is_accepted = options.accept_good is not None and not options.check and not file.is_broken_off
+    if file.problem_count and is_accepted:
+        left_out, rows = file.give_back(options.accept_good)
+        left = f"{counted(rows, 'row')} of {counted(len(left_out), 'item')}"
+        note(f"note: {file.name}: {left} not taken, but written to {options.accept_good}")
+        return left_out
+    if options.json and (options.check or file.problem_count):
+        document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes}
+        print_json_with_rows(document, "problems", file.documents(), options)
+    file.refuse_any()
+    if options.check and not options.json:
+        print(f"{counted(file.good_count, 'row')}, all good")
+    return frozenset()
+
+
+def _write_problems(file: InputFile[RowT], path: Path) -> None:
+    with output_file(path) as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(PROBLEM_COLUMNS)
+        writer.writerows(["" if cell is None else cell for cell in said.values()] for said in file.documents())
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """
+    Raises:
+        InputError: where standard output is asked for more than one thing.
+    """
+    to_standard_output = [path for path in (options.problems, options.accept_good) if path == STANDARD_OUTPUT]
+    if len(to_standard_output) + bool(options.json and to_standard_output) > 1:
+        raise InputError("standard output can take only one: --json, --problems - or --accept-good -")
+    if options.check and options.accept_good is not None:
+        raise InputError("--check writes nothing: it does not go with --accept-good")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        near = get_close_matches(name, available_timezones(), 1)
+        hint = f"; did you mean {near[0]}?" if near else "; it wants a name such as Europe/Berlin"
+        raise argparse.ArgumentTypeError(f"{name!r} is no time zone{hint}") from None
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().casefold() for name in text.split(","))
+    if not all(names) or "change_id" in names:
+        raise argparse.ArgumentTypeError("it wants names of columns, other than change_id, with commas between them")
+    return names
+
+
+def _prefix(text: str) -> str:
+    if not text.strip() or len(text.encode()) > LONGEST_PREFIX_BYTES:
+        raise argparse.ArgumentTypeError(f"it wants 1 to {LONGEST_PREFIX_BYTES} bytes of text")
+    return text.strip()
 
 
 class _FirstLines:

@@ -8,7 +8,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from decimal import Decimal
@@ -84,7 +84,29 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
 
     Quantities and money are text in plain notation, so that no reader rounds them.
     """
-    print(json.dumps({**options.where, **document}, indent=2, default=as_json))
+    print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
+
+
+def print_json_with_rows(
+    document: Mapping[str, object],
+    name: str,
+    rows: Iterable[Mapping[str, object]],
+    options: argparse.Namespace,
+    rest: Callable[[], Mapping[str, object]] = dict,
+) -> None:
+    """Print one JSON document with a list of that name, whose rows are never all in memory.
+
+    ``rest`` gives what is known only after the last of them.
+    """
+    head = json.dumps({**options.where, **document}, indent=2, default=_as_json).removesuffix("\n}")
+    print(f"{head},\n  {json.dumps(name)}: [", end="")
+    separator = "\n"
+    for row in rows:
+        print(f"{separator}    {json.dumps(row, default=_as_json)}", end="")
+        separator = ",\n"
+    tail = json.dumps(rest(), indent=2, default=_as_json)
+    print("]" if separator == "\n" else "\n  ]", end="")
+    print("\n}" if tail == "{}" else tail.replace("{", ",", 1))
 
 
 def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:
@@ -95,8 +117,7 @@ def print_answer(document: Mapping[str, object], sentence: str, options: argpars
         print(sentence)
 
 
-def as_json(value: object) -> object:
-    """What stands in a JSON document for a value of another type."""
+def _as_json(value: object) -> object:
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, (set, frozenset)):

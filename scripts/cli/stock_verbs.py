@@ -1,34 +1,39 @@
 """Stock: make a sample, load a file, export the levels, add them up, show an item, compare a count sheet."""
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from cli import sample
 from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
-from cli.input_files import input_file
+from cli.input_files import (
+    add_checking_options,
+    add_reading_options,
+    check_outputs,
+    input_file,
+    reading_of,
+    settle_problems,
+)
 from cli.output import (
-    as_json,
     counted,
     note,
     print_answer,
     print_figures,
     print_json,
+    print_json_with_rows,
     print_rows,
     print_screen,
     view_of,
 )
+from cli.output_files import output_file
 from cli.progress import progress
 from cli.stock_screens import (
     FIGURES,
@@ -47,7 +52,7 @@ from cli.stock_screens import (
 from inventory_updater.intake.comparing import Comparison, Finding, Variance
 from inventory_updater.intake.csv_format import read_count_sheet, read_stock_file
 from inventory_updater.intake.exporting import write_levels
-from inventory_updater.intake.loading import Loaded, load_stock
+from inventory_updater.intake.loading import Loaded, Loading
 from inventory_updater.intake.writing import told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.item_states import read_state
@@ -95,20 +100,24 @@ def make_sample(options: argparse.Namespace) -> None:
 def load(options: argparse.Namespace) -> None:
     if options.clear and not options.replace:
         raise InputError("--clear needs --replace: a new item has nothing to empty")
-    with input_file(options.file, partial(read_stock_file, replace=options.replace)) as file:
-        rows = file.check()
+    check_outputs(options)
+    with input_file(options.file, read_stock_file, reading_of(options)) as file:
+        if not file.begins_well():
+            settle_problems(file, options)
         deployment = find_deployment(options)
-        with progress(rows) as tell, file.telling_lines():
-            loaded = load_stock(
-                deployment.dynamodb(),
-                deployment.inventory(),
-                file.rows,
-                now(),
-                replace=options.replace,
-                clear=options.clear,
-                changes=deployment.changes() if options.replace else None,
-                progress=tell,
-            )
+        loading = Loading(
+            deployment.dynamodb(), deployment.inventory(), file.rows, now(), options.replace, options.clear
+        )
+        with progress() as tell:
+            file.check_with(replace(loading, progress=tell))
+        left_out = settle_problems(file, options)
+        if options.check:
+            return
+        with progress(file.good) as tell:
+            loading = replace(loading, progress=tell, left_out=left_out)
+            loaded = loading.write()
+        if options.replace:
+            loaded = replace(loaded, waiting=loading.count_waiting(deployment.changes()))
     document = {"items": loaded.written, "made": loaded.made, "replaced": loaded.replaced, "known": loaded.known}
     print_answer({**document, "waiting": loaded.waiting}, _loaded_sentence(loaded), options)
 
@@ -132,7 +141,7 @@ def export(options: argparse.Namespace) -> None:
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]  # standard output is a file
         count = write_levels(sys.stdout, levels, spreadsheet=options.spreadsheet)
     else:
-        with _replaced(options.file) as file:
+        with output_file(options.file) as file:
             count = write_levels(file, levels, spreadsheet=options.spreadsheet)
     levels.say_what_is_odd()
     if options.file is not None:
@@ -223,24 +232,6 @@ def _output_file(text: str) -> Path | None:
     return None if filled(text) == "-" else Path(text)
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once it is complete: a failure leaves what was there before."""
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        unfinished.replace(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: its folder does not exist") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def show(options: argparse.Namespace) -> None:
     deployment = find_deployment(options)
     if options.location_id is None or options.csv:
@@ -289,42 +280,33 @@ def _show_places(inventory: InventoryTable, options: argparse.Namespace) -> None
 
 
 def variance(options: argparse.Namespace) -> None:
-    with input_file(options.file, read_count_sheet) as file:
+    with input_file(options.file, read_count_sheet, reading_of(options)) as file:
         rows = file.check()
         inventory = find_deployment(options).inventory()
         with progress(rows) as tell:
-            comparison = Comparison(inventory, lambda: told(file.rows(), "comparing", tell), tell)
+            comparison = Comparison(inventory, file.rows, tell)
             found = comparison.variances()
             worst: list[Variance] = []
             if options.json:
-                _begin_json_rows(map(variance_document, found))
-            elif options.csv:
+
+                def totals_of_sheet() -> Mapping[str, object]:
+                    findings = {finding.lower(): comparison.findings[finding] for finding in Finding}
+                    missing = sum(1 for _ in comparison.missing())
+                    return {**findings, "missing": missing, "differences": difference_documents(comparison)}
+
+                rows_found = map(variance_document, found)
+                print_json_with_rows({"file": file.name}, "rows", rows_found, options, totals_of_sheet)
+                return
+            if options.csv:
                 print_rows(VARIANCE_COLUMNS, (list(variance_document(each).values()) for each in found), options)
             else:
                 differing = (each for each in found if each.finding is not Finding.MATCHES)
                 worst = nlargest(VARIANCES_SHOWN, differing, key=lambda each: each.weight)
             missing = sum(1 for _ in comparison.missing())
-    if options.json:
-        findings = {finding.lower(): comparison.findings[finding] for finding in Finding}
-        _end_json_rows({**findings, "missing": missing, "differences": difference_documents(comparison)}, options)
-    elif options.csv:
+    if options.csv:
         note(f"{counted(missing, 'item')} at these locations that the sheet lacks")
     else:
         print_screen(variance_screen(comparison, worst, missing, view_of(options), file.name), view_of(options))
-
-
-def _begin_json_rows(rows: Iterable[Mapping[str, object]]) -> None:
-    """Print the rows of a document as they come, so that any number of them can be told."""
-    print('{\n  "rows": [', end="")
-    separator = "\n    "
-    for row in rows:
-        print(separator, json.dumps(row, default=as_json), sep="", end="")
-        separator = ",\n    "
-    print("\n  ],")
-
-
-def _end_json_rows(rest: Mapping[str, object], options: argparse.Namespace) -> None:
-    print(json.dumps({**options.where, **rest}, indent=2, default=as_json).removeprefix("{\n"))
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -390,6 +372,8 @@ def commands() -> CommandLine:
         metavar="COLUMN,...",
         help="with --replace: empty these columns where the file has nothing for them; a quantity becomes 0",
     )
+    add_checking_options(verb)
+    add_reading_options(verb, of_changes=False)
 
     verb = line.add_verb(
         "export",
@@ -437,4 +421,5 @@ def commands() -> CommandLine:
         has_rows=True,
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the count sheet; - is standard input")
+    add_reading_options(verb, of_changes=False)
     return line

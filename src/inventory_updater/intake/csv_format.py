@@ -1,31 +1,37 @@
-"""Stock files and change files: CSV as RFC 4180 describes it, in UTF-8.
+"""Stock files and change files: CSV as RFC 4180 describes it, in UTF-8, and as spreadsheets write it.
 
 A file may start with a byte order mark, its lines may end in CRLF or LF and its columns may stand in any order, but
-the header names every required column of its kind and none twice. Cells are text and nothing but text: a cell such as
-`=1+1` is never a formula.
+the header names every required column of its kind and none twice. The header also says what separates the cells.
+Spaces around a cell do not count, blank rows neither, and columns that nobody knows are named and left alone. Cells are
+text and nothing but text: a cell such as `=1+1` is never a formula.
 
 A file is read row by row, and all that is wrong with one row is told before the next is read. What is kept of the rows
 is on which line each id is first, 16 MB for a million, and the same of the settings. Some lines are read a second
-time, so a file has to be one: a pipe is refused.
+time, so a file has to be one: a pipe is refused. ``sheets.py`` makes such a file of whatever came.
 """
 
 import csv
+import hashlib
+import json
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache, partial
-from itertools import chain, islice, tee, zip_longest
+from difflib import get_close_matches
+from functools import partial
+from itertools import chain, islice, tee
 from pathlib import Path
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
+from inventory_updater.intake.cells import first_invisible, looks_like, read_comma_number, read_moment, read_number
 from inventory_updater.intake.first_lines import FirstLines
 from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, Change, ChangeKind
 from inventory_updater.stock.items import ItemKey
-from inventory_updater.stock.numbers import ZERO, counted, parse_number
-from inventory_updater.stock.times import parse_time
+from inventory_updater.stock.numbers import ZERO, counted
 
 REQUIRED_CHANGE_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at")
 CHANGE_COLUMNS: Final = (*REQUIRED_CHANGE_COLUMNS, "until", "expected", "not_after", "reason", "reference")
@@ -43,10 +49,8 @@ MAXIMUM_DESCRIPTION_CHARACTERS: Final = 2_000
 # A line longer than this is no line of ours but a file of another kind; it must not be read into memory whole.
 MAXIMUM_LINE_BYTES: Final = 100_000
 LONGEST_TEXT_SHOWN: Final = 40
+MADE_IDS: Final = " (--ids-from or --number-rows make ids for rows without one)"
 PROBLEMS_SHOWN: Final = 50
-
-# Numbers come in crowds: what was read lately is not read again.
-READ_LATELY: Final = 4_096
 
 LINES_A_MARK: Final = 16
 
@@ -54,10 +58,53 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
+SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SEPARATOR_LINE: Final = re.compile(r"sep=(.)", re.IGNORECASE)
+"""What some spreadsheets write, and want, in front of the header."""
+
+LONE_QUOTATION_MARK: Final = (
+    'has a quotation mark in a cell that is not quoted; write "..." around it and double the mark'
+)
+LONE_CARRIAGE_RETURN: Final = 'has a carriage return in a cell that is not quoted; write "..." around it or delete it'
+NEVER_CLOSED: Final = (
+    "has a quotation mark that is never closed, so that all that follows is one cell; close or delete it"
+)
+CLOSED_TOO_EARLY: Final = (
+    "has a quotation mark that opens a cell of several lines, which cannot be read to its end: a mark within it is "
+    "written twice; what follows was not looked at"
+)
+
+ADDED_COLUMNS: Final = ("code", "message")
+"""What rows that were not taken are given back with; sent again, it is known and ignored."""
+
 ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
 COUNT: Final = ChangeKind.COUNT.value
 
-_number: Final = lru_cache(READ_LATELY)(parse_number)
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How cells are to be understood that do not say it by themselves.
+
+    Attributes:
+        decimal_comma: numbers have a decimal comma.
+        zone: of times that have none.
+        ids_from: the columns whose cells an id follows from, where it is left out.
+        number_rows: what the ids begin with that follow from the file's content and the line, where they are left out.
+        replaces: a stock file is for items that are there, and may leave out what is on hand.
+    """
+
+    decimal_comma: bool = False
+    zone: ZoneInfo | None = None
+    ids_from: tuple[str, ...] = ()
+    number_rows: str | None = None
+    replaces: bool = False
+
+    @property
+    def makes_ids(self) -> bool:
+        return bool(self.ids_from) or self.number_rows is not None
+
+
+AS_IT_STANDS: Final = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +144,16 @@ class Clash:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How a file was understood: no problem, but worth a look."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class CsvError(Exception):
@@ -147,20 +204,31 @@ class CountRow:
 ItemRowT = TypeVar("ItemRowT", StockRow, CountRow)
 
 
-def read_change_file(path: Path) -> Iterator[ChangeRow | Problem | Clash]:
+@dataclass(frozen=True, slots=True)
+class CameRow:
+    """A row as it came, right or wrong: its line, the item that it names, and its cells with the spaces around them."""
+
+    line: int
+    key: ItemKey
+    cells: Sequence[str]
+
+
+def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["ChangeRow | Problem | Clash | Note"]:
     """Read a change file row by row: each change, or everything that is wrong with its row.
 
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = _Table(path, "change file", REQUIRED_CHANGE_COLUMNS, CHANGE_COLUMNS)
-    ids = FirstLines(lambda line: _change_identity(_change_row(table.row_on(line))))
-    settings = FirstLines(lambda line: _setting_identity(_change_row(table.row_on(line))))
+    table = change_table(path, reading)
+    id_of = _made_ids(path, reading)
+    ids = FirstLines(lambda line: _change_identity(_change_row(table.row_on(line), id_of)))
+    settings = FirstLines(lambda line: _setting_identity(_change_row(table.row_on(line), id_of)))
+    look_alikes = _LookAlikes(table)
     for row in table.rows():
-        if isinstance(row, Problem):
+        if not isinstance(row, _Row):
             yield row
             continue
-        read = _change_row(row)
+        read = _change_row(row, id_of)
         identity = _change_identity(read)
         if all(identity) and (first := ids.first_line(identity, read.line)):
             row.refuse(
@@ -168,6 +236,13 @@ def read_change_file(path: Path) -> Iterator[ChangeRow | Problem | Clash]:
                 "DUPLICATE_ID",
                 f"duplicate change id {shown(read.change.change_id)} (first used on line {first}); "
                 "an id is unique within its item",
+            )
+        elif first := look_alikes.first_line(row):
+            row.refuse(
+                "change_id",
+                "LOOKS_LIKE_ANOTHER",
+                f"{shown(row.as_it_came('change_id'))} differs from {shown(look_alikes.shown_on(first))} on line "
+                f"{first} only in what nobody sees; write both alike, or give one another id",
             )
         if row.problems:
             yield from row.problems
@@ -182,22 +257,28 @@ def read_change_file(path: Path) -> Iterator[ChangeRow | Problem | Clash]:
             )
 
 
-def read_stock_file(path: Path, *, replace: bool = False) -> Iterator[StockRow | Problem]:
-    """Read a stock file row by row: each item, or everything that is wrong with its row.
+def change_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
+    """The rows of a change file as they came."""
+    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
+    return Table(path, "change file", required, CHANGE_COLUMNS, reading)
 
-    Args:
-        path: the file.
-        replace: whether it is for items that are there: then it may leave out what is on hand.
+
+def read_stock_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[StockRow | Problem | Note]:
+    """Read a stock file row by row: each item, or everything that is wrong with its row.
 
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    required = ("sku", "location_id") if replace else ("sku", "location_id", "on_hand")
-    table = _Table(path, "stock file", required, (*STOCK_COLUMNS, *DERIVED_COLUMNS))
-    return _items(table, partial(_stock_row, replace=replace))
+    return _items(stock_table(path, reading), _stock_row)
 
 
-def read_count_sheet(path: Path) -> Iterator[CountRow | Problem]:
+def stock_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
+    """The rows of a stock file as they came."""
+    required = ("sku", "location_id") if reading.replaces else ("sku", "location_id", "on_hand")
+    return Table(path, "stock file", required, (*STOCK_COLUMNS, *DERIVED_COLUMNS), reading)
+
+
+def read_count_sheet(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[CountRow | Problem | Note]:
     """Read a count sheet row by row: what was counted, or everything that is wrong with its row.
 
     What was counted is in the column `counted`, or, where there is none, in `on_hand`. An empty cell was not counted.
@@ -208,19 +289,19 @@ def read_count_sheet(path: Path) -> Iterator[CountRow | Problem]:
     columns = ("counted", *STOCK_COLUMNS, *DERIVED_COLUMNS)
     column = "counted"
     try:
-        next(_Table(path, "count sheet", (column,), columns).rows(), None)
+        next(Table(path, "count sheet", (column,), columns, reading).rows(), None)
     except CsvError as error:
         if any(problem.code == "MISSING_COLUMN" for problem in error.problems):
             column = "on_hand"
-    table = _Table(path, "count sheet", ("sku", "location_id", column), columns)
+    table = Table(path, "count sheet", ("sku", "location_id", column), columns, reading)
     return _items(table, lambda row: CountRow(row.line, row.key(), row.figure(column)))
 
 
-def _items(table: "_Table", read_row: "Callable[[_Row], ItemRowT]") -> Iterator[ItemRowT | Problem]:
+def _items(table: "Table", read_row: "Callable[[_Row], ItemRowT]") -> Iterator[ItemRowT | Problem | Note]:
     """The rows of a table of which an item has one."""
     items = FirstLines(lambda line: table.row_on(line).key())
     for row in table.rows():
-        if isinstance(row, Problem):
+        if not isinstance(row, _Row):
             yield row
             continue
         read = read_row(row)
@@ -250,20 +331,32 @@ class _Row:
     """
 
     line: int
-    cells: Mapping[str, str]
+    cells: dict[str, str]
+    columns: list[str]
+    came: Sequence[str]
+    """The cells as they came, with the spaces around them, in the order of the columns."""
+    reading: Reading
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, column: str, code: str, message: str) -> None:
         cell = self.cells[column]
         value = cell if len(cell) <= LONGEST_TEXT_SHOWN else cell[:LONGEST_TEXT_SHOWN] + "..."
+        # Whatever else is said of a cell, what nobody sees in it explains it.
+        if code not in _ABOUT_WHOLE_CELLS and (invisible := first_invisible(cell)):
+            code, message = "INVISIBLE_CHARACTER", f"{shown(cell)} holds {invisible}, which nobody sees; delete it"
         self.problems.append(Problem(self.line, column, code if cell else "EMPTY", message, value))
+
+    def as_it_came(self, column: str) -> str:
+        place = self.columns.index(column) if column in self.columns else len(self.came)
+        return self.came[place] if place < len(self.came) else ""
 
     def key(self) -> ItemKey:
         return ItemKey(self.identifier("sku"), self.identifier("location_id"))
 
     def identifier(self, column: str) -> str:
         if not self.cells[column]:
-            self.refuse(column, "EMPTY", f"is empty; it wants 1 to {MAXIMUM_ID_BYTES} bytes of text")
+            wanted = f"is empty; it wants 1 to {MAXIMUM_ID_BYTES} bytes of text"
+            self.refuse(column, "EMPTY", wanted + (MADE_IDS if column == "change_id" else ""))
         return self.text(column, MAXIMUM_ID_BYTES) or ""
 
     def text(self, column: str, maximum_bytes: int, *, line_breaks: bool = False) -> str | None:
@@ -278,21 +371,26 @@ class _Row:
                 column, "CONTROL_CHARACTER", f"{shown(text)} holds a control character; it wants text without any"
             )
             return None
+        if not text.isascii() and (invisible := first_invisible(text, prose=line_breaks)):
+            message = f"{shown(text)} holds {invisible}, which nobody sees; delete it"
+            self.refuse(column, "INVISIBLE_CHARACTER", message)
+            return None
         return text or None
 
     def kind(self, column: str) -> str:
         text = self.cells[column]
-        if text in KINDS:
+        if text in KINDS or (text := text.casefold()) in KINDS:
             return text
         kinds = ", ".join(KINDS)
-        self.refuse(column, "UNKNOWN_KIND", f"{self.found(column)} is not a kind of change; it wants one of {kinds}")
+        message = f"{self.found(column)} is not a kind of change; it wants one of {kinds}{_nearest(text, KINDS)}"
+        self.refuse(column, "UNKNOWN_KIND", message)
         return ""
 
     def number(self, column: str) -> Decimal:
         try:
-            return _number(self.cells[column])
+            return (read_comma_number if self.reading.decimal_comma else read_number)(self.cells[column])
         except ValueError as error:
-            self.refuse(column, "NOT_A_NUMBER", f"{self.found(column)} {error}; it wants a number such as -12 or 3.50")
+            self.refuse(column, "NOT_A_NUMBER", f"{self.found(column)} {error}")
             return ZERO
 
     def number_or_none(self, column: str) -> Decimal | None:
@@ -309,7 +407,7 @@ class _Row:
 
     def time(self, column: str) -> str:
         try:
-            return parse_time(self.cells[column])
+            return read_moment(self.cells[column], self.reading.zone)
         except ValueError as error:
             self.refuse(column, "NO_TIME", f"{self.found(column)} {error}")
             return ""
@@ -331,7 +429,89 @@ class _Row:
         return shown(self.cells[column]) if self.cells[column] else "an empty cell"
 
 
-def _change_row(row: _Row) -> ChangeRow:
+_ABOUT_WHOLE_CELLS: Final = frozenset({"DUPLICATE_ID", "DUPLICATE_ITEM", "LOOKS_LIKE_ANOTHER", "INVISIBLE_CHARACTER"})
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """` (did you mean NAME?)`, where one of the names is near."""
+    near = get_close_matches(name, list(names), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _made_ids(path: Path, reading: Reading) -> Callable[[_Row], str] | None:
+    """What makes the id of a row that has none; the same row of the same file gets the same one every time.
+
+    Raises:
+        CsvError: where the file cannot be read.
+    """
+    if reading.ids_from:
+        return partial(_id_from, reading.ids_from)
+    if reading.number_rows is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()[:_CONTENT_DIGITS]
+    except OSError:
+        return None  # whoever reads the rows is told why
+    return lambda row: f"{reading.number_rows}-{content}-{row.line}"
+
+
+def _id_from(columns: Sequence[str], row: _Row) -> str:
+    """The cells joined where that is short and plain, else their digest: other cells never give the same id."""
+    cells = [row.cells.get(column, "") for column in columns]
+    if not any(cells):
+        return ""
+    joined = _JOINT.join(cells)
+    if all(cells) and not any(_JOINT in cell for cell in cells) and len(joined.encode()) <= _LONGEST_JOINED_ID:
+        return joined
+    return hashlib.blake2b(json.dumps(cells).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+_JOINT: Final = "/"
+_LONGEST_JOINED_ID: Final = 40
+_DIGEST_BYTES: Final = 16
+_CONTENT_DIGITS: Final = 12
+
+
+class _LookAlikes:
+    """Ids that nobody can tell apart: a space around one of them, or another form in Unicode, whatever their items.
+
+    Ids that are as they look need no memory: only from the first other one on are ids remembered, those before it too.
+    """
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+        self._ids: FirstLines | None = None
+
+    def first_line(self, row: _Row) -> int | None:
+        """The earlier line with an id that looks like this one and is another; None where there is none."""
+        came = row.as_it_came("change_id")
+        looks = looks_like(came)
+        if self._ids is None:
+            if came == looks:
+                return None
+            self._ids = self._those_before(row.line)
+        first = self._ids.first_line(looks, row.line) if looks else None
+        return first if first is not None and self.shown_on(first) != came else None
+
+    def _those_before(self, line: int) -> FirstLines:
+        ids = FirstLines(lambda other: looks_like(self.shown_on(other)))
+        for row in self._table.rows():
+            if not isinstance(row, _Row):
+                continue
+            if row.line >= line:
+                break
+            if looks := looks_like(row.as_it_came("change_id")):
+                ids.first_line(looks, row.line)
+        return ids
+
+    def shown_on(self, line: int) -> str:
+        return self._table.row_on(line).as_it_came("change_id")
+
+
+def _change_row(row: _Row, id_of: Callable[[_Row], str] | None = None) -> ChangeRow:
+    if id_of is not None and not row.cells["change_id"]:
+        row.cells["change_id"] = id_of(row)
     change_id, key = row.identifier("change_id"), row.key()
     change = Change(
         change_id=change_id,
@@ -341,7 +521,7 @@ def _change_row(row: _Row) -> ChangeRow:
         until=row.time_or_none("until"),
         expected=row.number_or_none("expected"),
         not_after=row.time_or_none("not_after"),
-        reason=row.text("reason", MAXIMUM_REMARK_BYTES),
+        reason=row.text("reason", MAXIMUM_REMARK_BYTES, line_breaks=True),
         reference=row.text("reference", MAXIMUM_REMARK_BYTES),
     )
     _check_together(row, change)
@@ -380,11 +560,11 @@ def _setting_identity(row: ChangeRow) -> tuple[str, ...] | None:
     return (*row.key, change.kind, change.effective_at, "" if change.until is None else "window")
 
 
-def _stock_row(row: _Row, *, replace: bool) -> StockRow:
+def _stock_row(row: _Row) -> StockRow:
     return StockRow(
         line=row.line,
         key=row.key(),
-        on_hand=row.number_or_none("on_hand") if replace else row.number("on_hand"),
+        on_hand=row.number_or_none("on_hand") if row.reading.replaces else row.number("on_hand"),
         reserved=row.figure("reserved"),
         safety_stock=row.figure("safety_stock"),
         reorder_point=row.figure("reorder_point"),
@@ -403,98 +583,165 @@ def _description(row: _Row) -> str | None:
     return row.text("description", 4 * MAXIMUM_DESCRIPTION_CHARACTERS, line_breaks=True)
 
 
-class _Table:
+class Table:
     """The rows under the header of a file; `kind` and the columns are what the file should be and have."""
 
-    def __init__(self, path: Path, kind: str, required: Sequence[str], columns: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, kind: str, required: Sequence[str], columns: Sequence[str], reading: Reading = AS_IT_STANDS
+    ) -> None:
         self._path = path
         self._kind = kind
         self._required = required
         self._columns = columns
-        self._header: list[str] = []
-        self._all_columns: list[str] = []
+        self._reading = reading
+        self.separator = ","
+        self.header: list[str] = []
+        """The names as they came."""
+        self._names: list[str] = []
+        self._absent: dict[str, str] = {}
         # Where every so many lines begin, so that any line can be found again.
         self._marks = array("Q", [0])
 
-    def rows(self) -> Iterator[_Row | Problem]:
-        blank: int | None = None
-        for line, cells, is_well_quoted in self._records():
-            if not cells:
-                blank = blank or line
+    def rows(self) -> Iterator[_Row | Problem | Note]:
+        self.header = []
+        for line, cells, fault in self._records():
+            # A row of nothing but separators and spaces is what spreadsheets leave where something was.
+            if not (cells and cells[0].strip()) and not any(map(str.strip, cells)):
                 continue
-            if blank is not None:
-                yield Problem(blank, None, "BLANK_LINE", "is blank; blank lines may only stand at the end")
-                blank = None
-            if not self._header:
-                self._check_header(line, cells)
-                self._header = cells
-                # Every row gets empty cells for the columns that are not there.
-                self._all_columns = [*cells, *(name for name in self._columns if name not in cells)]
-            elif not is_well_quoted:
-                problem = 'has a quotation mark in a cell that is not quoted; write "..." around it and double the mark'
-                yield Problem(line, None, "NOT_QUOTED", problem)
-            elif len(cells) != len(self._header):
-                wanted = f"the header has {counted(len(self._header), 'column')}"
-                yield Problem(line, None, "CELL_COUNT", f"has {counted(len(cells), 'cell')}; {wanted}")
+            if not self.header:
+                yield from self._take_header(line, cells)
+            elif fault is not None:
+                yield Problem(line, None, "NOT_QUOTED", fault)
+            elif len(cells) > len(self._names) and any(map(str.strip, cells[len(self._names) :])):
+                wanted = f"the header has {counted(len(self._names), 'column')}"
+                message = (
+                    f'has {counted(len(cells), "cell")}; {wanted}: a cell that holds a separator needs "..." around it'
+                )
+                yield Problem(line, None, "CELL_COUNT", message)
             else:
                 yield self._row(line, cells)
-        if not self._header:
+        if not self.header:
             raise self._error(
                 "EMPTY_FILE", f"is empty; a {self._kind} starts with a header such as {','.join(self._columns)}"
             )
 
+    def as_they_came(self) -> Iterator[CameRow]:
+        """Every row, whatever is wrong with it, as far as the file can be read."""
+        with suppress(CsvError):
+            for row in self.rows():
+                if isinstance(row, Note) or row.line is None:
+                    continue
+                cells = self.row_on(row.line) if isinstance(row, Problem) else row
+                yield CameRow(row.line, ItemKey(cells.cells["sku"], cells.cells["location_id"]), cells.came)
+
+    def read_header(self) -> Sequence[str]:
+        """The names in the header as they came; none where there is no header."""
+        with suppress(CsvError):
+            next(self.rows(), None)
+        return self.header
+
     def row_on(self, line: int) -> _Row:
         """Read the row that starts on a line again."""
-        _, cells, _ = next(self._records(line), (line, [], True))
-        return self._row(line, cells)
+        return self._row(line, self.cells_on(line))
+
+    def cells_on(self, line: int) -> Sequence[str]:
+        """The cells, as they came, of the row that starts on a line."""
+        _, cells, _ = next(self._records(line), (line, [], None))
+        return cells
 
     def _row(self, line: int, cells: Sequence[str]) -> _Row:
-        return _Row(line, dict(zip_longest(self._all_columns, cells, fillvalue="")))
+        # Cells that are missing at the end of a row are empty ones, and so are those of columns that are not there.
+        named = self._absent.copy()
+        named.update(zip(self._names, map(str.strip, cells), strict=False))
+        return _Row(line, named, self._names, cells, self._reading)
 
     def _error(self, code: str, message: str, line: int | None = None) -> CsvError:
         return CsvError(self._path, [Problem(line, None, code, message)])
 
-    def _check_header(self, line: int, header: Sequence[str]) -> None:
+    def _take_header(self, line: int, header: list[str]) -> Iterator[Note]:
+        """Understand the header, and say what was understood of it.
+
+        Raises:
+            CsvError: where it lacks a column, has one twice, or is no header.
+        """
+        names = [_column_name(name) for name in header]
+        self._check_header(line, header, names)
+        self.header, self._names = header, names
+        # Every row gets empty cells for what it lacks, whether the header has it or not.
+        self._absent = dict.fromkeys((*names, *self._columns), "")
+        if self.separator != ",":
+            yield Note(f"its cells are separated by {SEPARATORS.get(self.separator, repr(self.separator))}")
+        for name, as_it_came in zip(names, header, strict=True):
+            if name and name not in self._columns and name not in ADDED_COLUMNS and name not in self._reading.ids_from:
+                free = [column for column in self._columns if column not in names]
+                yield Note(f"the column {shown(as_it_came.strip())} is unknown and ignored{_nearest(name, free)}")
+
+    def _check_header(self, line: int, header: Sequence[str], names: Sequence[str]) -> None:
         wanted = f"a {self._kind} has the columns {','.join(self._required)}"
         if optional := [name for name in self._columns if name not in self._required]:
             wanted += f" and may have {','.join(optional)}"
-        if not set(header) & set(self._columns):
-            problem = f"is no header, {shown(','.join(header))} names none of the columns; {wanted}"
+        if not set(names) & set(self._columns):
+            problem = f"is no header, {shown(self.separator.join(header))} names none of the columns; {wanted}"
             raise self._error("NO_HEADER", problem, line)
-        unknown = [name for name in header if name not in self._columns]
-        missing = [name for name in self._required if name not in header]
-        twice = [name for number, name in enumerate(header) if name in header[:number] and name in self._columns]
+        unknown = [name for name in names if name and name not in self._columns]
         problems = [
             *(
-                Problem(line, None, "UNKNOWN_COLUMN", f"the column {shown(name)} is unknown; {wanted}")
-                for name in unknown
+                Problem(line, name, "DUPLICATE_COLUMN", "is in the header twice; delete or rename one of them", name)
+                for number, name in enumerate(names)
+                if name in names[:number] and name in self._columns
             ),
-            *(Problem(line, name, "DUPLICATE_COLUMN", "is in the header twice") for name in twice),
+            *(
+                self._missing(line, name, unknown, header, wanted)
+                for name in (*self._required, *self._reading.ids_from)
+                if name not in names
+            ),
         ]
-        if missing:
-            problems.append(Problem(line, None, "MISSING_COLUMN", f"the header lacks {', '.join(missing)}; {wanted}"))
         if problems:
             raise CsvError(self._path, problems)
 
-    def _records(self, first: int = 1) -> Iterator[tuple[int, list[str], bool]]:
-        """From the line `first` on: each record, the line it starts on, and whether its quotation is in order."""
+    def _missing(self, line: int, name: str, unknown: Sequence[str], header: Sequence[str], wanted: str) -> Problem:
+        for came in header:
+            if (invisible := first_invisible(came)) and _column_name(_without_invisible(came)) == name:
+                message = f"is written {shown(came)}, with {invisible}, which nobody sees; delete it"
+                return Problem(line, name, "INVISIBLE_CHARACTER", message, came)
+        near = get_close_matches(name, [each.replace(" ", "_") for each in unknown], 1)
+        hint = f"is {shown(near[0])} meant to be it?" if near else wanted
+        made = MADE_IDS if name == "change_id" else ""
+        return Problem(line, name, "MISSING_COLUMN", f"the header lacks it; {hint}{made}")
+
+    def _records(self, first: int = 1) -> Iterator[tuple[int, list[str], str | None]]:
+        """From the line `first` on: each record, the line it starts on, and what is wrong with its quotation."""
         mark, before = divmod(first - 1, LINES_A_MARK)
         lines = islice(self._lines(mark), before, None)
-        line = first
+        line, is_separator_known = first, bool(self.header)
         for text in lines:
             bare = text.rstrip("\r\n")
+            if not is_separator_known:
+                said = SEPARATOR_LINE.fullmatch(bare) if line == 1 else None
+                self.separator = said[1] if said else _separator_of(bare)
+                is_separator_known = bool(said or bare.strip(f"{self.separator} "))
+                if said:
+                    line += 1
+                    continue
             # Most lines are a record by themselves, and need no parser.
             if '"' not in bare and "\r" not in bare:
-                yield line, bare.split(",") if bare else [], True
+                yield line, bare.split(self.separator) if bare else [], None
                 line += 1
                 continue
             parsed, again = tee(chain([text], lines))
-            reader = csv.reader(parsed, strict=True)
+            reader = csv.reader(parsed, strict=True, delimiter=self.separator, skipinitialspace=True)
             try:
                 cells = next(reader)
             except csv.Error as error:
-                raise self._error("NOT_CSV", f"cannot be read as CSV: {error}", line) from None
-            yield line, cells, _is_well_quoted(cells, "".join(islice(again, reader.line_num)))
+                is_open = str(error).startswith(("unexpected end of data", "field larger"))
+                # Beyond a cell that goes over several lines, nobody knows where the next row begins.
+                if is_open or reader.line_num > 1:
+                    raise self._error("NOT_CSV", NEVER_CLOSED if is_open else CLOSED_TOO_EARLY, line) from None
+                yield line, bare.split(self.separator), LONE_QUOTATION_MARK if '"' in bare else LONE_CARRIAGE_RETURN
+                line += 1
+                continue
+            is_right = _is_well_quoted(cells, "".join(islice(again, reader.line_num)))
+            yield line, cells, None if is_right else LONE_QUOTATION_MARK
             line += reader.line_num
 
     def _lines(self, mark: int) -> Iterator[str]:
@@ -525,6 +772,21 @@ class _Table:
             raise self._error("NO_FILE", "is a directory, not a file") from None
         except OSError as error:
             raise self._error("NOT_READABLE", f"cannot be read: {error.strerror or error}") from None
+
+
+def _column_name(text: str) -> str:
+    """The name of a column in our spelling; what is around it and its case do not matter."""
+    return text.strip().casefold()
+
+
+def _without_invisible(text: str) -> str:
+    return "".join(character for character in text if not first_invisible(character))
+
+
+def _separator_of(header: str) -> str:
+    """What separates the cells: what is most often in the header outside of quotation marks; the comma of equals."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return max(SEPARATORS, key=bare.count)
 
 
 def _is_well_quoted(cells: Iterable[str], text: str) -> bool:

@@ -6,7 +6,7 @@ check reads eventually consistently: what it does not see, the condition of the 
 An item that is as its row says is known and left alone, so a load that was broken off goes on when it is sent again.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 from decimal import Decimal
@@ -112,20 +112,28 @@ class _Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loading(Generic[RowT]):
+class Loading(Generic[RowT]):
+    """Items on their way into the table: ``check`` asks the table, and only then ``write`` writes what was taken.
+
+    The attributes are the arguments of ``load_stock``; of the items in ``left_out``, hashes of their keys, nothing is
+    written.
+    """
+
     client: "DynamoDBClient"
     inventory: InventoryTable
     rows: Callable[[], Iterable[RowT]]
     now: str
-    replace: bool
-    clear: Collection[str]
-    progress: Progress
+    replace: bool = False
+    clear: Collection[str] = ()
+    progress: Progress = no_progress
+    left_out: Set[int] = frozenset()
     names: Names = field(default_factory=Names)
     known: bytearray = field(default_factory=bytearray)
     """Of each row, whether its item was seen to be as it says."""
     tally: _Tally = field(default_factory=_Tally)
 
     def check(self, refusals: Refusals) -> None:
+        """Tell what of the rows cannot be taken."""
         rows = told(self.rows(), "checking", self.progress)
         for chunk, stored in side_by_side(self._read, batched(rows, READ_LIMIT)):
             for row in chunk:
@@ -142,15 +150,41 @@ class _Loading(Generic[RowT]):
         read = partial(self.inventory.read_many, [row.key for row in chunk], is_consistent=False)
         return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
 
-    def write(self) -> None:
+    def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
+        """Of rows that have another problem: what is wrong with their items, as code and message."""
+        # An item that is there may be as its row will say once that is corrected.
+        del keys
+        return {}
+
+    def write(self) -> Loaded:
+        """Write what was taken.
+
+        Raises:
+            UnfinishedError: where the table did not take every write.
+            RowsChangedError: where the rows are others than those that were checked; some may have been written.
+            LoadInterrupted: where somebody presses Ctrl-C.
+        """
         unwritten = Unwritten("item")
-        self.tally.add(known=self.known.count(1))
         rows = self.names.met_again(told(self.rows(), "writing", self.progress), _key_of)
-        wanted = (row for place, row in rows if not self.known[place])
-        for not_written in side_by_side(self._write, batched(wanted, BATCH_LIMIT)):
-            for key, result in not_written.items():
-                unwritten.add(str(key), result.message)
+        taken = ((place, row) for place, row in rows if hash(row.key) not in self.left_out)
+        try:
+            for not_written in side_by_side(self._write, batched(self._unknown(taken), BATCH_LIMIT)):
+                for key, result in not_written.items():
+                    unwritten.add(str(key), result.message)
+        except KeyboardInterrupt:
+            raise LoadInterrupted(self.tally.loaded) from None
         unwritten.refuse_any()
+        return self.tally.loaded
+
+    def _unknown(self, rows: Iterable[tuple[int, RowT]]) -> Iterator[RowT]:
+        """The rows whose items were not seen to be as they say."""
+        known = 0
+        for place, row in rows:
+            if self.known[place]:
+                known += 1
+            else:
+                yield row
+        self.tally.add(known=known)
 
     def _write(self, rows: Sequence[RowT]) -> Mapping[ItemKey, NotWritten]:
         """Write a batch, tally it, and return what was not written."""
@@ -225,7 +259,8 @@ class _Loading(Generic[RowT]):
             shards.add(shard_of(item_id(row.key)))
             if len(shards) == len(SHARDS):
                 break
-        return self.names.count_of(key for key, _ in changes.waiting(shards=sorted(shards)))
+        waiting = (key for key, _ in changes.waiting(shards=sorted(shards)))
+        return self.names.count_of(key for key in waiting if hash(key) not in self.left_out)
 
 
 def load_stock(
@@ -259,16 +294,12 @@ def load_stock(
         RowsChangedError: where the rows are others the second time; some may have been written.
         LoadInterrupted: where somebody presses Ctrl-C.
     """
-    loading = _Loading(client, inventory, rows, now, replace, clear, progress)
+    loading = Loading(client, inventory, rows, now, replace, clear, progress)
     refusals = Refusals(tell_refusal)
-    try:
-        loading.check(refusals)
-        refusals.refuse_any()
-        loading.write()
-        loaded = loading.tally.loaded
-        return loaded if changes is None else with_fields(loaded, waiting=loading.count_waiting(changes))
-    except KeyboardInterrupt:
-        raise LoadInterrupted(loading.tally.loaded) from None
+    loading.check(refusals)
+    refusals.refuse_any()
+    loaded = loading.write()
+    return loaded if changes is None else with_fields(loaded, waiting=loading.count_waiting(changes))
 
 
 def _key_of(row: Row) -> ItemKey:

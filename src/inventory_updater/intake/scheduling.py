@@ -10,7 +10,7 @@ again, consistently; an item that was deleted a moment ago is as one that is del
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
@@ -20,6 +20,7 @@ from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
+from inventory_updater.intake.look_alikes import LookAlikes, other_unicode_form
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
@@ -83,72 +84,127 @@ class _Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scheduling(Generic[RowT]):
+class Scheduling(Generic[RowT]):
+    """Changes on their way into the tables: ``check`` asks the tables, and only then ``write`` writes what was taken.
+
+    The attributes are the arguments of ``schedule_changes``. Of the items in ``left_out``, hashes of their keys,
+    nothing is written.
+    """
+
     client: "DynamoDBClient"
     inventory: InventoryTable
     changes: ChangeTable
     rows: Callable[[], Iterable[RowT]]
-    given: Mapping[str, str]
     now: str
-    allow_old: bool
-    create_missing: bool
-    progress: Progress
+    actor: str
+    source: str
+    allow_old: bool = False
+    create_missing: bool = False
+    progress: Progress = no_progress
+    left_out: Set[int] = frozenset()
     checked: _Checked = field(default_factory=_Checked)
+    look_alikes: LookAlikes = field(default_factory=LookAlikes)
 
     # The first pass
 
     def check(self, refusals: Refusals) -> None:
+        """Tell what of the rows cannot be taken."""
         forgotten_until = "" if self.allow_old else self.changes.forgotten_until(self.now)
         rows = told(self.rows(), "checking", self.progress)
-        for chunk, stored, there in side_by_side(self._read, batched(rows, READ_LIMIT)):
+        for chunk, stored, there, hints in side_by_side(self._read, batched(rows, READ_LIMIT)):
             for key, is_there in there.items():
                 # Another chunk may have said so already, and an item that is to be made counts as there since.
                 if self.checked.is_there.get(hash(key)) is None:
                     self.checked.is_there[hash(key)] = is_there
             for row in chunk:
-                self._check(row, stored.get((row.key, row.change.change_id)), forgotten_until, refusals)
+                self._check(row, stored, hints, forgotten_until, refusals)
         for row in self.checked.names.twice(self.rows, _name_of):
             refusals.add(Refusal(row, "TWICE", f"change {row.change.change_id} of {row.key} comes twice"))
 
-    def _read(self, chunk: Sequence[RowT]) -> tuple[Sequence[RowT], Mapping[Name, Attributes], Mapping[ItemKey, bool]]:
-        """The records of these rows, and whether the items of the others are there, as far as that is not known."""
+    def _read(
+        self, chunk: Sequence[RowT]
+    ) -> tuple[Sequence[RowT], Mapping[Name, Attributes], Mapping[ItemKey, bool], Mapping[ItemKey, str]]:
+        """The records of these rows, whether the items of the others are there, and what those that are not may be.
+
+        As far as that is not known. A record whose id has another form in Unicode is among the records.
+        """
         limits = Limits.for_seconds(PATIENCE_SECONDS)
         names = [_name_of(row) for row in chunk]
-        stored = patiently(partial(self.changes.stored, names, is_consistent=False), limits)
+        others = [(key, other) for key, change_id in names if (other := other_unicode_form(change_id))]
+        stored = patiently(partial(self.changes.stored, [*names, *others], is_consistent=False), limits)
         keys = dict.fromkeys(key for key, change_id in names if (key, change_id) not in stored)
         wanted = [key for key in keys if self.checked.is_there.get(hash(key)) is None]
         there = self._there(wanted, limits, is_consistent=False)
         if not self.create_missing:
             there |= self._there([key for key, is_there in there.items() if not is_there], limits, is_consistent=True)
-        return chunk, stored, there
+        missing = () if self.create_missing else [key for key, is_there in there.items() if not is_there]
+        return chunk, stored, there, {key: self.look_alikes.hint(self.inventory, key, limits) for key in missing}
 
     def _there(self, keys: Sequence[ItemKey], limits: Limits, *, is_consistent: bool) -> dict[ItemKey, bool]:
         found = patiently(partial(self.inventory.read_many, keys, is_consistent=is_consistent), limits)
         return {key: key in found for key in keys}
 
-    def _check(self, row: RowT, stored: Attributes | None, forgotten_until: str, refusals: Refusals) -> None:
+    def _check(
+        self,
+        row: RowT,
+        records: Mapping[Name, Attributes],
+        hints: Mapping[ItemKey, str],
+        forgotten_until: str,
+        refusals: Refusals,
+    ) -> None:
         checked, change, item = self.checked, row.change, hash(row.key)
+        stored = records.get(_name_of(row))
         checked.names.add(_name_of(row))
         is_there = checked.is_there.setdefault(item, None)
         verdict = _NEW
         if stored is not None:
             verdict = _KNOWN
-            checked.known[str(stored.get("status"))] += 1
             if differences(change, stored):
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", taken_message(change, row.key, stored)))
+            elif item not in self.left_out:
+                checked.known[str(stored.get("status"))] += 1
         else:
             if not is_there and self.create_missing:
                 verdict = _NEEDS_ITEM
                 checked.is_there[item] = True
             elif not is_there:
-                refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}"))
+                refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}{hints.get(row.key, '')}"))
+            other = other_unicode_form(change.change_id)
+            if other and (row.key, other) in records:
+                message = (
+                    f"change {change.change_id!r} of {row.key} is known in another form in Unicode; write it alike"
+                )
+                refusals.add(Refusal(row, "CHANGE_ID_TAKEN", message))
             if change.effective_at <= forgotten_until:
                 refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
         checked.verdicts.append(verdict)
 
+    def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
+        """Of rows that have another problem: what is wrong with their items, as code and message."""
+        if self.create_missing:
+            return {}
+        limits = Limits.for_seconds(PATIENCE_SECONDS)
+        missing = [key for key, is_there in self._there(keys, limits, is_consistent=True).items() if not is_there]
+        return {
+            key: ("UNKNOWN_ITEM", f"there is no item {key}{self.look_alikes.hint(self.inventory, key, limits)}")
+            for key in missing
+        }
+
     # The second pass
 
-    def make_items(self) -> int:
+    def write(self) -> Scheduled:
+        """Write what was taken.
+
+        Raises:
+            UnfinishedError: where the tables did not take every write.
+            RowsChangedError: where the rows are others than those that were checked; some may have been written.
+        """
+        items_made = self._make_items()
+        added, met = self._write_records()
+        items = sum(item not in self.left_out for item in self.checked.is_there)
+        return Scheduled(added, dict(self.checked.known + met), items, items_made)
+
+    def _make_items(self) -> int:
         """Make the items that are missing, before anything waits for them."""
         if _NEEDS_ITEM not in self.checked.verdicts:
             return 0
@@ -168,7 +224,7 @@ class _Scheduling(Generic[RowT]):
         # Whoever has made it meanwhile: it is there.
         return write_each(self.client, creations, landed=True, decide=lambda conflicts: dict.fromkeys(conflicts, False))
 
-    def write(self) -> tuple[int, Counter[str]]:
+    def _write_records(self) -> tuple[int, Counter[str]]:
         """Put the records that were not there; how many, and what was there by now, by its status."""
         added, known, unwritten = 0, Counter[str](), Unwritten("change")
         rows = self._rows_with(_NEW, "writing")
@@ -193,22 +249,26 @@ class _Scheduling(Generic[RowT]):
                 name: self._met(by_name[name], stored[name]) if name in stored else statements[name] for name in names
             }
 
-        statements = {name: self.changes.insertion(row.key, row.change, self.given) for name, row in by_name.items()}
+        given = self._given()
+        statements = {name: self.changes.insertion(row.key, row.change, given) for name, row in by_name.items()}
         return write_each(self.client, statements, landed="", decide=decide)
 
     def _met(self, row: RowT, stored: Attributes) -> str | NotWritten:
         """What it means that there is a record already: ours where only the answer was lost."""
         if differences(row.change, stored):
             return NotWritten(taken_message(row.change, row.key, stored))
-        is_ours = self.given.items() <= stored.items()
+        is_ours = self._given().items() <= stored.items()
         return "" if is_ours else str(stored.get("status"))
+
+    def _given(self) -> Mapping[str, str]:
+        return {"actor": _end_of(self.actor), "source": _end_of(self.source), "scheduled_at": self.now}
 
     def _rows_with(self, verdict: int, phase: str) -> Iterator[RowT]:
         """The rows that the first pass judged like this; a row whose item had to be made is a new one since."""
         wanted = (_NEW, _NEEDS_ITEM) if verdict == _NEW else (verdict,)
         rows = told(self.rows(), phase, self.progress)
         for place, row in self.checked.names.met_again(rows, _name_of):
-            if self.checked.verdicts[place] in wanted:
+            if self.checked.verdicts[place] in wanted and hash(row.key) not in self.left_out:
                 yield row
 
 
@@ -246,15 +306,13 @@ def schedule_changes(
         UnfinishedError: where the tables did not take every write.
         RowsChangedError: where the rows are others the second time; some may have been written.
     """
-    given = {"actor": _end_of(actor), "source": _end_of(source), "scheduled_at": now}
-    scheduling = _Scheduling(client, inventory, changes, rows, given, now, allow_old, create_missing, progress)
+    scheduling = Scheduling(
+        *(client, inventory, changes, rows, now, actor, source), allow_old, create_missing, progress
+    )
     refusals = Refusals(tell_refusal)
     scheduling.check(refusals)
     refusals.refuse_any()
-    items_made = scheduling.make_items()
-    added, met = scheduling.write()
-    checked = scheduling.checked
-    return Scheduled(added, dict(checked.known + met), len(checked.is_there), items_made)
+    return scheduling.write()
 
 
 def _name_of(row: Row) -> Name:
