@@ -200,8 +200,8 @@ def test_bad_stock_is_refused_and_nothing_is_written(run: Run, items: Callable[[
         "line 3, column on_hand: 'plenty' is not a number in plain notation; it wants a number such as -12 or 3.50": (
             stock_row(sku="CUP", on_hand="plenty")
         ),
-        "line 3, column sku: item MUG at LEEDS is already there with another on_hand (40); --replace sets what the file "
-        "has": stock_row(on_hand="1"),
+        "line 3, column sku: item MUG at LEEDS is already there with another on_hand (40); --replace sets what "
+        "the file has": stock_row(on_hand="1"),
     }
 
     said = {message: run("stock", "load", write_stock(stock_row(sku="BOWL"), bad)) for message, bad in bad_rows.items()}
