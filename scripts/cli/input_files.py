@@ -159,7 +159,7 @@ class InputFile(Generic[RowT]):
         """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
 
         Raises:
-            RowsChangedError: where the file cannot be read any more.
+            RowsChangedError: where it is another file by now.
         """
         is_first, self._is_read = not self._is_read, True
         try:
@@ -169,6 +169,8 @@ class InputFile(Generic[RowT]):
                     yield row
                 elif is_first:
                     self._keep(row)
+                elif isinstance(row, Problem) and not self._of_reading.count:
+                    raise RowsChangedError
         except CsvError as error:
             if not is_first and not self.is_broken_off:
                 raise RowsChangedError from None

@@ -20,6 +20,8 @@ from typing import IO, Final, cast
 from inventory_updater.intake.csv_format import MAXIMUM_LINE_BYTES, CsvError, Problem
 
 PIECE: Final = 1 << 20
+BEGIN: Final = 1 << 16
+"""How much of a file is looked at to see what it is."""
 
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -146,7 +148,7 @@ def _finished(copy: IO[bytes]) -> Path:
 
 def _recognised(file: IO[bytes], notes: list[str], refuses: _Refuses) -> tuple[str, bytes]:
     """The encoding of the text, and what ends its lines."""
-    begin = file.read(PIECE)
+    begin = _begin(file)
     file.seek(0)
     for magic, message in _REFUSED.items():
         if begin.startswith(magic):
@@ -209,7 +211,7 @@ def _windows_unless_mixed(file: IO[bytes], line: int, is_mixed: bool, refuses: _
 
 def _begin(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read(PIECE)
+    return file.read(BEGIN)
 
 
 def _copy_in_utf8(file: IO[bytes], encoding: str, line_end: bytes, copy: IO[bytes], refuses: _Refuses) -> None:
