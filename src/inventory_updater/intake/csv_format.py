@@ -609,6 +609,8 @@ class Table:
             if not (cells and cells[0].strip()) and not any(map(str.strip, cells)):
                 continue
             if not self.header:
+                if fault is not None:
+                    raise self._error("NOT_CSV", fault, line)
                 yield from self._take_header(line, cells)
             elif fault is not None:
                 yield Problem(line, None, "NOT_QUOTED", fault)
@@ -704,8 +706,9 @@ class Table:
             if (invisible := first_invisible(came)) and _column_name(_without_invisible(came)) == name:
                 message = f"is written {shown(came)}, with {invisible}, which nobody sees; delete it"
                 return Problem(line, name, "INVISIBLE_CHARACTER", message, came)
+        spelled = {_column_name(came).replace(" ", "_"): came.strip() for came in header}
         near = get_close_matches(name, [each.replace(" ", "_") for each in unknown], 1)
-        hint = f"is {shown(near[0])} meant to be it?" if near else wanted
+        hint = f"is {shown(spelled[near[0]])} meant to be it?" if near else wanted
         made = MADE_IDS if name == "change_id" else ""
         return Problem(line, name, "MISSING_COLUMN", f"the header lacks it; {hint}{made}")
 

@@ -169,9 +169,8 @@ def _recognised(file: IO[bytes], notes: list[str], refuses: _Refuses) -> tuple[s
             notes.append("it is read as Windows-1252, since it is not in UTF-8: see that accents and signs are right")
     else:
         notes.append(f"it is in {encoding[:6].upper()}")
-    width = 4 if encoding == "utf-32" else 2 if encoding.startswith("utf-16") else 1
-    has_feeds = b"\n" in begin if width == 1 else re.search(rb"\n\0|\0\n", begin) is not None
-    is_of_old_mac = not has_feeds and b"\r" in begin
+    first_end = re.search(r"\r\n?|\n", begin.decode(encoding, "replace"))
+    is_of_old_mac = first_end is not None and first_end[0] == "\r"
     if is_of_old_mac:
         notes.append("its lines end in carriage returns")
     return encoding, b"\r" if is_of_old_mac else b"\n"

@@ -40,6 +40,10 @@ def test_text_is_read_in_whatever_form_it_comes(tmp_path: Path, monkeypatch: pyt
             ["it is unpacked with gzip", "it is read as Windows-1252"],
         ),
         "old Mac": (TEXT.replace("\n", "\r").encode(), ["its lines end in carriage returns"]),
+        "old Mac in UTF-16": (
+            TEXT.replace("\n", "\r").encode("utf-16"),
+            ["it is in UTF-16", "its lines end in carriage returns"],
+        ),
         "empty": (b"", []),
     }
     wanted = {name: ("" if name == "empty" else TEXT, notes) for name, (_, notes) in forms.items()}
