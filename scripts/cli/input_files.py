@@ -122,6 +122,7 @@ class InputFile(Generic[RowT]):
         good: how many rows its reader finds nothing wrong with.
         notes: how it was understood.
         is_broken_off: whether it could not be read to its end.
+        given_back: how many of its rows were written to another file, to be corrected and sent again.
     """
 
     path: Path
@@ -131,6 +132,7 @@ class InputFile(Generic[RowT]):
     good: int = 0
     notes: list[str] = field(default_factory=list)
     is_broken_off: bool = False
+    given_back: int = 0
     _is_read: bool = False
     _of_reading: _Run = field(default_factory=_Run)
     _of_tables: _Run = field(default_factory=_Run)
@@ -247,14 +249,14 @@ class InputFile(Generic[RowT]):
     def _table(self) -> Table:
         return _TABLES[self.read](self.path, self.reading)
 
-    def give_back(self, path: Path) -> tuple[Set[int], int]:
+    def give_back(self, path: Path) -> Set[int]:
         """Write the rows of all items that something is wrong with into a file that can be corrected and sent again.
 
         Returns:
-            Hashes of the keys of these items, and how many rows the file has.
+            Hashes of the keys of these items.
         """
         items = {hash(row.key) for row, problems in self._rows_as_they_came(self.problems()) if problems}
-        table, rows = self._table(), 0
+        table = self._table()
         header = table.read_header()
         kept = [place for place, name in enumerate(header) if name.strip().casefold() not in ADDED_COLUMNS]
         with output_file(path) as file:
@@ -263,8 +265,8 @@ class InputFile(Generic[RowT]):
             for row, problems in self._rows_as_they_came(self.problems()):
                 if problems or hash(row.key) in items:
                     writer.writerow(_given_back(row.cells, len(header), kept, problems))
-                    rows += 1
-        return items, rows
+                    self.given_back += 1
+        return items
 
     def problems(self) -> Iterator[Problem]:
         """All that is wrong with it, by line."""
@@ -414,8 +416,8 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         _write_problems(file, options.problems)
     is_accepted = options.accept_good is not None and not options.check and not file.is_broken_off
     if file.problem_count and is_accepted:
-        left_out, rows = file.give_back(options.accept_good)
-        left = f"{counted(rows, 'row')} of {counted(len(left_out), 'item')}"
+        left_out = file.give_back(options.accept_good)
+        left = f"{counted(file.given_back, 'row')} of {counted(len(left_out), 'item')}"
         note(f"note: {file.name}: {left} not taken, but written to {options.accept_good}")
         return left_out
     if options.json and (options.check or file.problem_count):
@@ -437,8 +439,11 @@ def _write_problems(file: InputFile[RowT], path: Path) -> None:
 def check_outputs(options: argparse.Namespace) -> None:
     """
     Raises:
-        InputError: where standard output is asked for more than one thing.
+        InputError: where standard output is asked for more than one thing, or a file would be written over itself.
     """
+    for path in filter(None, (options.problems, options.accept_good)):
+        if path.is_file() and options.file.is_file() and path.samefile(options.file):
+            raise InputError(f"{path} is the file that is read: write to another one")
     to_standard_output = [path for path in (options.problems, options.accept_good) if path == STANDARD_OUTPUT]
     if len(to_standard_output) + bool(options.json and to_standard_output) > 1:
         raise InputError("standard output can take only one: --json, --problems - or --accept-good -")

@@ -12,6 +12,7 @@ from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
+from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import (
     add_checking_options,
     add_reading_options,
@@ -80,7 +81,7 @@ def make_sample(options: argparse.Namespace) -> None:
     print_answer(document, sentence, options)
 
 
-def load(options: argparse.Namespace) -> None:
+def load(options: argparse.Namespace) -> int:
     check_outputs(options)
     with input_file(options.file, read_stock_file, reading_of(options)) as file:
         if not file.begins_well():
@@ -91,10 +92,15 @@ def load(options: argparse.Namespace) -> None:
             file.check_with(replace(loading, progress=tell))
         left_out = settle_problems(file, options)
         if options.check:
-            return
+            return EXIT_DONE
         with progress(file.good) as tell:
             loaded = replace(loading, progress=tell, left_out=left_out).write()
-    print_answer({"items": loaded}, f"{counted(loaded, 'item')} loaded", options)
+    document, sentence = {"items": loaded}, f"{counted(loaded, 'item')} loaded"
+    if file.given_back:
+        document["given_back"] = file.given_back
+        sentence += f"; {counted(file.given_back, 'row')} given back in {options.accept_good}"
+    print_answer(document, sentence, options)
+    return EXIT_FAILED if file.given_back else EXIT_DONE
 
 
 def export(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from cli import change_verbs
+from cli.exit_codes import EXIT_FAILED
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import ChangeTable
@@ -167,10 +168,10 @@ def test_the_items_whose_rows_are_all_good_are_taken_and_the_rest_can_be_correct
     header = rows_of().strip().replace(",", ";")
     file.write_text("\n".join([header, bad[0], good, bad[1]]), encoding="utf-8")
 
-    assert command("--json", "schedule", "--accept-good", str(rest), str(file)) == 0
+    assert command("--json", "schedule", "--accept-good", str(rest), str(file)) == EXIT_FAILED
 
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["added"], answer["items"]) == (1, 1)
+    assert (answer["added"], answer["items"], answer["given_back"]) == (1, 1, 2)
     with rest.open(encoding="utf-8", newline="") as text:
         given_back = [[*row[:-2], row[-2]] for row in csv.reader(text, delimiter=";")]
     assert given_back == [
@@ -198,7 +199,13 @@ def test_of_a_file_that_breaks_off_nothing_is_accepted(
     assert not warehouse.services.changes.stored([(MUG, "c1")])
 
 
-def test_standard_output_takes_one_thing(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_output_takes_one_thing_and_no_file_is_written_over_itself(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "changes.csv"
+    file.write_text(BAD_ROWS, encoding="utf-8")
+    assert command("schedule", "--accept-good", str(file), str(file)) == 2
+    assert file.read_text(encoding="utf-8") == BAD_ROWS
     for arguments in (
         ("--json", "--problems", "-"),
         ("--check", "--accept-good", "rest.csv"),
