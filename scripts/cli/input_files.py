@@ -37,11 +37,7 @@ from inventory_updater.intake.csv_format import (
     Problem,
     Reading,
     StockRow,
-    Table,
-    change_table,
-    read_change_file,
-    read_stock_file,
-    stock_table,
+    table_of_any_kind,
 )
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
@@ -63,11 +59,6 @@ _COLUMN_OF: Final[Mapping[str, str]] = {
     "TOO_OLD": "effective_at",
 }
 """Which cell is to be corrected; what is not here is about the row as a whole."""
-
-_TABLES: Final[Mapping[object, Callable[[Path, Reading], Table]]] = {
-    read_change_file: change_table,
-    read_stock_file: stock_table,
-}
 
 RowT = TypeVar("RowT", ChangeRow, StockRow)
 Read = Callable[[Path, Reading], Iterator[RowT | Problem | Clash | Note]]
@@ -240,14 +231,11 @@ class InputFile(Generic[RowT]):
         """Every row, whatever is wrong with it, and those of the problems (sorted by line) that are on its line."""
         by_line = groupby(problems, key=lambda problem: problem.line)
         line, found = 0, list[Problem]()
-        for row in self._table().as_they_came():
+        for row in table_of_any_kind(self.path).as_they_came():
             while line < row.line:
                 next_line, group = next(by_line, (sys.maxsize, iter(())))
                 line, found = next_line or 0, list(group)
             yield row, found if line == row.line else []
-
-    def _table(self) -> Table:
-        return _TABLES[self.read](self.path, self.reading)
 
     def give_back(self, path: Path) -> Set[int]:
         """Write the rows of all items that something is wrong with into a file that can be corrected and sent again.
@@ -256,7 +244,7 @@ class InputFile(Generic[RowT]):
             Hashes of the keys of these items.
         """
         items = {hash(row.key) for row, problems in self._rows_as_they_came(self.problems()) if problems}
-        table = self._table()
+        table = table_of_any_kind(self.path)
         header = table.read_header()
         kept = [place for place, name in enumerate(header) if name.strip().casefold() not in ADDED_COLUMNS]
         with output_file(path) as file:

@@ -206,7 +206,8 @@ def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["C
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = change_table(path, reading)
+    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
+    table = Table(path, "change file", required, CHANGE_COLUMNS, reading)
     id_of = _made_ids(path, reading)
     ids = FirstLines(lambda line: _change_identity(_change_row(table.row_on(line), id_of)))
     settings = FirstLines(lambda line: _setting_identity(_change_row(table.row_on(line), id_of)))
@@ -244,19 +245,13 @@ def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["C
             )
 
 
-def change_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
-    """The rows of a change file as they came."""
-    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
-    return Table(path, "change file", required, CHANGE_COLUMNS, reading)
-
-
 def read_stock_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[StockRow | Problem | Note]:
     """Read a stock file row by row: each item, or everything that is wrong with its row.
 
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = stock_table(path, reading)
+    table = Table(path, "stock file", STOCK_COLUMNS, STOCK_COLUMNS, reading)
     items = FirstLines(lambda line: table.row_on(line).key())
     for row in table.rows():
         if not isinstance(row, _Row):
@@ -276,9 +271,9 @@ def read_stock_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[Sto
             yield read
 
 
-def stock_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
-    """The rows of a stock file as they came."""
-    return Table(path, "stock file", STOCK_COLUMNS, STOCK_COLUMNS, reading)
+def table_of_any_kind(path: Path) -> "Table":
+    """The rows of a file as they came, of whatever kind it is."""
+    return Table(path, "file", (), ("sku", "location_id"))
 
 
 def write_levels(file: TextIO, items: Iterable[StockItem]) -> int:
