@@ -48,7 +48,7 @@ from inventory_updater.tables.records import JobStatus
 ROWS_SHOWN: Final = 100
 
 
-def schedule(options: argparse.Namespace) -> None:
+def schedule(options: argparse.Namespace) -> int:
     check_outputs(options)
     with input_file(options.file, read_change_file, reading_of(options)) as file:
         if not file.begins_well():
@@ -69,11 +69,11 @@ def schedule(options: argparse.Namespace) -> None:
             file.check_with(replace(scheduling, progress=tell))
         left_out = settle_problems(file, options)
         if options.check:
-            return
+            return EXIT_DONE
         with progress(file.good) as tell:
             report = replace(scheduling, progress=tell, left_out=left_out).write()
     known = sum(report.known.values())
-    document = {
+    document: dict[str, object] = {
         "added": report.added,
         "known": known,
         "known_by_status": report.known,
@@ -85,7 +85,11 @@ def schedule(options: argparse.Namespace) -> None:
         sentence += f", {report.items_made:,} of them new"
     if known:
         sentence += f"; {known:,} known already: {_statuses(report.known)}"
+    if file.given_back:
+        document["given_back"] = file.given_back
+        sentence += f"; {counted(file.given_back, 'row')} given back in {options.accept_good}"
     print_answer(document, sentence, options)
+    return EXIT_FAILED if file.given_back else EXIT_DONE
 
 
 def _statuses(counts: Mapping[str, int]) -> str:

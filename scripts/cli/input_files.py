@@ -38,11 +38,7 @@ from inventory_updater.intake.csv_format import (
     Problem,
     Reading,
     StockRow,
-    Table,
-    change_table,
-    read_change_file,
-    read_stock_file,
-    stock_table,
+    table_of_any_kind,
 )
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
@@ -64,11 +60,6 @@ _COLUMN_OF: Final[Mapping[str, str]] = {
     "TOO_OLD": "effective_at",
 }
 """Which cell is to be corrected; what is not here is about the row as a whole."""
-
-_TABLES: Final[Mapping[object, Callable[[Path, Reading], Table]]] = {
-    read_change_file: change_table,
-    read_stock_file: stock_table,
-}
 
 RowT = TypeVar("RowT", ChangeRow, StockRow, CountRow)
 Read = Callable[[Path, Reading], Iterator[RowT | Problem | Clash | Note]]
@@ -123,6 +114,7 @@ class InputFile(Generic[RowT]):
         good: how many rows its reader finds nothing wrong with.
         notes: how it was understood.
         is_broken_off: whether it could not be read to its end.
+        given_back: how many of its rows were written to another file, to be corrected and sent again.
     """
 
     path: Path
@@ -132,6 +124,7 @@ class InputFile(Generic[RowT]):
     good: int = 0
     notes: list[str] = field(default_factory=list)
     is_broken_off: bool = False
+    given_back: int = 0
     _is_read: bool = False
     _of_reading: _Run = field(default_factory=_Run)
     _of_tables: _Run = field(default_factory=_Run)
@@ -160,7 +153,7 @@ class InputFile(Generic[RowT]):
         """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
 
         Raises:
-            RowsChangedError: where the file cannot be read any more.
+            RowsChangedError: where it is another file by now.
         """
         is_first, self._is_read = not self._is_read, True
         try:
@@ -170,6 +163,8 @@ class InputFile(Generic[RowT]):
                     yield row
                 elif is_first:
                     self._keep(row)
+                elif isinstance(row, Problem) and not self._of_reading.count:
+                    raise RowsChangedError
         except CsvError as error:
             if not is_first and not self.is_broken_off:
                 raise RowsChangedError from None
@@ -237,23 +232,20 @@ class InputFile(Generic[RowT]):
         """Every row, whatever is wrong with it, and those of the problems (sorted by line) that are on its line."""
         by_line = groupby(problems, key=lambda problem: problem.line)
         line, found = 0, list[Problem]()
-        for row in self._table().as_they_came():
+        for row in table_of_any_kind(self.path).as_they_came():
             while line < row.line:
                 next_line, group = next(by_line, (sys.maxsize, iter(())))
                 line, found = next_line or 0, list(group)
             yield row, found if line == row.line else []
 
-    def _table(self) -> Table:
-        return _TABLES[self.read](self.path, self.reading)
-
-    def give_back(self, path: Path) -> tuple[Set[int], int]:
+    def give_back(self, path: Path) -> Set[int]:
         """Write the rows of all items that something is wrong with into a file that can be corrected and sent again.
 
         Returns:
-            Hashes of the keys of these items, and how many rows the file has.
+            Hashes of the keys of these items.
         """
         items = {hash(row.key) for row, problems in self._rows_as_they_came(self.problems()) if problems}
-        table, rows = self._table(), 0
+        table = table_of_any_kind(self.path)
         header = table.read_header()
         kept = [place for place, name in enumerate(header) if name.strip().casefold() not in ADDED_COLUMNS]
         with output_file(path) as file:
@@ -262,8 +254,8 @@ class InputFile(Generic[RowT]):
             for row, problems in self._rows_as_they_came(self.problems()):
                 if problems or hash(row.key) in items:
                     writer.writerow(_given_back(row.cells, len(header), kept, problems))
-                    rows += 1
-        return items, rows
+                    self.given_back += 1
+        return items
 
     def problems(self) -> Iterator[Problem]:
         """All that is wrong with it, by line."""
@@ -414,8 +406,8 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         _write_problems(file, options.problems)
     is_accepted = options.accept_good is not None and not options.check and not file.is_broken_off
     if file.problem_count and is_accepted:
-        left_out, rows = file.give_back(options.accept_good)
-        left = f"{counted(rows, 'row')} of {counted(len(left_out), 'item')}"
+        left_out = file.give_back(options.accept_good)
+        left = f"{counted(file.given_back, 'row')} of {counted(len(left_out), 'item')}"
         note(f"note: {file.name}: {left} not taken, but written to {options.accept_good}")
         return left_out
     if options.json and (options.check or file.problem_count):
@@ -437,8 +429,11 @@ def _write_problems(file: InputFile[RowT], path: Path) -> None:
 def check_outputs(options: argparse.Namespace) -> None:
     """
     Raises:
-        InputError: where standard output is asked for more than one thing.
+        InputError: where standard output is asked for more than one thing, or a file would be written over itself.
     """
+    for path in filter(None, (options.problems, options.accept_good)):
+        if path.is_file() and options.file.is_file() and path.samefile(options.file):
+            raise InputError(f"{path} is the file that is read: write to another one")
     to_standard_output = [path for path in (options.problems, options.accept_good) if path == STANDARD_OUTPUT]
     if len(to_standard_output) + bool(options.json and to_standard_output) > 1:
         raise InputError("standard output can take only one: --json, --problems - or --accept-good -")

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
+from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import (
     add_checking_options,
     add_reading_options,
@@ -97,7 +98,7 @@ def make_sample(options: argparse.Namespace) -> None:
     print_answer(document, sentence, options)
 
 
-def load(options: argparse.Namespace) -> None:
+def load(options: argparse.Namespace) -> int:
     if options.clear and not options.replace:
         raise InputError("--clear needs --replace: a new item has nothing to empty")
     check_outputs(options)
@@ -112,14 +113,19 @@ def load(options: argparse.Namespace) -> None:
             file.check_with(replace(loading, progress=tell))
         left_out = settle_problems(file, options)
         if options.check:
-            return
+            return EXIT_DONE
         with progress(file.good) as tell:
             loading = replace(loading, progress=tell, left_out=left_out)
             loaded = loading.write()
         if options.replace:
             loaded = replace(loaded, waiting=loading.count_waiting(deployment.changes()))
-    document = {"items": loaded.written, "made": loaded.made, "replaced": loaded.replaced, "known": loaded.known}
-    print_answer({**document, "waiting": loaded.waiting}, _loaded_sentence(loaded), options)
+    document: dict[str, object] = {"items": loaded.written, **asdict(loaded)}
+    sentence = _loaded_sentence(loaded)
+    if file.given_back:
+        document["given_back"] = file.given_back
+        sentence += f"; {counted(file.given_back, 'row')} given back in {options.accept_good}"
+    print_answer(document, sentence, options)
+    return EXIT_FAILED if file.given_back else EXIT_DONE
 
 
 def _loaded_sentence(loaded: Loaded) -> str:

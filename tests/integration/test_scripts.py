@@ -159,13 +159,16 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_nothing_is_written(
         ),
     }
     of_tables = {
-        change_row(sku="BOWL"): "line 2: there is no item BOWL at LEEDS",
+        change_row(sku="BOWL"): "line 2, column sku: there is no item BOWL at LEEDS",
         change_row(change_id="c2"): None,
         change_row(value="-3"): (
-            "line 4: change c1 of MUG at LEEDS is known with another value and is PENDING: "
-            "cancel it, and give the other one an id of its own"
+            "line 4, column change_id: change c1 of MUG at LEEDS is known with another value and is PENDING; "
+            "its record says value -12 (here -3): "
+            "to replace it, cancel it (changes.py cancel), and give the other one an id of its own"
         ),
-        change_row(change_id="c4", effective_at="2020-01-05T12:00:00Z"): "line 5: change c4 of MUG at LEEDS is not ",
+        change_row(change_id="c4", effective_at="2020-01-05T12:00:00Z"): (
+            "line 5, column effective_at: change c4 of MUG at LEEDS is not "
+        ),
     }
     for problems in (in_file, of_tables):
         said = run("changes", "schedule", write_changes(*problems))
@@ -175,21 +178,23 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_nothing_is_written(
         assert [line for line, start in zip(told, wanted, strict=True) if not line.startswith(start)] == []
 
     bad_headers = {
-        "the column 'quantity' is unknown": CHANGE_HEADER.replace("value", "quantity"),
-        "the header lacks value": CHANGE_HEADER.replace(",value", ""),
-        f"is no header, '{change_row()[:40]}'... names none of the columns": change_row(),
+        ", column value: the header lacks it": CHANGE_HEADER.replace(",value", ""),
+        f": is no header, '{change_row()[:40]}'... names none of the columns": change_row(),
     }
     for message, header in bad_headers.items():
         said = run("changes", "schedule", write_changes(change_row(change_id="c2"), header=header))
-        assert (said.status, said.errors.startswith(f"error: changes.csv: line 1: {message}; ")) == (2, True)
+        assert (said.status, said.errors.startswith(f"error: changes.csv: line 1{message}; ")) == (2, True)
     assert (items(), records()) == before
 
 
 def test_of_many_problems_the_first_fifty_are_told(run: Run, records: Callable[[], Records]) -> None:
     said = run("changes", "schedule", write_changes(*(change_row(change_id=f"c{number}") for number in range(70))))
     first, *_, last, more = said.errors.splitlines()
-    assert first == "error: changes.csv: line 2: there is no item MUG at LEEDS"
-    assert (last, more) == ("changes.csv: line 51: there is no item MUG at LEEDS", "... and 20 more problems")
+    assert first == "error: changes.csv: line 2, column sku: there is no item MUG at LEEDS"
+    assert (last, more) == (
+        "changes.csv: line 51, column sku: there is no item MUG at LEEDS",
+        "... and 20 more problems",
+    )
     assert (said.status, records()) == (2, {})
 
 
@@ -497,7 +502,7 @@ def test_what_can_be_read_only_once_is_scheduled_too_and_leaves_nothing_behind(
             check=False,
         )
         assert ended.returncode == status, ended.stderr
-    assert ended.stderr.startswith("error: standard input: line 1: ")
+    assert ended.stderr.startswith("error: standard input: line 1, column value: ")
     assert records()["MUG#LEEDS", "c1"]["source"] == "standard input"
     assert [path.name for path in tmp_path.iterdir() if "inventory-updater" in path.name] == []
 

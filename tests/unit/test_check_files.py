@@ -16,6 +16,8 @@ def test_all_that_is_wrong_with_both_files_is_told(
     bad_number = "is not a number in plain notation; it wants a number such as -12 or 3.50"
     bad_stock = [f"error: stock.csv: line 2, column on_hand: 'five' {bad_number}"]
     clash = "sets the count of the same item at the same moment as line 2; the one whose id sorts last wins"
+    kinds = "adjustment, count, price, reorder_point, safety_stock"
+    empty = "is empty; it wants 1 to 64 bytes of text"
     no_item = "error: changes.csv: line 2: stock.csv has no item mug at DC9"
     elsewhere = CHANGES.replace("DC1", "DC9")
     expected: dict[tuple[str, str], tuple[int, list[str]]] = {
@@ -30,7 +32,11 @@ def test_all_that_is_wrong_with_both_files_is_told(
             2,
             [
                 no_item,
-                "changes.csv: line 3: has 1 cell; the header has 6 columns",
+                f"changes.csv: line 3, column sku: {empty}",
+                f"changes.csv: line 3, column location_id: {empty}",
+                f"changes.csv: line 3, column kind: an empty cell is not a kind of change; it wants one of {kinds}",
+                f"changes.csv: line 3, column value: an empty cell {bad_number}",
+                "changes.csv: line 3, column effective_at: an empty cell is not a time like 2026-01-31T08:00:00Z",
                 "changes.csv: line 4: has a NUL byte; is this a CSV file in UTF-8?",
             ],
         ),

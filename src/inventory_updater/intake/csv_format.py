@@ -219,7 +219,8 @@ def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["C
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    table = change_table(path, reading)
+    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
+    table = Table(path, "change file", required, CHANGE_COLUMNS, reading)
     id_of = _made_ids(path, reading)
     ids = FirstLines(lambda line: _change_identity(_change_row(table.row_on(line), id_of)))
     settings = FirstLines(lambda line: _setting_identity(_change_row(table.row_on(line), id_of)))
@@ -257,25 +258,15 @@ def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["C
             )
 
 
-def change_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
-    """The rows of a change file as they came."""
-    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
-    return Table(path, "change file", required, CHANGE_COLUMNS, reading)
-
-
 def read_stock_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[StockRow | Problem | Note]:
     """Read a stock file row by row: each item, or everything that is wrong with its row.
 
     Raises:
         CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
     """
-    return _items(stock_table(path, reading), _stock_row)
-
-
-def stock_table(path: Path, reading: Reading = AS_IT_STANDS) -> "Table":
-    """The rows of a stock file as they came."""
     required = ("sku", "location_id") if reading.replaces else ("sku", "location_id", "on_hand")
-    return Table(path, "stock file", required, (*STOCK_COLUMNS, *DERIVED_COLUMNS), reading)
+    table = Table(path, "stock file", required, (*STOCK_COLUMNS, *DERIVED_COLUMNS), reading)
+    return _items(table, _stock_row)
 
 
 def read_count_sheet(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[CountRow | Problem | Note]:
@@ -316,6 +307,11 @@ def _items(table: "Table", read_row: "Callable[[_Row], ItemRowT]") -> Iterator[I
             yield from row.problems
         else:
             yield read
+
+
+def table_of_any_kind(path: Path) -> "Table":
+    """The rows of a file as they came, of whatever kind it is."""
+    return Table(path, "file", (), ("sku", "location_id"))
 
 
 def shown(text: str) -> str:
@@ -609,6 +605,8 @@ class Table:
             if not (cells and cells[0].strip()) and not any(map(str.strip, cells)):
                 continue
             if not self.header:
+                if fault is not None:
+                    raise self._error("NOT_CSV", fault, line)
                 yield from self._take_header(line, cells)
             elif fault is not None:
                 yield Problem(line, None, "NOT_QUOTED", fault)
@@ -704,8 +702,9 @@ class Table:
             if (invisible := first_invisible(came)) and _column_name(_without_invisible(came)) == name:
                 message = f"is written {shown(came)}, with {invisible}, which nobody sees; delete it"
                 return Problem(line, name, "INVISIBLE_CHARACTER", message, came)
+        spelled = {_column_name(came).replace(" ", "_"): came.strip() for came in header}
         near = get_close_matches(name, [each.replace(" ", "_") for each in unknown], 1)
-        hint = f"is {shown(near[0])} meant to be it?" if near else wanted
+        hint = f"is {shown(spelled[near[0]])} meant to be it?" if near else wanted
         made = MADE_IDS if name == "change_id" else ""
         return Problem(line, name, "MISSING_COLUMN", f"the header lacks it; {hint}{made}")
 

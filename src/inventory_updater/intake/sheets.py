@@ -20,6 +20,8 @@ from typing import IO, Final, cast
 from inventory_updater.intake.csv_format import MAXIMUM_LINE_BYTES, CsvError, Problem
 
 PIECE: Final = 1 << 20
+BEGIN: Final = 1 << 16
+"""How much of a file is looked at to see what it is."""
 
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -146,7 +148,7 @@ def _finished(copy: IO[bytes]) -> Path:
 
 def _recognised(file: IO[bytes], notes: list[str], refuses: _Refuses) -> tuple[str, bytes]:
     """The encoding of the text, and what ends its lines."""
-    begin = file.read(PIECE)
+    begin = _begin(file)
     file.seek(0)
     for magic, message in _REFUSED.items():
         if begin.startswith(magic):
@@ -167,9 +169,8 @@ def _recognised(file: IO[bytes], notes: list[str], refuses: _Refuses) -> tuple[s
             notes.append("it is read as Windows-1252, since it is not in UTF-8: see that accents and signs are right")
     else:
         notes.append(f"it is in {encoding[:6].upper()}")
-    width = 4 if encoding == "utf-32" else 2 if encoding.startswith("utf-16") else 1
-    has_feeds = b"\n" in begin if width == 1 else re.search(rb"\n\0|\0\n", begin) is not None
-    is_of_old_mac = not has_feeds and b"\r" in begin
+    first_end = re.search(r"\r\n?|\n", begin.decode(encoding, "replace"))
+    is_of_old_mac = first_end is not None and first_end[0] == "\r"
     if is_of_old_mac:
         notes.append("its lines end in carriage returns")
     return encoding, b"\r" if is_of_old_mac else b"\n"
@@ -209,7 +210,7 @@ def _windows_unless_mixed(file: IO[bytes], line: int, is_mixed: bool, refuses: _
 
 def _begin(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read(PIECE)
+    return file.read(BEGIN)
 
 
 def _copy_in_utf8(file: IO[bytes], encoding: str, line_end: bytes, copy: IO[bytes], refuses: _Refuses) -> None:

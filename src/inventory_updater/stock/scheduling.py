@@ -1,19 +1,24 @@
 """What a change that is asked for means beside the record that may be there already: pure, no I/O."""
 
+from decimal import Decimal
 from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import Change
+from inventory_updater.stock.numbers import plain
 from inventory_updater.stock.times import parse_time
 
 _TIMES: Final = ("effective_at", "until", "not_after")
 _CONTENT: Final = ("kind", "value", *_TIMES, "expected", "reason", "reference")
 
 _WHAT_TO_DO: Final = {
-    Status.PENDING.value: "cancel it, and give the other one an id of its own",
-    Status.OPEN.value: "cancel it, and give the other one an id of its own",
-    Status.REJECTED.value: "give the corrected one an id of its own, and dismiss the rejected one",
+    Status.PENDING.value: "to replace it, cancel it (changes.py cancel), and give the other one an id of its own",
+    Status.OPEN.value: "to replace it, cancel it (changes.py cancel), and give the other one an id of its own",
+    Status.REJECTED.value: (
+        "to let the recorded one wait again, retry it (changes.py retry --id); to replace it, dismiss it "
+        "(changes.py dismiss), and give the corrected one an id of its own"
+    ),
 }
 
 
@@ -50,5 +55,15 @@ def taken_message(change: Change, where: object, stored: Attributes) -> str:
     """Why a change cannot be scheduled whose id its item knows with another content, and what can be done."""
     status = str(stored.get("status"))
     what_to_do = _WHAT_TO_DO.get(status, "a corrected one needs an id of its own")
-    differ = " and ".join(differences(change, stored))
-    return f"change {change.change_id} of {where} is known with another {differ} and is {status}: {what_to_do}"
+    differ = differences(change, stored)
+    recorded = ", ".join(f"{name} {_said(stored.get(name))} (here {_said(getattr(change, name))})" for name in differ)
+    return (
+        f"change {change.change_id} of {where} is known with another {' and '.join(differ)} and is {status}; "
+        f"its record says {recorded}: {what_to_do}"
+    )
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return plain(value) if isinstance(value, Decimal) else str(value)

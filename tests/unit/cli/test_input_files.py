@@ -36,11 +36,14 @@ def test_a_pipe_is_read_again_and_again_and_its_copy_is_removed(tmp_path: Path) 
     assert not file.path.exists()
 
 
-def test_a_file_is_read_where_it_is(tmp_path: Path) -> None:
+def test_a_file_is_read_where_it_is_and_what_is_none_has_that_as_its_problem(tmp_path: Path) -> None:
     path = change_file(tmp_path, lines(1)).path
+    said = {}
     for each in (path, tmp_path, tmp_path / "nowhere.csv"):
         with input_file(each, read_change_file) as file:
             assert file.path == each
+            said[each.name] = (file.begins_well(), [problem.code for problem in file.problems()])
+    assert said == {path.name: (True, []), tmp_path.name: (False, ["NO_FILE"]), "nowhere.csv": (False, ["NO_FILE"])}
 
 
 def test_problems_and_clashes_are_told_up_to_fifty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -617,6 +617,11 @@ def test_a_change_file_of_another_form_is_refused(path: Path) -> None:
         ),
         f'{CHANGE_HEADER}\nc1,12" ruler,LEEDS,count,1,2026-01-05T12:00:00Z,,,,,\n': f"line 2: {LONE_QUOTATION_MARK}",
         f"{CHANGE_HEADER}\nc1,M\0G,,,,,,\n": "line 2: has a NUL byte; is this a CSV file in UTF-8?",
+        csv_text(CHANGE_COLUMNS, [CHANGE], "\r"): f"line 1: {LONE_CARRIAGE_RETURN}",
+        CHANGE_HEADER.replace("sku", "Sku Number").replace("location_id", "Location ID"): (
+            f"line 1, column sku: the header lacks it; {WANTED_OF_CHANGES}\n"
+            "line 1, column location_id: the header lacks it; is 'Location ID' meant to be it?"
+        ),
         "x" * (MAXIMUM_LINE_BYTES + 1): f"line 1: is longer than {MAXIMUM_LINE_BYTES} bytes; is this a CSV file?",
     }
 

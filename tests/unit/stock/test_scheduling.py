@@ -32,13 +32,18 @@ def test_whatever_differs_is_named() -> None:
         assert differences(OFFER, without if value is None else RECORD | {name: value}) == (name,)
 
 
-def test_an_id_that_is_taken_is_told_with_what_can_be_done() -> None:
+def test_an_id_that_is_taken_is_told_with_what_its_record_says_and_what_can_be_done() -> None:
+    of_its_own = "and give the other one an id of its own"
     what_to_do = {
-        "PENDING": "cancel it, and give the other one an id of its own",
-        "OPEN": "cancel it, and give the other one an id of its own",
+        "PENDING": f"to replace it, cancel it (changes.py cancel), {of_its_own}",
+        "OPEN": f"to replace it, cancel it (changes.py cancel), {of_its_own}",
         "APPLIED": "a corrected one needs an id of its own",
-        "REJECTED": "give the corrected one an id of its own, and dismiss the rejected one",
+        "REJECTED": "to let the recorded one wait again, retry it (changes.py retry --id); to replace it, dismiss it "
+        "(changes.py dismiss), and give the corrected one an id of its own",
     }
     for status, advice in what_to_do.items():
         said = taken_message(OFFER, MUG, RECORD | {"status": status, "value": Decimal(2), "reason": "none"})
-        assert said == f"change c1 of mug at DC1 is known with another value and reason and is {status}: {advice}"
+        assert said == (
+            f"change c1 of mug at DC1 is known with another value and reason and is {status}; its record says "
+            f"value 2 (here {OFFER.value}), reason none (here {OFFER.reason or 'nothing'}): {advice}"
+        )
