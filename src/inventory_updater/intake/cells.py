@@ -55,7 +55,7 @@ def looks_like(text: str) -> str:
 
 # Numbers
 
-_CURRENCY: Final = re.compile(r"(?:[A-Z]{3}|[^\W\d_]{0,2}[$€£¥₤₣₹₽₩₺₴]|kr\.?|zł|Kč|Fr\.?|\.-{1,2})", re.IGNORECASE)
+_CURRENCY: Final = re.compile(r"(?:[A-Z]{3}|[A-Z]{0,2}[$€£¥₤₣₹₽₩₺₴]|[Kk]r\.?|zł|Kč|Fr\.?|\.-{1,2})")
 _MINUS_SIGNS: Final = "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 _GROUP_MARKS: Final = " \u00a0\u2007\u2009\u202f'\u2019_"
 _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+", re.ASCII)
@@ -135,7 +135,7 @@ def _advice_on_form(text: str, is_comma: bool) -> str | None:
     if any(sign in meant for sign in _MINUS_SIGNS):
         faults.append("has a dash that is no minus sign")
         meant = re.sub(f"[{_MINUS_SIGNS}]", "-", meant)
-    if (without := _CURRENCY.sub("", meant).strip(_GROUP_MARKS)) != meant:
+    if (without := _CURRENCY.sub("", meant).strip()) != meant:
         faults.append("has a currency beside the number")
         meant = without
     if match := re.fullmatch(r"([^+-].*)-", meant):

@@ -40,6 +40,8 @@ def test_a_number_in_another_form_is_refused_with_how_to_write_it() -> None:
         "1'234.50": "has spaces or marks between its digits; write 1234.50",
         "(5)": "is in brackets, as accountants write what is negative; write -5",
         "\u22125": "has a dash that is no minus sign; write -5",
+        "'12": "has spaces or marks between its digits; write 12",
+        "12 pcs": "is not a number in plain notation; it wants a number such as -12 or 3.50",
         "5-": "has its minus sign at the end; write -5",
         "\uff11\uff12": "has digits other than 0 to 9; write 12",
         "1.2E+12": f"{exponent} (1200000000000, if that is all of it)",
