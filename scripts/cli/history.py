@@ -193,13 +193,9 @@ def figures_then_screen(
 ) -> RenderableType:
     """What each item was at a moment, and how far that is known."""
     columns = [name for name in THEN_COLUMNS if name not in ItemKey._fields]
+    at = time_text(moment, view.zone)
     screens = [
-        rows_screen(
-            columns,
-            figure_rows(item.key, figures, columns),
-            view,
-            f"Item {item.key}, at {time_text(moment, view.zone)}",
-        )
+        rows_screen(columns, figure_rows(item.key, figures, columns), view, f"Item {item.key}, at {at}")
         for item, figures in then
     ]
     return Group(*screens, *said)

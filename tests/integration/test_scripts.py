@@ -486,7 +486,7 @@ def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
 
     said = run("changes", "cancel", "--file", "both.csv")
 
-    assert (said.status, said.output.splitlines()[-1]) == (1, "2 changes: 1 CANCELLED, 1 APPLIED")
+    assert (said.status, said.output.splitlines()[-1]) == (1, "2 changes: 1 APPLIED, 1 CANCELLED")
     assert "change c1 of MUG at LEEDS is APPLIED, settled at " in " ".join(said.output.split())
     assert run("changes", "cancel", "--reference", "PO 9").output == "0 changes: none that waits is of it\n"
     answer = run("changes", "status", "changes.csv", "--json").answer
@@ -583,10 +583,8 @@ def test_a_job_is_run_shown_and_listed_and_what_it_rejected_retried_or_dismissed
     assert items()["MUG", "LEEDS"]["on_hand"] == Decimal(10)
     assert run("changes", "retry", job_id, "--json").answer == {"changes": [], "by_status": {}}
     said = run("changes", "cancel", "c2", "--sku", "MUG", "--location", "LEEDS")
-    assert (said.status, said.errors.startswith("error: change c2 of MUG at LEEDS is APPLIED, settled at ")) == (
-        2,
-        True,
-    )
+    assert said.status == 2
+    assert said.errors.startswith("error: change c2 of MUG at LEEDS is APPLIED, settled at ")
 
 
 def test_a_change_is_retried_by_its_id(run: Run) -> None:
