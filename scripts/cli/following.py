@@ -3,7 +3,6 @@
 import argparse
 from typing import Final
 
-from cli.change_screens import document_of
 from cli.command_line import CommandLine, input_path
 from cli.deployments import find_deployment
 from cli.input_files import input_file
@@ -32,8 +31,7 @@ def status(options: argparse.Namespace) -> None:
 def status_of(followed: Followed[ChangeRow]) -> Document:
     """A row of a file as it is told."""
     row, standing = followed.row, followed.standing
-    record = {} if followed.record is None else document_of(followed.name, followed.record)
-    told = {name: record.get(name) for name in STATUS_COLUMNS}
+    told = {name: (followed.record or {}).get(name) for name in STATUS_COLUMNS}
     place = {"change_id": row.change.change_id, **row.key._asdict(), "line": row.line}
     return told | place | {"status": standing.status, "message": standing.message or told["message"]}
 

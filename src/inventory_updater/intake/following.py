@@ -12,7 +12,7 @@ from inventory_updater.intake.scheduling import Row
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.scheduling import TAKEN, Standing, standing
-from inventory_updater.tables.change_table import ChangeTable, Name
+from inventory_updater.tables.change_table import ChangeTable
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -28,10 +28,6 @@ class Followed(Generic[RowT]):
     row: RowT
     standing: Standing
     record: Attributes | None
-
-    @property
-    def name(self) -> Name:
-        return self.row.key, self.row.change.change_id
 
 
 def follow(changes: ChangeTable, rows: Iterable[RowT], *, progress: Progress = no_progress) -> Iterator[Followed[RowT]]:
