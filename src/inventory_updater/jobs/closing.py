@@ -55,12 +55,8 @@ def conclude(services: Services, settled: Run) -> Run:
     Raises:
         AlertError: where people could not be told, once everything else is done.
     """
-    jobs = services.jobs
-    run = _settle(services, settled)
-    if run.has_finished:
-        jobs.note_finish(run.scope, run.finished_at or services.now())
-    run = tell(services, run)
-    jobs.free_lease(run.job_id)
+    run = tell(services, _settle(services, settled))
+    services.jobs.free_lease(run.job_id)
     if run.alert_is_owed:
         raise AlertError(run.alert_error)
     return run
@@ -76,7 +72,7 @@ def abandon_job(services: Services, job_id: str, reason: str) -> Run | None:
     if run is None or run.is_settled:
         return run
     segments = services.jobs.segments(run.job_id, run.segments)
-    abandoned = _at_its_end(_added_up(run, segments), services, [reason, *_recording_problems(segments)])
+    abandoned = _at_its_end(_added_up(run, segments), services, [reason, *recording_problems(segments)])
     return _settle(services, replace(abandoned, status=JobStatus.ABANDONED))
 
 
@@ -119,7 +115,7 @@ def ended(services: Services, run: Run, problems: Sequence[str]) -> Run:
     return replace(_at_its_end(run, services, problems), status=status)
 
 
-def _recording_problems(segments: Iterable[Segment]) -> list[str]:
+def recording_problems(segments: Iterable[Segment]) -> list[str]:
     """Why there are fewer failures on record than were counted."""
     return [
         f"segment {segment.number}: failures could not be recorded: {segment.recording_error}"
@@ -136,7 +132,7 @@ def _settled(services: Services, run: Run, error: str, seconds_left: Callable[[]
     run = _added_up(run, segments)
     problems = [error] if error else []
     problems += [f"segment {segment.number}: {segment.error or 'never finished'}" for segment in failed]
-    problems += _recording_problems(segments)
+    problems += recording_problems(segments)
     if was_cut_short:
         problems.append(f"stopped after {run.tally.calls:,} calls; the next job takes up what is left")
     if failed or was_cut_short:
@@ -169,11 +165,16 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
 
 
 def tell(services: Services, run: Run) -> Run:
-    """Publish the metrics of a settled run and tell people, each unless that was done before; the run as marked then.
+    """Note that a settled run has finished, publish its metrics and tell people, each unless that was done before.
 
     People are told of a run that did not end clean, unless the last job of its scope failed with just the same; what is
     not news is sent again only after ``alert_repeat_hours``.
+
+    Returns:
+        The run as it is marked then.
     """
+    if run.has_finished:
+        services.jobs.note_finish(run.scope, run.finished_at or services.now())
     marks = _metrics_marks(services, run)
     if not services.reports.notifies_people or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
         return services.jobs.mark_run(run, **marks) if marks else run
