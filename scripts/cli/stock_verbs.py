@@ -1,7 +1,6 @@
-"""Stock: make a sample, load a file, export the levels, add them up, show an item, compare a count sheet."""
+"""Stock: make a sample, load a file, export levels, add them up, show an item and its history, compare a count sheet."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,15 @@ from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
+from cli.history import add_history
 from cli.input_files import input_file
 from cli.output import (
-    as_json,
     counted,
     note,
     print_answer,
     print_figures,
     print_json,
+    print_json_rows,
     print_rows,
     print_screen,
     view_of,
@@ -297,34 +297,24 @@ def variance(options: argparse.Namespace) -> None:
             found = comparison.variances()
             worst: list[Variance] = []
             if options.json:
-                _begin_json_rows(map(variance_document, found))
-            elif options.csv:
+
+                def rest() -> Mapping[str, object]:
+                    findings = {finding.lower(): comparison.findings[finding] for finding in Finding}
+                    missing = sum(1 for _ in comparison.missing())
+                    return {**findings, "missing": missing, "differences": difference_documents(comparison)}
+
+                print_json_rows("rows", map(variance_document, found), rest, options)
+                return
+            if options.csv:
                 print_rows(VARIANCE_COLUMNS, (list(variance_document(each).values()) for each in found), options)
             else:
                 differing = (each for each in found if each.finding is not Finding.MATCHES)
                 worst = nlargest(VARIANCES_SHOWN, differing, key=lambda each: each.weight)
             missing = sum(1 for _ in comparison.missing())
-    if options.json:
-        findings = {finding.lower(): comparison.findings[finding] for finding in Finding}
-        _end_json_rows({**findings, "missing": missing, "differences": difference_documents(comparison)}, options)
-    elif options.csv:
+    if options.csv:
         note(f"{counted(missing, 'item')} at these locations that the sheet lacks")
     else:
         print_screen(variance_screen(comparison, worst, missing, view_of(options), file.name), view_of(options))
-
-
-def _begin_json_rows(rows: Iterable[Mapping[str, object]]) -> None:
-    """Print the rows of a document as they come, so that any number of them can be told."""
-    print('{\n  "rows": [', end="")
-    separator = "\n    "
-    for row in rows:
-        print(separator, json.dumps(row, default=as_json), sep="", end="")
-        separator = ",\n    "
-    print("\n  ],")
-
-
-def _end_json_rows(rest: Mapping[str, object], options: argparse.Namespace) -> None:
-    print(json.dumps({**options.where, **rest}, indent=2, default=as_json).removeprefix("{\n"))
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -437,4 +427,5 @@ def commands() -> CommandLine:
         has_rows=True,
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the count sheet; - is standard input")
+    add_history(line)
     return line
