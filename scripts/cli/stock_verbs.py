@@ -1,4 +1,4 @@
-"""Stock: make a sample, load a file, export levels, add them up, show an item and its history, compare a count sheet."""
+"""Stock: make a sample, load a file, export and add up levels, show an item and its history, compare a count sheet."""
 
 import argparse
 import os
