@@ -21,7 +21,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from cli.errors import PROBLEMS_SHOWN, InputError, ProblemsFound
-from cli.output import counted, note, print_json_with_rows
+from cli.output import counted, note, print_json_rows
 from cli.output_files import STANDARD_OUTPUT, output_file, output_path
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
@@ -412,7 +412,7 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         return left_out
     if options.json and (options.check or file.problem_count):
         document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes}
-        print_json_with_rows(document, "problems", file.documents(), options)
+        print_json_rows("problems", file.documents(), lambda: document, options)
     file.refuse_any()
     if options.check and not options.json:
         print(f"{counted(file.good_count, 'row')}, all good")

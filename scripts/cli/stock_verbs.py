@@ -1,4 +1,4 @@
-"""Stock: make a sample, load a file, export the levels, add them up, show an item, compare a count sheet."""
+"""Stock: make a sample, load a file, export and add up levels, show an item and its history, compare a count sheet."""
 
 import argparse
 import sys
@@ -15,6 +15,7 @@ from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.history import add_history
 from cli.input_files import (
     add_checking_options,
     add_reading_options,
@@ -29,7 +30,7 @@ from cli.output import (
     print_answer,
     print_figures,
     print_json,
-    print_json_with_rows,
+    print_json_rows,
     print_rows,
     print_screen,
     view_of,
@@ -295,13 +296,12 @@ def variance(options: argparse.Namespace) -> None:
             worst: list[Variance] = []
             if options.json:
 
-                def totals_of_sheet() -> Mapping[str, object]:
+                def rest() -> Mapping[str, object]:
                     findings = {finding.lower(): comparison.findings[finding] for finding in Finding}
                     missing = sum(1 for _ in comparison.missing())
                     return {**findings, "missing": missing, "differences": difference_documents(comparison)}
 
-                rows_found = map(variance_document, found)
-                print_json_with_rows({"file": file.name}, "rows", rows_found, options, totals_of_sheet)
+                print_json_rows("rows", map(variance_document, found), rest, options)
                 return
             if options.csv:
                 print_rows(VARIANCE_COLUMNS, (list(variance_document(each).values()) for each in found), options)
@@ -428,4 +428,5 @@ def commands() -> CommandLine:
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the count sheet; - is standard input")
     add_reading_options(verb, of_changes=False)
+    add_history(line)
     return line

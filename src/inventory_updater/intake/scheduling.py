@@ -261,7 +261,7 @@ class Scheduling(Generic[RowT]):
         return "" if is_ours else str(stored.get("status"))
 
     def _given(self) -> Mapping[str, str]:
-        return {"actor": _end_of(self.actor), "source": _end_of(self.source), "scheduled_at": self.now}
+        return {"actor": origin_of(self.actor), "source": origin_of(self.source), "scheduled_at": self.now}
 
     def _rows_with(self, verdict: int, phase: str) -> Iterator[RowT]:
         """The rows that the first pass judged like this; a row whose item had to be made is a new one since."""
@@ -326,5 +326,6 @@ def _too_old_message(row: Row, forgotten_until: str) -> str:
     )
 
 
-def _end_of(text: str) -> str:
+def origin_of(text: str) -> str:
+    """As much of an actor's or a source's name as a record keeps."""
     return text.encode()[-_ORIGIN_BYTES:].decode(errors="ignore")

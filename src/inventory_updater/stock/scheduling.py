@@ -1,10 +1,11 @@
 """What a change that is asked for means beside the record that may be there already: pure, no I/O."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.change_records import Status
+from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.numbers import plain
 from inventory_updater.stock.times import parse_time
@@ -20,6 +21,24 @@ _WHAT_TO_DO: Final = {
         "(changes.py dismiss), and give the corrected one an id of its own"
     ),
 }
+
+UNKNOWN: Final = "UNKNOWN"
+"""There is no record: it was never scheduled, or has been forgotten."""
+TAKEN: Final = "TAKEN"
+"""The record of this id says something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a change that somebody means is in its life.
+
+    Attributes:
+        status: a ``Status`` as text, ``UNKNOWN`` or ``TAKEN``.
+        message: where the status alone does not say it, why.
+    """
+
+    status: str
+    message: str | None = None
 
 
 def content(change: Change) -> dict[str, object]:
@@ -67,3 +86,16 @@ def _said(value: object) -> str:
     if value is None:
         return "nothing"
     return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+def standing(change: Change, where: object, stored: Attributes | None) -> Standing:
+    """Where ``change`` of the item ``where`` is in its life, going by the record of its id."""
+    if stored is None:
+        return unknown(change.change_id, where)
+    if differences(change, stored):
+        return Standing(TAKEN, taken_message(change, where, stored))
+    return Standing(read_record(stored).status.value)
+
+
+def unknown(change_id: str, where: object) -> Standing:
+    return Standing(UNKNOWN, f"there is no change {change_id} of {where}")
