@@ -163,7 +163,7 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_nothing_is_written(
         change_row(change_id="c2"): None,
         change_row(value="-3"): (
             "line 4, column change_id: change c1 of MUG at LEEDS is known with another value and is PENDING; "
-            "its record says value -12 (here -3): "
+            "its record says value -2 (here -3): "
             "to replace it, cancel it (changes.py cancel), and give the other one an id of its own"
         ),
         change_row(change_id="c4", effective_at="2020-01-05T12:00:00Z"): (

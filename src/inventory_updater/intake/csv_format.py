@@ -343,8 +343,10 @@ class _Row:
         self.problems.append(Problem(self.line, column, code if cell else "EMPTY", message, value))
 
     def as_it_came(self, column: str) -> str:
-        place = self.columns.index(column) if column in self.columns else len(self.came)
-        return self.came[place] if place < len(self.came) else ""
+        try:
+            return self.came[self.columns.index(column)]
+        except (ValueError, IndexError):  # there is no such column, or the row ends before it
+            return ""
 
     def key(self) -> ItemKey:
         return ItemKey(self.identifier("sku"), self.identifier("location_id"))
@@ -357,8 +359,10 @@ class _Row:
 
     def text(self, column: str, maximum_bytes: int, *, line_breaks: bool = False) -> str | None:
         text = self.cells[column]
-        # No character takes more than four bytes, so most cells need no encoding to be known as short enough.
-        if len(text) * 4 > maximum_bytes and (size := len(text.encode())) > maximum_bytes:
+        # Most cells are like this, and nothing can be wrong with them.
+        if text.isascii() and text.isprintable() and len(text) <= maximum_bytes:
+            return text or None
+        if (size := len(text.encode())) > maximum_bytes:
             self.refuse(column, "TOO_LONG", f"{shown(text)} is {size} bytes long; at most {maximum_bytes} are allowed")
             return None
         # What is printable has no control character, and most cells are.
