@@ -265,7 +265,7 @@ def test_each_row_of_a_file_is_told_with_what_became_of_it(
         ("UNKNOWN", 6),
     ]
     message = "on hand is 10, the adjustment -99"
-    taken = "change dear of mug at DC1 is known with another value and is APPLIED"
+    taken = "change dear of mug at DC1 is known with another value and is APPLIED; its record says value 11 (here 12)"
     wanted: dict[str, dict[str, object]] = {
         "sold": {**settled, "before": "10", "after": "7"},
         "lost": {**settled, "before": "10", "after": "10", "code": "INSUFFICIENT_STOCK", "message": message},

@@ -125,8 +125,8 @@ def test_what_waits_is_cancelled_and_of_everything_else_it_is_said_why_not(wareh
     outcomes = cancel(warehouse, waits, change("other", value=4), "sold", "nothing")
 
     taken = (
-        "change other of mug at DC1 is known with another value and is PENDING: "
-        "cancel it, and give the other one an id of its own"
+        "change other of mug at DC1 is known with another value and is PENDING; its record says value 3 (here 4): "
+        "to replace it, cancel it (changes.py cancel), and give the other one an id of its own"
     )
     assert [(each.name[1], each.standing.status, each.standing.message) for each in outcomes] == [
         ("waits", "CANCELLED", None),
