@@ -14,6 +14,7 @@ from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import input_file
 from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, view_of
+from cli.preview_verbs import add_preview_of_a_file, preview_file
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
@@ -280,6 +281,16 @@ def commands() -> CommandLine:
         action="store_true",
         help="take changes so old that they may have been settled and forgotten already",
     )
+
+    verb = line.add_verb(
+        "preview",
+        preview_file,
+        "show what the changes of a file would do, without a write",
+        "They are planned as a job would plan them, beside what waits for the same items already. With --csv: a row for "
+        "each item that would change. schedule --plan-id refuses what is not any more as it was shown.",
+        has_rows=True,
+    )
+    add_preview_of_a_file(verb)
 
     verb = line.add_verb(
         "list",
