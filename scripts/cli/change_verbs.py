@@ -286,8 +286,8 @@ def commands() -> CommandLine:
         "preview",
         preview_file,
         "show what the changes of a file would do, without a write",
-        "They are planned as a job would plan them, beside what waits for the same items already. With --csv: a row for "
-        "each item that would change. schedule --plan-id refuses what is not any more as it was shown.",
+        "They are planned as a job would plan them, beside what waits for the same items already. With --csv: a row "
+        "for each item that would change. schedule --plan-id refuses what is not any more as it was shown.",
         has_rows=True,
     )
     add_preview_of_a_file(verb)

@@ -94,14 +94,12 @@ def judgement_screen(judged: Judgement, as_of: str, view: View) -> RenderableTyp
             view,
         )
     ]
-    if judged.largest:
-        rows = [(*each.key, each.before, each.after, each.percent) for each in judged.largest]
+    if prices := [(*each.key, each.before, each.after, each.percent) for each in judged.largest]:
         columns = ("sku", "location_id", "before", "after", "percent")
-        parts.append(rows_screen(columns, rows, view, "The largest changes of a price"))
-    if judged.late_counts:
-        rows = [(*each.key, each.change_id, each.counted, each.kept) for each in judged.late_counts]
-        columns = ("sku", "location_id", "change_id", "counted", "kept")
-        parts.append(rows_screen(columns, rows, view, "Late counts, and what was booked since and stays"))
+        parts.append(rows_screen(columns, prices, view, "The largest changes of a price"))
+    if counts := [(*each.key, each.change_id, each.counted, each.kept) for each in judged.late_counts]:
+        of_counts = ("sku", "location_id", "change_id", "counted", "kept")
+        parts.append(rows_screen(of_counts, counts, view, "Late counts, and what was booked since and stays"))
     return Group(*parts)
 
 

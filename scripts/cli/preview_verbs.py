@@ -53,7 +53,7 @@ def refuse_another_plan(file: InputFile[ChangeRow], deployment: Deployment, plan
 
 def once_all_is_due(file: InputFile[ChangeRow]) -> str:
     """The moment at which the last change of a file takes effect, and not before now."""
-    return max((row.change.effective_at for row in file.rows()), default="") or now()
+    return max(now(), max((row.change.effective_at for row in file.rows()), default=""))
 
 
 def _preview(deployment: Deployment, as_of: str, tell: Progress = no_progress) -> Preview:
