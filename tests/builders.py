@@ -4,13 +4,15 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey, StockItem, item_id, read_item, read_key
 from inventory_updater.tables.change_table import shard_of
+from inventory_updater.tables.lateness import Lateness
+from inventory_updater.tables.records import Run, Tally
 from tests.faults.model import DERIVED, derived_of
 
 Number = Decimal | int | str | None
@@ -77,6 +79,12 @@ def change(
         reason=reason,
         reference=reference,
     )
+
+
+def with_every_figure(run: Run) -> Run:
+    """The run with a tally of which no count is zero."""
+    counts: dict[str, Any] = {each.name: 1 for each in fields(Tally) if isinstance(each.default, int | float)}
+    return replace(run, tally=Tally(**counts, lateness=Lateness.of([1.0])))
 
 
 def record_attributes(key: ItemKey, each: Change, **more: object) -> dict[str, object]:

@@ -62,6 +62,7 @@ def job_screen(seen: Observation, view: View) -> RenderableType:
         ("throttles", tally.throttles or None),
         ("read units", tally.read_units),
         ("write units", tally.write_units),
+        ("megabytes of memory", tally.memory_used or None),
         ("error", seen.error),
     ]
     parts: list[RenderableType] = [figures_screen(figures, view, f"Job {seen.job_id}")]

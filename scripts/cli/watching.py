@@ -35,7 +35,7 @@ COUNTS: Final = (
 
 FINDINGS: Final = ("items_repaired", "items_negative")
 
-COSTS: Final = ("conflicts", "throttles", "calls", "read_units", "write_units")
+COSTS: Final = ("conflicts", "throttles", "calls", "read_units", "write_units", "memory_used")
 
 FIRST_PAUSE_SECONDS: Final = 0.3
 LONGEST_PAUSE_SECONDS: Final = 2.0

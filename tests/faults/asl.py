@@ -41,7 +41,7 @@ class Execution:
     """One execution.
 
     Attributes:
-        context: what ``$$`` is: ``Execution.Name``, ``Execution.StartTime``.
+        context: what ``$$`` is: ``Execution.Name``, ``Execution.StartTime``, ``Execution.Input``.
         invoke: the function, given its payload and how often this step has been tried again.
         wait: lets so many seconds pass.
     """
@@ -50,13 +50,13 @@ class Execution:
     invoke: Callable[[Mapping[str, Any], int], Any]
     wait: Callable[[float], None]
 
-    def run(self, wanted: Mapping[str, Any]) -> str:
+    def run(self) -> str:
         """Play it; the name of the state in which it ended.
 
         Raises:
             TaskError: where a task failed that nobody catches: the execution has failed.
         """
-        return self._play(definition(), wanted, self.context)
+        return self._play(definition(), self.context["Execution"]["Input"], self.context)
 
     def _play(self, machine: Mapping[str, Any], given: Any, context: Mapping[str, Any]) -> str:
         name, document = machine["StartAt"], given
@@ -79,8 +79,6 @@ class Execution:
 
     def _done(self, state: Mapping[str, Any], document: Any, context: Mapping[str, Any]) -> Any:
         match state["Type"]:
-            case "Pass":
-                return _placed(state, document, _filled(state["Parameters"], document, context))
             case "Wait":
                 self.wait(float(state["Seconds"]))
                 return document
@@ -90,7 +88,9 @@ class Execution:
                 answer = {"StatusCode": 200, "Payload": self._tried(state, payload)}
                 return _placed(state, document, _filled(state["ResultSelector"], answer, context))
             case "Map":
-                return _placed(state, document, self._mapped(state, document, context))
+                return _placed(
+                    state, document, _filled(state["ResultSelector"], self._mapped(state, document, context), context)
+                )
         raise AssertionError(f"the interpreter does not know the type {state['Type']}")
 
     def _tried(self, state: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:

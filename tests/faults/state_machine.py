@@ -144,12 +144,12 @@ class StateMachine:
         job.began = self.shop.gate.model.moment
         self.shop.gate.note({"event": "run", "run": job.name, "scope": request.scope, "as_of": request.as_of})
         execution = Execution(
-            {"Execution": {"Name": job.name, "StartTime": request.started_at}},
+            {"Execution": {"Name": job.name, "StartTime": request.started_at, "Input": job.input}},
             lambda payload, retries: self._invoked(job, payload, retries),
             lambda _seconds: time.sleep(0.05),
         )
         try:
-            job.ended = execution.run(job.input)
+            job.ended = execution.run()
         except ExecutionStopped:
             self.shop.gate.in_doubt.add(job.name)
             self.shop.gate.inject(ABORTED, job.name)

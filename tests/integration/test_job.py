@@ -617,12 +617,10 @@ def test_the_metrics_of_a_job_say_what_it_did(shop: Shop) -> None:
     shop.run()
 
     figures = shop.metrics.figures()
-    expected = {"ItemsScanned": 5, "ItemsUpdated": 4, "ItemsFailed": 1, "ChangesApplied": 4, "ChangesRejected": 0}
-    expected |= {"FailureRate": 20, "JobsFinished": 1, "JobsSucceeded": 0, "JobsFailed": 0}
-    assert figures == figures | expected
     # The sale of the item that cannot be read has been due since 2 March 2026.
-    assert figures["OldestOverdueSeconds"] > 86_400
-    assert figures["MemoryUsed"] > 10
+    assert figures.pop("OldestOverdueSeconds") > 86_400
+    assert figures.pop("JobDuration") > 0
+    assert figures == {"ChangesApplied": 4, "ItemsFailed": 1, "FailureRateToAlarm": 20, "JobsFailed": 0}
 
 
 def test_jobs_started_at_once_settle_every_change_once(shop: Shop) -> None:

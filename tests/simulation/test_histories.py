@@ -23,7 +23,7 @@ PINNED: Final[dict[str, int]] = {
     "entries_dropped_early": 6,
     "no_version_in_the_guard": 4,
     "record_cancelled_before_the_item": 0,
-    "marks_without_status_or_attempt": 29,
+    "marks_without_status_or_attempt": 20,
     "retry_under_the_same_attempt": 0,
 }
 """The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:

@@ -55,12 +55,8 @@ def conclude(services: Services, settled: Run) -> Run:
     Raises:
         AlertError: where people could not be told, once everything else is done.
     """
-    jobs = services.jobs
-    run = _settle(services, settled)
-    if run.has_finished:
-        jobs.note_finish(run.scope, run.finished_at or services.now())
-    run = tell(services, run)
-    jobs.free_lease(run.job_id)
+    run = tell(services, _settle(services, settled))
+    services.jobs.free_lease(run.job_id)
     if run.alert_is_owed:
         raise AlertError(run.alert_error)
     return run
@@ -169,11 +165,16 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
 
 
 def tell(services: Services, run: Run) -> Run:
-    """Publish the metrics of a settled run and tell people, each unless that was done before; the run as marked then.
+    """Note that a settled run has finished, publish its metrics and tell people, each unless that was done before.
 
     People are told of a run that did not end clean, unless the last job of its scope failed with just the same; what is
     not news is sent again only after ``alert_repeat_hours``.
+
+    Returns:
+        The run as it is marked then.
     """
+    if run.has_finished:
+        services.jobs.note_finish(run.scope, run.finished_at or services.now())
     marks = _metrics_marks(services, run)
     if not services.reports.notifies_people or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
         return services.jobs.mark_run(run, **marks) if marks else run

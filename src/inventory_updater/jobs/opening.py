@@ -59,8 +59,8 @@ def open_job(services: Services, request: JobRequest, seconds_left: Callable[[],
     wanted = replace(wanted, tally_is_exact=small is None or not len(small))
     run = jobs.start_run(wanted)
     if run.is_settled or run.stop_reason is not None:
-        # Stopped or abandoned meanwhile: nothing is left to update, and closing says how it ended.
-        jobs.free_lease(request.job_id)
+        # Stopped, abandoned, or settled by a call that died before it told anybody: nothing is left to update, and
+        # closing says how it ended. It frees the lease; if it never comes, the next job tells people instead.
         return {"outcome": "OPENED", "segments": []}
     settled = None if small is None else _settled_here(services, run, small, seconds_left, is_first=run is wanted)
     if settled is None:
@@ -106,15 +106,13 @@ def _settled_here(
 
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
-    """Settle a job that lost its lease without closing and report it; it stays on the lease until people are told."""
+    """Settle a job that lost its lease without closing, and tell of it; it stays on the lease until people are told."""
     try:
         run = abandon_job(services, job_id, reason)
     except (KeyError, ValueError):
         # Somebody has written over its record: nothing is known of it, and it must not stop every job after it.
         _log.exception("the record of a displaced job cannot be read", extra={"job_id": job_id})
         run = None
-    if run is not None and run.status is JobStatus.ABANDONED:
-        run = tell(services, run)
-        if run.alert_is_owed:
-            return
+    if run is not None and tell(services, run).alert_is_owed:
+        return
     services.jobs.forget_displaced(job_id)

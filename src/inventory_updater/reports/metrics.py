@@ -28,7 +28,9 @@ SILENCE_METRICS: Final[Mapping[str, tuple[str, timedelta]]] = {
 def metric_data(
     run: Run, environment: str, moment: datetime, alarm_failed_items: int = 1
 ) -> "list[MetricDatumTypeDef]":
-    """The metrics of a settled run.
+    """The metrics of a settled run: what alarms watch, and the counts that are not zero.
+
+    The others that a run has are on record only, or AWS counts them itself.
 
     Args:
         run: the run with its status and tally.
@@ -42,29 +44,26 @@ def metric_data(
         overdue = max(0.0, (moment - read_time(tally.oldest_overdue)).total_seconds())
     # A share of few items says little: one of two is 50 percent. A job that could do nothing at all counts always.
     is_notable = run.status is JobStatus.FAILED or tally.items_troubled >= alarm_failed_items
-    figures: Sequence[tuple[str, float, StandardUnitType]] = (
-        ("ItemsScanned", tally.items_scanned, "Count"),
-        ("ItemsUpdated", tally.items_updated, "Count"),
-        ("ChangesApplied", tally.changes_applied, "Count"),
-        ("ChangesRejected", tally.changes_rejected, "Count"),
-        ("ChangesSuperseded", tally.changes_superseded, "Count"),
-        ("ItemsFailed", tally.items_failed, "Count"),
-        ("ItemsRepaired", tally.items_repaired, "Count"),
-        ("ItemsNegative", tally.items_negative, "Count"),
-        ("Conflicts", tally.conflicts, "Count"),
-        ("Throttles", tally.throttles, "Count"),
-        ("FailureRate", run.failure_rate, "Percent"),
+    # An alarm keeps its state until the next one of these, so every job sends them, zero or not.
+    for_alarms: Sequence[tuple[str, float, StandardUnitType]] = (
         ("FailureRateToAlarm", run.failure_rate if is_notable else 0.0, "Percent"),
         ("JobDuration", run.duration_seconds or 0.0, "Seconds"),
-        ("JobsFinished", float(run.has_finished), "Count"),
-        ("JobsSucceeded", float(run.status is JobStatus.SUCCEEDED), "Count"),
         ("JobsFailed", float(run.status in (JobStatus.FAILED, JobStatus.ABANDONED)), "Count"),
         ("OldestOverdueSeconds", overdue, "Seconds"),
-        ("MemoryUsed", tally.memory_used, "Megabytes"),
-        ("ReadUnits", tally.read_units, "Count"),
-        ("WriteUnits", tally.write_units, "Count"),
     )
-    data = [_datum(name, environment, run.scope, moment, value, unit) for name, value, unit in figures]
+    # A metric is charged by the hour in which it is sent, and none says as much as a zero.
+    counts = {
+        "ChangesApplied": tally.changes_applied,
+        "ChangesRejected": tally.changes_rejected,
+        "ChangesSuperseded": tally.changes_superseded,
+        "ItemsFailed": tally.items_failed,
+        "ItemsRepaired": tally.items_repaired,
+        "ItemsNegative": tally.items_negative,
+        "Conflicts": tally.conflicts,
+        "Throttles": tally.throttles,
+    }
+    data = [_datum(name, environment, run.scope, moment, value, unit) for name, value, unit in for_alarms]
+    data += [_datum(name, environment, run.scope, moment, count, "Count") for name, count in counts.items() if count]
     if tally.lateness.counts:
         late = _datum("ChangeLateness", environment, run.scope, moment, 0.0, "Seconds")
         del late["Value"]

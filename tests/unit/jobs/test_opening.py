@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -203,10 +203,26 @@ def test_a_job_that_has_ended_or_was_stopped_is_not_opened_again(warehouse: Ware
     warehouse.jobs.request_stop("job-2", "the wrong prices")
 
     # Without segments the state machine goes on to close, which says how the job ended.
-    for job_id in ("job-2", "job-1"):
+    for job_id, status in (("job-2", JobStatus.FAILED), ("job-1", JobStatus.SUCCEEDED)):
         assert opened(warehouse, job_id) == {"outcome": "OPENED", "segments": []}
+        assert close_job(warehouse.services, warehouse.request(job_id)) is status
         assert warehouse.jobs.lease().holder is None
-    assert close_job(warehouse.services, warehouse.request()) is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_was_settled_and_never_told_of_is_told_of_by_the_next_one(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "adjustment", -99)))
+    with patch.object(warehouse.jobs, "note_finish", side_effect=ProcessDied), pytest.raises(ProcessDied):
+        opened(warehouse)
+    # Its opening is repeated, and then its execution is stopped.
+    assert opened(warehouse) == {"outcome": "OPENED", "segments": []}
+    assert (warehouse.run().status, warehouse.topic.sent) == (JobStatus.COMPLETED_WITH_FAILURES, [])
+
+    warehouse.clock.goes_on(841)
+    assert opened(warehouse, "job-2") == DONE
+
+    assert len(warehouse.topic.sent) == 1
+    assert warehouse.run().alerted_at is not None
+    assert (warehouse.jobs.lease().displaced, len(warehouse.metrics.published)) == (frozenset(), 2)
 
 
 def test_a_due_job_is_skipped_while_another_holds_the_lease(warehouse: Warehouse) -> None:

@@ -1,7 +1,8 @@
 """What a finished run tells CloudWatch."""
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inventory_updater.reports.metrics import metric_data, publish_metrics
 from inventory_updater.stock.times import read_time
@@ -15,23 +16,21 @@ if TYPE_CHECKING:
 
 FINISHED_AT = moment("18:30")
 TALLY = (
-    Tally(items_scanned=1000, items_updated=70, items_failed=4, items_troubled=10, conflicts=2, throttles=5)
+    Tally(items_failed=4, items_troubled=10, conflicts=2, throttles=5, oldest_overdue=moment("17:30"))
     + Tally(changes_applied=150, changes_rejected=6, changes_superseded=3, items_repaired=9, items_negative=1)
-    + Tally(read_units=33.5, write_units=140.0, memory_used=97.25, oldest_overdue=moment("17:30"))
+    + Tally(items_scanned=1000, items_updated=70, read_units=33.5, write_units=140.0, memory_used=97.25)
 )
 STARTED = Run("job-1", JobStatus.COMPLETED_WITH_FAILURES, "due", "schedule", moment("18:00"), moment("18:29"), 4)
 RUN = replace(STARTED, finished_at=FINISHED_AT, duration_seconds=60.0, failure_rate=12.5, tally=TALLY)
 
-FIGURES = (
-    {"ItemsScanned": 1000, "ItemsUpdated": 70, "ItemsFailed": 4, "Conflicts": 2, "Throttles": 5}
-    | {"ChangesApplied": 150, "ChangesRejected": 6, "ChangesSuperseded": 3, "ItemsRepaired": 9, "ItemsNegative": 1}
-    | {"ReadUnits": 33.5, "WriteUnits": 140, "MemoryUsed": 97.25, "OldestOverdueSeconds": 3600}
-    | {"JobsFinished": 1, "JobsSucceeded": 0, "JobsFailed": 0}
-    | {"JobDuration": 60, "FailureRate": 12.5, "FailureRateToAlarm": 12.5}
-)
+COUNTS = {"ItemsFailed": 4, "ItemsRepaired": 9, "ItemsNegative": 1, "Conflicts": 2, "Throttles": 5} | {
+    "ChangesApplied": 150,
+    "ChangesRejected": 6,
+    "ChangesSuperseded": 3,
+}
+FIGURES = COUNTS | {"FailureRateToAlarm": 12.5, "JobDuration": 60, "JobsFailed": 0, "OldestOverdueSeconds": 3600}
 SECONDS = dict.fromkeys(("JobDuration", "OldestOverdueSeconds"), "Seconds")
-PERCENT = dict.fromkeys(("FailureRate", "FailureRateToAlarm"), "Percent")
-UNITS = dict.fromkeys(FIGURES, "Count") | SECONDS | PERCENT | {"MemoryUsed": "Megabytes"}
+UNITS = dict.fromkeys(FIGURES, "Count") | SECONDS | {"FailureRateToAlarm": "Percent"}
 
 
 def data_of(run: Run, **settings: int) -> "list[MetricDatumTypeDef]":
@@ -58,12 +57,19 @@ def test_every_metric_has_the_same_two_dimensions_and_the_time_at_which_the_job_
         assert (datum["Dimensions"], datum["Timestamp"]) == (dimensions, read_time(FINISHED_AT))
 
 
-def test_a_job_counts_as_finished_succeeded_or_failed_by_its_status() -> None:
-    counts = {"SUCCEEDED": [1, 1, 0], "COMPLETED_WITH_FAILURES": [1, 0, 0], "FAILED": [0, 0, 1], "ABANDONED": [0, 0, 1]}
+def test_a_count_is_sent_only_where_it_is_not_zero_and_what_alarms_watch_always() -> None:
+    zeros = {"FailureRateToAlarm": 0, "JobDuration": 0, "JobsFailed": 0, "OldestOverdueSeconds": 0}
 
-    for status, wanted in counts.items():
-        found = figures(replace(RUN, status=JobStatus(status)))
-        assert [found[name] for name in ("JobsFinished", "JobsSucceeded", "JobsFailed")] == wanted, status
+    assert figures(STARTED) == zeros
+    for name, count in COUNTS.items():
+        field = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        tally: dict[str, Any] = {field: count}
+        assert figures(replace(STARTED, tally=Tally(**tally))) == zeros | {name: count}
+
+
+def test_a_job_counts_as_failed_by_its_status() -> None:
+    for status, count in {"SUCCEEDED": 0, "COMPLETED_WITH_FAILURES": 0, "FAILED": 1, "ABANDONED": 1}.items():
+        assert figures(replace(RUN, status=JobStatus(status)))["JobsFailed"] == count, status
 
 
 def test_nothing_is_overdue_where_nothing_is_due_by_the_clock() -> None:

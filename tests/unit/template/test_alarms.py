@@ -8,9 +8,9 @@ from typing import Final
 import pytest
 
 from inventory_updater.reports.metrics import NAMESPACE, SILENCE_METRICS, metric_data, silence_data
-from inventory_updater.tables.lateness import Lateness
-from inventory_updater.tables.records import JobStatus, Run, Tally
+from inventory_updater.tables.records import JobStatus, Run
 from tests.alarms import ALARM, OK, AlarmRule, next_state, states
+from tests.builders import NOW, with_every_figure
 from tests.cloudformation import TEMPLATE, extremes, is_true, parameter_values, properties, resources_of_type
 
 ALARMS: Final = resources_of_type("AWS::CloudWatch::Alarm")
@@ -39,10 +39,13 @@ DOCUMENTED: Final = {
 }
 
 
+IDLE: Final = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 4)
+
+
 def published() -> dict[str, frozenset[str]]:
     """What a job and the watch publish: the metric's name -> its dimensions."""
     moment = datetime(2026, 1, 1, tzinfo=UTC)
-    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", "", "", 4, tally=Tally(lateness=Lateness.of([1.0])))
+    run = with_every_figure(IDLE)
     of_the_watch = silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "dev", moment)
     return {
         str(datum["MetricName"]): frozenset(dimension["Name"] for dimension in datum["Dimensions"])
@@ -306,6 +309,14 @@ def test_a_watch_that_stops_is_an_alarm_and_one_that_misses_a_turn_is_none(extra
 
 
 # The other alarms
+
+
+def test_what_an_alarm_watches_of_jobs_is_sent_by_every_job_and_keeps_its_state_between_them() -> None:
+    of_jobs = {name for name in ALARMS if metric(name)[0] == NAMESPACE and "Silence" not in name}
+    always = {datum["MetricName"] for datum in metric_data(IDLE, "dev", datetime(2026, 1, 1, tzinfo=UTC))}
+
+    assert {metric(name)[1] for name in of_jobs} == always
+    assert {properties(name)["TreatMissingData"] for name in of_jobs} == {"ignore"}
 
 
 @EXTRA_POINTS

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from benchmarks.report import COLUMNS
 from inventory_updater.reports.metrics import SILENCE_METRICS, metric_data, silence_data
 from inventory_updater.tables.lateness import Lateness
 from inventory_updater.tables.records import JobStatus, Run, Tally
-from tests.builders import NOW
+from tests.builders import NOW, with_every_figure
 from tests.cloudformation import TEMPLATE, is_true, parameter_values, properties, resources_of_type
 
 PAGE: Final = (TEMPLATE.parent / "docs" / "cost.md").read_text(encoding="utf-8")
@@ -24,8 +24,14 @@ JOBS: Final = DUE_JOBS + DAYS
 WATCHES: Final = DUE_JOBS
 SEGMENTS: Final = 4
 PAGE_SIZE: Final = 250
-METRICS: Final = 21
-"""What a job publishes; the watch publishes two more."""
+ALWAYS: Final = 4
+"""The metrics that every job sends, for its alarms."""
+OF_WORK: Final = 2
+"""Those of a job that applied something."""
+RARE: Final = 7
+"""Those of a job in which something was rejected, failed, met another writer ...: each by itself."""
+METRICS: Final = ALWAYS + OF_WORK + RARE
+"""What a job sends at most; the watch sends two more."""
 GIGABYTE: Final = 10**9
 EVEN: Final = "1 change an item and day, even"
 SKEWED: Final = "real skew"
@@ -33,11 +39,12 @@ SKEWED: Final = "real skew"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A size of trade: items in stock, changes a day, and how they are spread."""
+    """A size of trade: items in stock, changes a day, their spread, and hours of a day with something rare."""
 
     items: int
     changes_a_day: int
     load: str = EVEN
+    hours_of_the_rare: int = 24
 
     @property
     def fits_into_a_page(self) -> bool:
@@ -46,7 +53,7 @@ class Case:
 
 
 CASES: Final = {
-    "small": Case(1_000, 1_000),
+    "small": Case(1_000, 1_000, hours_of_the_rare=2),
     "middle": Case(100_000, 100_000),
     "large": Case(1_000_000, 10_000_000),
     "large, real skew": Case(1_000_000, 10_000_000, SKEWED),
@@ -98,7 +105,7 @@ def cost(case: Case) -> Mapping[str, float]:
     if not case.fits_into_a_page:
         records += busy["write_units_of_records"] / 1000 * case.changes_a_day * DAYS
     calls_a_job = 1 if case.fits_into_a_page else SEGMENTS + 2
-    transitions = DUE_JOBS * (5 if case.fits_into_a_page else 8 + 3 * SEGMENTS) + DAYS * (8 + 3 * SEGMENTS)
+    transitions = DUE_JOBS * (4 if case.fits_into_a_page else 7 + 3 * SEGMENTS) + DAYS * (7 + 3 * SEGMENTS)
     calls = DUE_JOBS * calls_a_job + DAYS * (SEGMENTS + 2) + WATCHES
     seconds = calls * 0.25 + millions * 1e6 / 1000 + case.items / 2000 * DAYS
     stored = case.items * (load["largest_item_bytes"] + 100)
@@ -116,7 +123,7 @@ def cost(case: Case) -> Mapping[str, float]:
         "Lambda": calls * PRICES["Lambda request, a million"] / 1e6 + seconds * PRICES["Lambda GB-second"],
         "Step Functions": transitions * PRICES["state transition, 1,000"] / 1000,
         # Charged by the hour in which they are sent: those of the nightly job for one hour a day.
-        "metrics": (METRICS * (1 + 1 / 24) + 2) * PRICES["metric"]
+        "metrics": (ALWAYS + OF_WORK + RARE * case.hours_of_the_rare / 24 + METRICS / 24 + 2) * PRICES["metric"]
         + (JOBS + WATCHES) * PRICES["metrics request, 1,000"] / 1000,
         "alarms": 16 * PRICES["alarm"],
         "dashboard": PRICES["dashboard"],
@@ -184,23 +191,29 @@ def test_what_others_would_use_costs_what_its_parts_do() -> None:
 def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
     alarms = resources_of_type("AWS::CloudWatch::Alarm").values()
     moment = datetime(2026, 3, 2, tzinfo=UTC)
-    run = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1, tally=Tally(lateness=Lateness.of([1.0])))
+    idle = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1)
+    busy = replace(idle, tally=Tally(changes_applied=1, lateness=Lateness.of([1.0])))
 
     assert 16 == sum("Condition" not in alarm or is_true(alarm["Condition"], parameter_values()) for alarm in alarms)
-    assert len(metric_data(run, "shop", moment)) == METRICS
+    assert [len(metric_data(run, "shop", moment)) for run in (idle, busy, with_every_figure(idle))] == [
+        ALWAYS,
+        ALWAYS + OF_WORK,
+        METRICS,
+    ]
     assert len(silence_data(dict.fromkeys(SILENCE_METRICS, timedelta(0)), "shop", moment)) == 2
 
 
 def test_a_small_job_has_as_many_states_as_are_paid() -> None:
-    states: Mapping[str, Any] = json.loads(properties("StateMachine")["DefinitionString"])["States"]
-    path, state = ["Begin"], "Begin"
+    machine = json.loads(properties("StateMachine")["DefinitionString"])
+    states: Mapping[str, Any] = machine["States"]
+    path = [state := machine["StartAt"]]
     while "Next" in states[state] or "Choices" in states[state]:
         choices = {each.get("StringEquals"): each["Next"] for each in states[state].get("Choices", ())}
         state = choices["DONE"] if choices else states[state]["Next"]
         path.append(state)
 
     # And the start.
-    assert path == ["Begin", "Open", "Opened?", "Done"]
+    assert path == ["Open", "Opened?", "Done"]
 
 
 def test_the_page_is_about_the_defaults() -> None:

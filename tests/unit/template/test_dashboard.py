@@ -157,7 +157,6 @@ def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
     assert lines == {
         "Failure rate": [("alarm above", 7)],
         "Duration of a job": [("alarm", 17280), ("time limit", 21600)],
-        "Memory used": [("limit", 1024)],
         "How long the oldest change has been overdue": [("alarm", 60)],
     }
 
@@ -165,7 +164,7 @@ def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
 def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_writes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    jobs, errors = (widget["query"].split(" | ") for widget in of_type("log"))
+    jobs, errors, _ = (widget["query"].split(" | ") for widget in of_type("log"))
     log_run(Run("job", JobStatus.FAILED, "due", "schedule", "", "", 4))
     [record] = caplog.records
 
@@ -175,6 +174,17 @@ def test_the_last_failures_are_read_from_the_functions_log_by_fields_that_it_wri
     # Lambda's JSON format gives the class of an exception, logged or raised, the name errorType.
     # https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
     assert errors[1:3] == ["fields @timestamp, job_id, message, errorType, errorMessage", "filter ispresent(errorType)"]
+
+
+def test_the_memory_is_read_from_what_lambda_logs_of_each_invocation_and_held_against_its_limit() -> None:
+    *_, memory = of_type("log", FunctionMemoryMegabytes="2048")
+
+    # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+    assert memory["query"] == (
+        "SOURCE 'FunctionLogGroup' | filter type = 'platform.report' "
+        "| stats max(record.metrics.maxMemoryUsedMB) as megabytes by bin(5m)"
+    )
+    assert (memory["view"], memory["title"]) == ("timeSeries", "Memory used, of 2048 megabytes")
 
 
 @pytest.mark.parametrize(

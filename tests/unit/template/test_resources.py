@@ -350,7 +350,7 @@ def longest_pauses(retrier: Mapping[str, int]) -> float:
 
 
 def test_whatever_goes_wrong_leads_to_close_and_a_segment_that_fails_for_good_leaves_no_trace() -> None:
-    to_close = {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Close"}
+    to_close = {"ErrorEquals": ["States.ALL"], "Next": "Close"}
     segment_failed = {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Segment failed"}
 
     assert {name: state["Catch"] for name, state in states().items() if "Catch" in state} == {
@@ -358,7 +358,14 @@ def test_whatever_goes_wrong_leads_to_close_and_a_segment_that_fails_for_good_le
         "Segments": [to_close],
         "Update": [segment_failed],
     }
-    assert (states()["Segment failed"]["Type"], states()["Segments"]["ResultPath"]) == ("Succeed", None)
+    assert states()["Segment failed"]["Type"] == "Succeed"
+
+
+def test_close_is_given_the_error_that_was_caught_and_an_empty_one_where_there_was_none() -> None:
+    # Without a ResultPath, what was caught or selected is all that the next state is given.
+    assert "ResultPath" not in states()["Segments"]
+    assert states()["Segments"]["ResultSelector"] == {"Error": "", "Cause": ""}
+    assert states()["Close"]["Parameters"]["Payload"]["error.$"] == "$"
 
 
 def test_the_state_machine_is_logged_and_traced() -> None:
