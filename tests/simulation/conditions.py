@@ -213,7 +213,10 @@ class AllHold:
     parts: tuple[Condition, ...]
 
     def holds(self, item: Values, values: Values) -> bool:
-        return all(part.holds(item, values) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110  # twice as fast as all(), and most of what is asked
+            if not part.holds(item, values):
+                return False
+        return True
 
     def check(self, values: Values) -> None:
         for part in self.parts:
@@ -272,6 +275,8 @@ def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     """The parts of which all have to hold."""
     if not isinstance(condition, AllHold):
         return (condition,)
+    if AllHold not in map(type, condition.parts):
+        return condition.parts
     return tuple(part for each in condition.parts for part in conjuncts(each))
 
 

@@ -14,7 +14,7 @@ from tests.simulation.grammar import Parser
 from tests.simulation.paths import Path
 from tests.simulation.rejections import Rejected, invalid
 from tests.simulation.updates import Action, IfNotExists, ListAppend, Sum
-from tests.simulation.values import InvalidValue, clean
+from tests.simulation.values import InvalidValue, clean_all
 
 _WORDS: Final = re.compile(r"\s+|[#:]?[A-Za-z0-9_]+|<>|<=|>=|[=<>()\[\],.+-]")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -144,7 +144,6 @@ class _Read:
     placeholders: frozenset[str]
 
 
-@lru_cache(maxsize=4096)
 def _read(kind: str, text: str, names: tuple[tuple[str, str], ...]) -> _Read:
     try:
         parser = _Expression(text, dict(names))
@@ -187,23 +186,31 @@ def read_expressions(request: Mapping[str, Any]) -> Expressions:
     """
     names: Mapping[str, str] = request.get("ExpressionAttributeNames", {})
     values = _clean_values(request.get("ExpressionAttributeValues"))
-    read = {kind: _read(kind, request[kind], tuple(sorted(names.items()))) for kind in _KINDS if kind in request}
-    used = frozenset().union(*(each.placeholders for each in read.values()))
-    aliases = frozenset().union(*(each.aliases for each in read.values()))
+    read = _read_all(tuple([request.get(kind) for kind in _KINDS]), tuple(names.items()))
+    used, aliases = read.placeholders, read.aliases
     if used - values.keys():
         raise invalid(
             f"An expression attribute value used in expression is not defined: {sorted(used - values.keys())}"
         )
-    if values.keys() - used or names.keys() - aliases:
+    if values.keys() != used or names.keys() != aliases:
         unused = sorted((values.keys() - used) | (names.keys() - aliases))
         raise invalid(f"Value provided in ExpressionAttribute... unused in expressions: {unused}")
-    key_condition, condition, filtering, actions, projection = (
-        read[kind].meaning if kind in read else None for kind in _KINDS
-    )
+    key_condition, condition, filtering, actions, projection = read.meaning
     for each in (key_condition, condition, filtering):
         if each is not None:
             each.check(values)
     return Expressions(values, key_condition, condition, filtering, actions or (), projection or ())
+
+
+@lru_cache(maxsize=4096)
+def _read_all(texts: tuple[str | None, ...], names: tuple[tuple[str, str], ...]) -> _Read:
+    """The expressions of one request, in the order of their kinds."""
+    read = [None if text is None else _read(kind, text, names) for kind, text in zip(_KINDS, texts, strict=True)]
+    return _Read(
+        tuple(each and each.meaning for each in read),
+        frozenset().union(*(each.aliases for each in read if each)),
+        frozenset().union(*(each.placeholders for each in read if each)),
+    )
 
 
 def _clean_values(given: Mapping[str, Any] | None) -> Values:
@@ -212,6 +219,6 @@ def _clean_values(given: Mapping[str, Any] | None) -> Values:
     if not given:
         raise invalid("ExpressionAttributeValues must not be empty")
     try:
-        return {name: clean(value) for name, value in given.items()}
+        return clean_all(given)
     except InvalidValue as error:
         raise invalid(f"ExpressionAttributeValues contains invalid value: {error}") from None

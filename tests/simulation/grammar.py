@@ -77,9 +77,9 @@ class Parser:
 
     def comes(self, *wanted: str) -> bool:
         """Whether these words come, whatever their case; then they are passed."""
-        found = [self.peek(ahead).upper() for ahead in range(len(wanted))]
-        if found != [word.upper() for word in wanted]:
-            return False
+        for ahead, word in enumerate(wanted):
+            if self.peek(ahead).upper() != word.upper():
+                return False
         self._place += len(wanted)
         return True
 

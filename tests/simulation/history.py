@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
@@ -36,7 +36,7 @@ from tests.simulation.faults import (
     Stale,
 )
 from tests.simulation.table import SimulatedDynamoDB
-from tests.simulation.turns import Actor
+from tests.simulation.turns import Actor, take_turns
 
 RETENTION_DAYS: Final = 1
 _DAY: Final = timedelta(days=RETENTION_DAYS)
@@ -91,7 +91,8 @@ class Turn:
     """A request, by whom, and what became of it."""
 
     who: str
-    at: str
+    at: float
+    """In seconds of the clock."""
     operation: str
     request: Mapping[str, Any]
     fate: Fault | None
@@ -152,8 +153,7 @@ class History:
     def services(self, client: Any) -> Services:
         """What a call works with; between two calls somebody may have deployed other settings."""
         chance = self.chance
-        settings = replace(
-            _SETTINGS,
+        settings = _settings(
             segments=chance.choice((1, 2, 2, 3)),
             page_size=chance.choice((1, 2, 3, 3, 10)),
             batch_size=chance.choice((1, 1, 1, 2, 25)),
@@ -209,7 +209,7 @@ class History:
         self._fate = None
         waiting, landed, error = len(self.dynamodb.on_their_way), len(self.dynamodb.landed), ""
         try:
-            return getattr(self.dynamodb, operation)(**request)
+            return self.dynamodb.call(operation, request)
         except (Exception, ProcessDied) as problem:
             error = f"{type(problem).__name__}: {problem}"
             raise
@@ -217,7 +217,7 @@ class History:
             if len(self.dynamodb.on_their_way) > waiting:
                 self._late.append(who)
             made = range(landed, len(self.dynamodb.landed))
-            self.turns.append(Turn(who, self.now(), operation, request, self._fate, made, error))
+            self.turns.append(Turn(who, self.clock.seconds, operation, request, self._fate, made, error))
 
     def _what_happens(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
         if not self._fault_rate or self._mischance.random() >= self._fault_rate:
@@ -263,10 +263,10 @@ class History:
         """All of it, to its undisturbed end."""
         self._put_what_is_there()
         self._fault_rate = self.content.fault_rate
-        self._play(self.content.cast)
+        take_turns(self._turns_of(self.content.cast))
         if self.content.second_day:
             self._sleep_over_it()
-            self._play(self.content.second_day)
+            take_turns(self._turns_of(self.content.second_day))
         self._come_to_rest()
 
     def _put_what_is_there(self) -> None:
@@ -278,8 +278,8 @@ class History:
             # Another system does not know the shards of this history; it asks the product.
             self._ask("before", "put_item", {"TableName": self.tables.changes, "Item": record})
 
-    def _play(self, cast: tuple[Member, ...]) -> None:
-        """Give turns until all have ended; now and then one stands at a request while much happens."""
+    def _turns_of(self, cast: tuple[Member, ...]) -> Iterator[Actor]:
+        """Whose turn it is until all have ended; now and then one stands at a request while much happens."""
         waiting = sorted(cast, key=lambda member: member.turn)
         stalled: dict[str, int] = {}
         turn = 0
@@ -298,7 +298,7 @@ class History:
                 continue
             ready = [each for each in self._alive if stalled.get(each.name, 0) <= turn]
             actor = self.chance.choice(ready or self._alive)
-            actor.go_on()
+            yield actor
             # While one stands where it hurts the others go on: all that may happen meanwhile has to.
             is_sore = actor.stands_at == self.content.sore_point and len(ready) == len(self._alive)
             if self.chance.random() < (_SORE_RATE if is_sore else self.content.stall_rate):
@@ -352,7 +352,7 @@ class History:
         made = range(landed, len(self.dynamodb.landed))
         if made:
             self.reached["a late request landed"] += 1
-        self.turns.append(Turn(f"{who}, late", self.now(), operation, request, None, made))
+        self.turns.append(Turn(f"{who}, late", self.clock.seconds, operation, request, None, made))
 
     def _expire(self, chance: random.Random) -> None:
         """Delete a record that has expired, as TTL does some time after.
@@ -412,8 +412,10 @@ class History:
         client: Any = _Undisturbed(self, job_id)
         now = self.now()
         services = self.services(client)
-        settings = replace(services.settings, segments=1, page_size=50, batch_size=25)
-        run_job(replace(services, settings=settings), JobRequest(job_id, now, scope, now))
+        run_job(
+            replace(services, settings=_settings(segments=1, page_size=50, batch_size=25)),
+            JobRequest(job_id, now, scope, now),
+        )
 
     # What it left
 
@@ -437,6 +439,11 @@ class _Undisturbed:
 @cache
 def _definitions() -> tuple[dict[str, Any], ...]:
     return tuple(table_definition(name, "test") for name in TABLES)
+
+
+@cache
+def _settings(*, segments: int, page_size: int, batch_size: int) -> Settings:
+    return replace(_SETTINGS, segments=segments, page_size=page_size, batch_size=batch_size)
 
 
 _SETTINGS: Final = Settings(

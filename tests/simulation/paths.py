@@ -15,17 +15,17 @@ Path = tuple[str | int, ...]
 
 def value_at(item: Mapping[str, Value], path: Path) -> Value | None:
     """What is at a path; nothing where any part of it is missing or of another type."""
-    found: Value | None = {"M": item}
-    for part in path:
-        found = _element(found, part)
+    found: Value | None = item.get(path[0])  # type: ignore[arg-type]  # the first part is a name
+    if len(path) == 1:
+        return found
+    for part in path[1:]:
         if found is None:
             return None
+        found = _element(found, part)
     return found
 
 
-def _element(value: Value | None, part: str | int) -> Value | None:
-    if value is None:
-        return None
+def _element(value: Value, part: str | int) -> Value | None:
     if isinstance(part, str):
         element: Value | None = value.get("M", {}).get(part)
         return element

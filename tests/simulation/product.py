@@ -72,8 +72,7 @@ class _Listener(logging.Handler):
 def as_in(history: "History") -> Iterator[None]:
     """The product as a history plays it."""
     listener, log = _Listener(history), logging.getLogger("inventory_updater")
-    propagates, thresholds = log.propagate, gc.get_threshold()
-    gc.set_threshold(100_000)  # a history leaves few cycles, and looking for them takes a third of the time
+    propagates = log.propagate
     with pytest.MonkeyPatch.context() as patch:
         for module in (change_table, pages, opening, closing):
             patch.setattr(module, "SHARDS", SHARDS)
@@ -87,7 +86,7 @@ def as_in(history: "History") -> Iterator[None]:
             storage,
             reads,
             sizes,
-        ):  # nobody asks for units here, and they take a third of the time
+        ):  # units, for which nobody asks, take a third of the time
             patch.setattr(measuring, "item_size", lambda _item: 0)
         patch.setattr(protocol, "settle", _watched_settle(history, settling.settle))
         patch.setattr(pages.Pages, "_settle", _watched_page(history, pages.Pages._settle))  # noqa: SLF001  # watched
@@ -98,7 +97,20 @@ def as_in(history: "History") -> Iterator[None]:
         finally:
             log.removeHandler(listener)
             log.propagate = propagates
-            gc.set_threshold(*thresholds)
+
+
+@contextmanager
+def many_histories() -> Iterator[None]:
+    """Look for cycles seldom, and never among what was there before: it would take a third of the time."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _watched_settle(history: "History", real: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Paginatio
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from tests.simulation.conditions import At, BeginsWith, Between, Comparison, Condition, Given, conjuncts, paths_of
@@ -48,7 +49,7 @@ class Source:
         return (self._hash(row), *self.keys.values_of(row), *self.schema.keys.values_of(row))
 
     def _hash(self, row: Item) -> int:
-        return zlib.crc32(repr(row[self.keys.partition]).encode())
+        return _hash(*row[self.keys.partition].items())
 
     def is_in_segment(self, row: Item, segment: int, segments: int) -> bool:
         """Parallel scans share out the partitions.
@@ -56,6 +57,11 @@ class Source:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan
         """
         return self._hash(row) * segments // _HASHES == segment
+
+
+@lru_cache(maxsize=4096)
+def _hash(value: tuple[str, Any]) -> int:
+    return zlib.crc32(repr(dict([value])).encode())
 
 
 def read_page(source: Source, wanted: Callable[[Item], bool], request: Mapping[str, Any]) -> Page:

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.simulation.history import Plot
 from tests.simulation.judging import Story
+from tests.simulation.product import many_histories
 from tests.simulation.shrinking import Mistake, played
 
 WANTED: Final = (
@@ -80,6 +81,7 @@ class Tour:
         return [state for state in WANTED if not self.reached[state]]
 
 
+@many_histories()
 def toured(seeds: Iterator[int], goes_on: Callable[[Tour], bool]) -> Tour:
     """Play these seeds while it goes on."""
     tour, began = Tour(), time.process_time()
@@ -98,6 +100,7 @@ def for_seconds(seconds: float, first_seed: int = 0) -> Tour:
     return toured(count(first_seed), lambda tour: time.monotonic() < end and not tour.failed)
 
 
+@many_histories()
 def first_seed_of(mistake: Mistake) -> int:
     """The first seed that finds a mistake, and is clean without it."""
     return next(seed for seed in count() if played(Plot(seed), mistake).wrong and not played(Plot(seed)).wrong)

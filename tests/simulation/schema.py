@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.simulation.rejections import invalid
-from tests.simulation.values import InvalidValue, Item, Value, clean, kind_of, sortable
+from tests.simulation.values import InvalidValue, Item, Value, clean_all, sortable
 
 KeyValues = tuple[Any, ...]
 """The values of a key, as they are sorted."""
@@ -37,7 +37,7 @@ class Keys:
         return self.names[1] if len(self.names) > 1 else None
 
     def values_of(self, item: Mapping[str, Value]) -> KeyValues:
-        return tuple(sortable(item[name]) for name in self.names)
+        return tuple([sortable(item[name]) for name in self.names])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Index:
 
     name: str
     keys: Keys
-    projection: str
-    included: tuple[str, ...] = ()
+    key_names: frozenset[str]
+    projected: frozenset[str] | None
+    """The attributes that it holds; ``None`` for all."""
 
-    def entry(self, item: Mapping[str, Value] | None, table_keys: Keys) -> Item | None:
+    def entry(self, item: Item | None) -> Item | None:
         """What the index holds of an item."""
-        if item is None or not all(name in item for name in self.keys.names):
+        if item is None or not item.keys() >= self.key_names:
             return None
-        if self.projection == "ALL":
-            return dict(item)
-        wanted = {*table_keys.names, *self.keys.names, *self.included}
-        return {name: value for name, value in item.items() if name in wanted}
+        if self.projected is None:
+            return item
+        return {name: value for name, value in item.items() if name in self.projected}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +73,28 @@ class Schema:
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> "Schema":
-        indexes = [
-            Index(
-                each["IndexName"],
-                Keys.from_schema(each["KeySchema"]),
-                each["Projection"]["ProjectionType"],
-                tuple(each["Projection"].get("NonKeyAttributes", ())),
-            )
-            for each in definition.get("GlobalSecondaryIndexes", ())
-        ]
+        keys = Keys.from_schema(definition["KeySchema"])
+        indexes = [cls._index(each, keys) for each in definition.get("GlobalSecondaryIndexes", ())]
         return cls(
             definition["TableName"],
-            Keys.from_schema(definition["KeySchema"]),
+            keys,
             {each["AttributeName"]: each["AttributeType"] for each in definition["AttributeDefinitions"]},
             {index.name: index for index in indexes},
         )
+
+    @staticmethod
+    def _index(definition: Mapping[str, Any], table_keys: Keys) -> Index:
+        keys, projection = Keys.from_schema(definition["KeySchema"]), definition["Projection"]
+        projected = frozenset((*table_keys.names, *keys.names, *projection.get("NonKeyAttributes", ())))
+        holds_all = projection["ProjectionType"] == "ALL"
+        return Index(definition["IndexName"], keys, frozenset(keys.names), None if holds_all else projected)
 
     def key_of(self, given: Mapping[str, Any], keys: Keys | None = None) -> Item:
         """A key that a request names: exactly the key's attributes, each of its type.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        wanted = {*self.keys.names, *(keys or self.keys).names}
+        wanted = {*self.keys.names, *keys.names} if keys else set(self.keys.names)
         if given.keys() != wanted:
             raise invalid("The provided key element does not match the schema")
         key = clean_item(given)
@@ -107,9 +107,10 @@ class Schema:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.CoreComponents.html#HowItWorks.CoreComponents.PrimaryKey
         """
         for role, name in zip(_LARGEST, self.keys.names, strict=False):
-            if name not in item or kind_of(item[name]) != self.types[name]:
+            value = item.get(name)
+            if value is None or self.types[name] not in value:
                 raise invalid(f"{mismatch}: {name}")
-            self._check_key_value(role, name, item[name])
+            self._check_key_value(role, name, value)
 
     def check_index_keys(self, item: Mapping[str, Value]) -> None:
         """Refuse an item that an index could not hold under its key; one without that key is fine.
@@ -120,16 +121,15 @@ class Schema:
             for role, name in zip(_LARGEST, index.keys.names, strict=False):
                 if name not in item:
                     continue
-                if kind_of(item[name]) != self.types[name]:
+                if self.types[name] not in item[name]:
                     raise invalid(f"Type mismatch for Index Key {name}, IndexName: {index.name}")
                 self._check_key_value(role, name, item[name])
 
     @staticmethod
     def _check_key_value(role: str, name: str, value: Value) -> None:
-        kind = kind_of(value)
-        if kind == "N":
+        if "N" in value:
             return
-        size = len(value[kind].encode() if kind == "S" else value[kind])
+        size = len(value["S"].encode() if "S" in value else value["B"])
         if not size:
             raise invalid(f"The AttributeValue for a key attribute cannot contain an empty value. Key: {name}")
         if size > _LARGEST[role]:
@@ -142,6 +142,6 @@ def clean_item(given: Mapping[str, Any]) -> Item:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
     """
     try:
-        return {name: clean(value) for name, value in given.items()}
+        return clean_all(given)
     except InvalidValue as error:
         raise invalid(f"One or more parameter values were invalid: {error}") from None

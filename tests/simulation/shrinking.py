@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from inventory_updater.dynamodb.values import from_attribute_values
-from tests.simulation.content import names_in
+from tests.simulation.content import BEGIN, names_in
 from tests.simulation.history import History, Plot, Turn
 from tests.simulation.judging import Story, judged
-from tests.simulation.product import as_in
+from tests.simulation.product import as_in, many_histories
 from tests.simulation.storage import Landed
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -33,6 +34,7 @@ def played(plot: Plot, mistake: Mistake | None = None) -> Story:
     return judged(history)
 
 
+@many_histories()
 def shrunk(plot: Plot, mistake: Mistake | None = None) -> Plot:
     """A smaller plot that fails too: members, changes and mishaps are left out, many at once and then one by one.
 
@@ -86,7 +88,8 @@ def _told_turn(history: History, turn: Turn) -> Iterator[str]:
     writes = [history.dynamodb.landed[place] for place in turn.landed]
     fate = f"  <<{turn.fate}>>" if turn.fate else ""
     error = f"  {turn.error[:90]}" if turn.error else ""
-    yield f"{turn.at[5:19]} {turn.who:26} {turn.operation} {_about(turn)}{fate}{error}"
+    at = BEGIN + timedelta(seconds=turn.at)
+    yield f"{at:%m-%dT%H:%M:%S} {turn.who:26} {turn.operation} {_about(turn)}{fate}{error}"
     for write in writes:
         yield f"{'':42} {_key(write)}: {_difference(write)}"
 

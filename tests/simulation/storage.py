@@ -71,7 +71,7 @@ class Table:
         return Cost(write_units(size), {name: units for name, units in indexes.items() if units})
 
     def _index_units(self, index: Index, landed: Landed) -> float:
-        before, after = (index.entry(item, self.schema.keys) for item in (landed.before, landed.after))
+        before, after = index.entry(landed.before), index.entry(landed.after)
         same_key = bool(before and after and index.keys.values_of(before) == index.keys.values_of(after))
         return index_write_units(before, after, same_key=same_key)
 
@@ -96,7 +96,7 @@ class Table:
         view = self._views[index]
         for landed in self.landed[view.seen : max(view.seen, len(self.landed) - lag)]:
             key = self.schema.keys.values_of(landed.key)
-            entry = view.index.entry(landed.after, self.schema.keys)
+            entry = view.index.entry(landed.after)
             if entry is None:
                 view.entries.pop(key, None)
             else:

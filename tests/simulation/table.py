@@ -10,9 +10,8 @@ import contextlib
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partialmethod
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -149,11 +148,15 @@ class SimulatedDynamoDB:
 
     # Requests
 
-    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
-        unknown = request.keys() - _PARAMETERS[operation]
-        assert not unknown, f"the simulated table knows no {sorted(unknown)} of {operation}"
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what a client's method of this name does."""
+        known = _PARAMETERS[operation]
+        assert request.keys() <= known, f"the simulated table knows no {request.keys() - known} of {operation}"
         self.calls[operation] += 1
-        match self.decide(operation, request):
+        fault = self.decide(operation, request)
+        if fault is None:
+            return self._perform(operation, request)
+        match fault:
             case Refused(code, is_done):
                 if is_done:
                     self._attempt(operation, request)
@@ -175,19 +178,11 @@ class SimulatedDynamoDB:
                 raise ProcessDied(operation)
             case Stale(writes):
                 return self._perform(operation, request, _Way(stale=writes))
-            case None:
-                return self._perform(operation, request)
 
-    get_item = partialmethod(_call, "get_item")
-    put_item = partialmethod(_call, "put_item")
-    update_item = partialmethod(_call, "update_item")
-    delete_item = partialmethod(_call, "delete_item")
-    query = partialmethod(_call, "query")
-    scan = partialmethod(_call, "scan")
-    batch_get_item = partialmethod(_call, "batch_get_item")
-    batch_write_item = partialmethod(_call, "batch_write_item")
-    batch_execute_statement = partialmethod(_call, "batch_execute_statement")
-    transact_write_items = partialmethod(_call, "transact_write_items")
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        if operation not in _PARAMETERS:
+            raise AttributeError(operation)
+        return lambda **request: self.call(operation, request)
 
     def get_paginator(self, operation: str) -> "Paginator":
         """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/paginators.html"""
@@ -200,7 +195,8 @@ class SimulatedDynamoDB:
                 answer = perform(request, way)
         except Rejected as error:
             raise error_of(operation, error) from None
-        return answer | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
+        answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+        return answer
 
     def _attempt(self, operation: str, request: Request, places: frozenset[int] | None = None) -> None:
         """Do it, or what is at these places of a batch, and let nobody know whether it was refused."""
@@ -254,8 +250,10 @@ class SimulatedDynamoDB:
         if item_size(item) > ITEM_LIMIT:
             raise invalid("Item size to update has exceeded the maximum allowed size")
 
-    def _write_one(self, operation: str, request: Request, key: Item, change: Change) -> "_Wrote":
-        table, expressions = self._table(request["TableName"]), read_expressions(request)
+    def _write_one(
+        self, operation: str, request: Request, key: Item, change: Change, expressions: Expressions | None = None
+    ) -> "_Wrote":
+        table, expressions = self._table(request["TableName"]), expressions or read_expressions(request)
         if request.get("ReturnValues", "NONE") not in _RETURNED[operation]:
             raise invalid("Return values set to invalid value")
         try:
@@ -293,7 +291,7 @@ class SimulatedDynamoDB:
         def change(before: Item | None) -> Item:
             return updated(before or key, expressions.actions, expressions.values)
 
-        wrote = self._write_one("update_item", request, key, change)
+        wrote = self._write_one("update_item", request, key, change, expressions)
         return self._returned(request, wrote, expressions) | self._consumed(request, wrote.cost)
 
     @staticmethod
@@ -457,24 +455,28 @@ class SimulatedDynamoDB:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
         """
         asked = request["RequestItems"]
-        keys = [(name, self._table(name).schema.key_of(key)) for name in asked for key in asked[name]["Keys"]]
+        tables = {name: self._table(name) for name in asked}
+        keys = [(name, tables[name].schema.key_of(key)) for name in asked for key in asked[name]["Keys"]]
         if not 1 <= len(keys) <= 100:
             raise invalid("Too many items requested for the BatchGetItem call, or none")
-        _refuse_duplicates([(name, self._table(name).schema.keys.values_of(key)) for name, key in keys])
+        places = [(name, tables[name].schema.keys.values_of(key)) for name, key in keys]
+        _refuse_duplicates(places)
+        expressions = {name: read_expressions(each) for name, each in asked.items()}
+        consistent = {name: each.get("ConsistentRead", False) for name, each in asked.items()}
+        rows = {name: _rows(table, consistent[name], way) for name, table in tables.items()}
         found: dict[str, list[Item]] = {name: [] for name in asked}
         left: dict[str, list[Item]] = {}
         costs: dict[str, Cost] = {}
         size = 0
         for place, (name, key) in enumerate(keys):
-            consistent = asked[name].get("ConsistentRead", False)
-            item = _rows(self._table(name), consistent, way).get(self._table(name).schema.keys.values_of(key))
+            item = rows[name].get(places[place][1])
             size += item_size(item)
             if place in way.left_out or size > BATCH_READ_LIMIT:
                 left.setdefault(name, []).append(copied_item(key))
                 continue
-            costs[name] = costs.get(name, Cost()) + Cost(read_units(item_size(item), consistent=consistent))
+            costs[name] = costs.get(name, Cost()) + Cost(read_units(item_size(item), consistent=consistent[name]))
             if item is not None:
-                found[name].append(_shown(item, read_expressions(asked[name])))
+                found[name].append(_shown(item, expressions[name]))
         for items in found.values():
             self._chance.shuffle(items)
         unprocessed = {name: {**asked[name], "Keys": left[name]} for name in left}
@@ -605,9 +607,9 @@ def _shown(item: Item, expressions: Expressions) -> Item:
     return projected(item, expressions.projection) if expressions.projection else copied_item(item)
 
 
-def _refuse_duplicates(identities: Iterable[Any]) -> None:
+def _refuse_duplicates(identities: Sequence[Any]) -> None:
     """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
-    if any(count > 1 for count in Counter(identities).values()):
+    if len(set(identities)) < len(identities):
         raise invalid("Provided list of item keys contains duplicates")
 
 

@@ -13,7 +13,7 @@ from tests.simulation.history import Plot
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.runs import toured
 from tests.simulation.shrinking import played, told
-from tests.simulation.turns import Actor
+from tests.simulation.turns import Actor, take_turns
 
 SEEDS: Final = 200
 
@@ -55,8 +55,7 @@ def test_a_process_that_has_died_stays_dead() -> None:
             client.put_item()
 
     actor = Actor("worker", perform, work)
-    while not actor.is_done:
-        actor.go_on()
+    take_turns(iter(lambda: None if actor.is_done else actor, None))
 
     assert (asked, actor.is_dead) == (["get_item"], True)
 

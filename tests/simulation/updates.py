@@ -11,7 +11,7 @@ from itertools import combinations
 from tests.simulation.conditions import Operand, Values
 from tests.simulation.paths import Path, overlap, put_at, remove_at, value_at
 from tests.simulation.rejections import invalid
-from tests.simulation.values import EXACT, SETS, InvalidValue, Item, Value, copied, copied_item, format_number, kind_of
+from tests.simulation.values import EXACT, SETS, InvalidValue, Item, Value, copied, format_number, kind_of
 from tests.simulation.values import clean as cleaned
 
 WRONG_TYPE = "An operand in the update expression has an incorrect data type"
@@ -88,13 +88,11 @@ def check_actions(actions: Sequence[Action], key_names: Iterable[str]) -> None:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
     """
-    for one, other in combinations(actions, 2):
-        if overlap(one.path, other.path):
-            raise invalid("Invalid UpdateExpression: Two document paths overlap with each other")
-    names = set(key_names)
-    for action in actions:
-        if action.path[0] in names:
-            raise invalid(f"Cannot update attribute {action.path[0]}. This attribute is part of the key")
+    heads = {action.path[0] for action in actions}
+    if len(heads) < len(actions) and any(overlap(one.path, other.path) for one, other in combinations(actions, 2)):
+        raise invalid("Invalid UpdateExpression: Two document paths overlap with each other")
+    for name in heads.intersection(key_names):
+        raise invalid(f"Cannot update attribute {name}. This attribute is part of the key")
 
 
 def updated(before: Item, actions: Sequence[Action], values: Values) -> Item:
@@ -102,11 +100,13 @@ def updated(before: Item, actions: Sequence[Action], values: Values) -> Item:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
     """
-    after = copied_item(before)
+    after = dict(before)
+    for head in before.keys() & {action.path[0] for action in actions if len(action.path) > 1}:
+        after[head] = copied(before[head])  # it is changed in place, and what was before stays as it was
     outcomes = [(action.path, _outcome(action, before, values)) for action in actions]
     settable = [(path, value) for path, value in outcomes if value is not None]
     for path, value in sorted(settable, key=lambda each: _places(each[0])):
-        put_at(after, path, copied(value))
+        put_at(after, path, value)
     removable = [path for path, value in outcomes if value is None]
     for path in sorted(removable, key=_places, reverse=True):  # so that no list shifts under a later one
         remove_at(after, path)
