@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 
 from cli.output import View, figures_screen, rows_screen
+from inventory_updater.intake.csv_format import CHANGE_COLUMNS
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.item_states import Decision, ItemState
@@ -20,9 +21,12 @@ Document = Mapping[str, object]
 
 CONTENT: Final = (*("kind", "value", "effective_at", "until", "expected", "not_after", "reason", "reference"),)
 LIST_COLUMNS: Final = (*("change_id", "status", "sku", "location_id", *CONTENT, "code", "message", "job_id"),)
+CSV_COLUMNS: Final = (*CHANGE_COLUMNS, "status", "code", "message", "job_id")
+"""Those of a change file first, so that what was rejected can be corrected and sent again."""
 LIFE: Final = (
-    *("status", "attempt", "sku", "location_id", *CONTENT, "actor", "source", "scheduled_at", "due_at", "settled_at"),
-    *("job_id", "cancelled_by", "code", "message", "before", "after", "dismissed_at", "dismissed_by", "expires_at"),
+    *("status", "attempt", "sku", "location_id", *CONTENT, "actor", "source", "scheduled_at", "due_at"),
+    *("opened_at", "opened_before", "opened_after", "settled_at", "job_id", "cancelled_by", "code", "message"),
+    *("before", "after", "dismissed_at", "dismissed_by", "expires_at"),
 )
 """What a change's record may say, in the order in which it happens."""
 

@@ -1,20 +1,21 @@
-"""Changes: schedule a file, list changes, show one; cancel, retry and dismiss."""
+"""Changes: schedule a file, list changes, show one; retry and dismiss."""
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Final
 
-from cli.change_screens import LIST_COLUMNS, Document, change_screen, document_of
-from cli.command_line import CommandLine, filled, input_path
+from cli.cancelling import add_cancel
+from cli.change_screens import CSV_COLUMNS, LIST_COLUMNS, Document, change_screen, document_of
+from cli.command_line import CommandLine, add_item_options, check_item_options, filled, input_path
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
-from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.following import add_status
 from cli.input_files import input_file
-from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, view_of
-from cli.preview_verbs import add_preview_of_a_file, preview_file
+from cli.long_answers import ROWS_SHOWN
+from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, statuses_text, view_of
+from cli.previewing import add_preview
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
@@ -24,7 +25,6 @@ from inventory_updater.intake.scheduling import schedule_changes
 from inventory_updater.intake.withdrawing import (
     Named,
     Outcomes,
-    cancel_changes,
     dismiss_changes,
     find,
     retry_changes,
@@ -35,10 +35,7 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.tables.change_table import REJECTED_SHARD, ChangeTable, Name
-from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus
-
-ROWS_SHOWN: Final = 100
 
 
 def schedule(options: argparse.Namespace) -> None:
@@ -70,13 +67,8 @@ def schedule(options: argparse.Namespace) -> None:
     if report.items_made:
         sentence += f", {report.items_made:,} of them new"
     if known:
-        sentence += f"; {known:,} known already: {_statuses(report.known)}"
+        sentence += f"; {known:,} known already: {statuses_text(report.known)}"
     print_answer(document, sentence, options)
-
-
-def _statuses(counts: Mapping[str, int]) -> str:
-    """`17,000 APPLIED, 519 PENDING`: the most frequent first."""
-    return ", ".join(f"{count:,} {status}" for status, count in Counter(counts).most_common())
 
 
 # Looking
@@ -87,9 +79,10 @@ def list_changes(options: argparse.Namespace) -> None:
         raise InputError("--location goes with --sku")
     if options.limit is not None and options.limit < 1:
         raise InputError("--limit: at least 1 change")
+    columns = CSV_COLUMNS if options.csv else LIST_COLUMNS
     listed = _listed(find_deployment(options), options)
     if options.csv and options.limit is None:
-        print_rows(LIST_COLUMNS, map(_row, listed), options)
+        print_rows(columns, (_row(each, columns) for each in listed), options)
         return
     is_limited = options.limit is not None or not (options.all or options.json)
     limit = (options.limit or ROWS_SHOWN) if is_limited else sys.maxsize - 1
@@ -100,15 +93,15 @@ def list_changes(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"changes": found, "has_more": has_more}, options)
         return
-    print_rows(LIST_COLUMNS, map(_row, found), options)
+    print_rows(columns, [_row(each, columns) for each in found], options)
     if options.csv and has_more:
         note("there are more")
     elif found and not options.csv:
         print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
 
 
-def _row(document: Document) -> list[object]:
-    return [document.get(name) for name in LIST_COLUMNS]
+def _row(document: Document, columns: Iterable[str]) -> list[object]:
+    return [document.get(name) for name in columns]
 
 
 def _listed(deployment: Deployment, options: argparse.Namespace) -> Iterator[Document]:
@@ -185,22 +178,8 @@ def _item_of(change_id: str, changes: ChangeTable) -> ItemKey:
 # Withdrawing
 
 
-def cancel(options: argparse.Namespace) -> int:
-    _check_item(options)
-    deployment = find_deployment(options)
-    changes = deployment.changes()
-    with progress() as tell:
-        named = _named(options, changes.waiting, "waiting", tell)
-        by = {"cancelled_by": deployment.caller()}
-        protocol = Protocol(deployment.dynamodb(), deployment.inventory(), changes, by)
-        outcomes = cancel_changes(protocol, named, now(), progress=tell)
-    _print_outcomes(outcomes, options)
-    are_cancelled = all(status is Status.CANCELLED for status in outcomes.values())
-    return EXIT_DONE if are_cancelled else EXIT_FAILED
-
-
 def retry(options: argparse.Namespace) -> None:
-    _check_item(options)
+    check_item_options(options)
     if options.job_id is not None and options.sku is not None:
         raise InputError("--sku and --location go with --id")
     deployment = find_deployment(options)
@@ -224,7 +203,7 @@ def _retried(deployment: Deployment, options: argparse.Namespace, tell: Progress
 
 
 def dismiss(options: argparse.Namespace) -> None:
-    _check_item(options)
+    check_item_options(options)
     deployment = find_deployment(options)
     changes = deployment.changes()
     with progress() as tell:
@@ -232,11 +211,6 @@ def dismiss(options: argparse.Namespace) -> None:
         actor = deployment.caller()
         outcomes = dismiss_changes(deployment.dynamodb(), changes, named, now(), actor=actor, progress=tell)
     _print_outcomes(outcomes, options, {Status.REJECTED.value: "dismissed"})
-
-
-def _check_item(options: argparse.Namespace) -> None:
-    if (options.sku is None) != (options.location is None):
-        raise InputError("--sku and --location go together: they name one item")
 
 
 def _named(options: argparse.Namespace, among: Callable[[], Iterable[Name]], state: str, tell: Progress) -> Named:
@@ -260,7 +234,7 @@ def _print_outcomes(outcomes: Outcomes, options: argparse.Namespace, words: Mapp
     if said:
         rows = [(change_id, status, *key) for (key, change_id), status in zip(outcomes, said, strict=True)]
         print_rows(("change_id", "status", "sku", "location_id"), rows[:ROWS_SHOWN], options)
-    print(counted(len(said), "change") + (f": {_statuses(Counter(said))}" if said else ": there is nothing to do"))
+    print(counted(len(said), "change") + (f": {statuses_text(Counter(said))}" if said else ": there is nothing to do"))
 
 
 def commands() -> CommandLine:
@@ -282,15 +256,7 @@ def commands() -> CommandLine:
         help="take changes so old that they may have been settled and forgotten already",
     )
 
-    verb = line.add_verb(
-        "preview",
-        preview_file,
-        "show what the changes of a file would do, without a write",
-        "They are planned as a job would plan them, beside what waits for the same items already. With --csv: a row "
-        "for each item that would change. schedule --plan-id refuses what is not any more as it was shown.",
-        has_rows=True,
-    )
-    add_preview_of_a_file(verb)
+    add_preview(line)
 
     verb = line.add_verb(
         "list",
@@ -323,14 +289,8 @@ def commands() -> CommandLine:
     verb.add_argument("sku", nargs="?", type=filled, metavar="SKU")
     verb.add_argument("location_id", nargs="?", type=filled, metavar="LOCATION")
 
-    verb = line.add_verb(
-        "cancel",
-        cancel,
-        "cancel changes that wait, and end windows that are open",
-        "What a job has settled in the meantime stays so: the answer says it, and the exit code is 1.",
-    )
-    verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
-    _add_item(verb)
+    add_status(line)
+    add_cancel(line)
 
     verb = line.add_verb(
         "retry",
@@ -341,7 +301,7 @@ def commands() -> CommandLine:
     which = verb.add_mutually_exclusive_group(required=True)
     which.add_argument("job_id", nargs="?", type=filled, metavar="JOB_ID", help="all that this job rejected")
     which.add_argument("--id", dest="change_ids", nargs="+", type=filled, metavar="ID", help="these changes")
-    _add_item(verb)
+    add_item_options(verb)
 
     verb = line.add_verb(
         "dismiss",
@@ -350,12 +310,5 @@ def commands() -> CommandLine:
         "They stay REJECTED, and are no longer among those that need somebody.",
     )
     verb.add_argument("change_ids", nargs="+", type=filled, metavar="ID", help="the change's id")
-    _add_item(verb)
+    add_item_options(verb)
     return line
-
-
-def _add_item(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--sku", type=filled, metavar="SKU", help="with --location: the item, where several have a change of this id"
-    )
-    verb.add_argument("--location", type=filled, metavar="LOCATION")

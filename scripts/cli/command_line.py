@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.deployments import LOCAL_STACK, STACK_VARIABLE, USUAL_STACK
-from cli.errors import exit_code_of, explain, is_output_error
+from cli.errors import InputError, exit_code_of, explain, is_output_error
 from cli.exit_codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOBODY_READS, MEANINGS
 from cli.input_files import STANDARD_INPUT
 from inventory_updater import __version__
@@ -122,6 +122,23 @@ def filled(text: str) -> str:
 def input_path(text: str) -> Path:
     """The type of an argument that names a file to read; `-` is standard input."""
     return STANDARD_INPUT if filled(text) == "-" else Path(text)
+
+
+def add_item_options(verb: argparse.ArgumentParser) -> None:
+    """Add --sku and --location, for ids that several items have."""
+    verb.add_argument(
+        "--sku", type=filled, metavar="SKU", help="with --location: the item, where several have a change of this id"
+    )
+    verb.add_argument("--location", type=filled, metavar="LOCATION")
+
+
+def check_item_options(options: argparse.Namespace) -> None:
+    """
+    Raises:
+        InputError: where only one of the two is given.
+    """
+    if (options.sku is None) != (options.location is None):
+        raise InputError("--sku and --location go together: they name one item")
 
 
 def _discard_output() -> None:

@@ -23,7 +23,7 @@ from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED,
 from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, SETTLED_COLUMNS, headline, job_row, job_screen, live_screen
 from cli.output import console_of, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.pausing import Schedules, ScheduleState, schedules_of
-from cli.preview_verbs import preview_job
+from cli.previewing import add_job_preview
 from cli.watching import Observation, Observer, executions_of
 from inventory_updater.jobs.closing import abandon_job
 from inventory_updater.jobs.services import Services
@@ -323,21 +323,7 @@ def commands() -> CommandLine:
         help="apply what is due up to and including this time (default: now); it may lie before an earlier job's",
     )
 
-    verb = line.add_verb(
-        "preview",
-        preview_job,
-        "show what jobs would do until a time, without a write",
-        "Of the future, items are looked at whenever something of them is due, as the schedule will. With --csv: a row "
-        "for each item that would change.",
-        has_rows=True,
-    )
-    verb.add_argument(
-        "--scope",
-        choices=("due", "all"),
-        default="due",
-        help="due: the items with changes that are due then (default); all: those too whose derived figures are wrong",
-    )
-    verb.add_argument("--as-of", metavar="TIME", help="until when, in the past or the future (default: now)")
+    add_job_preview(line)
 
     verb = line.add_verb(
         "list", list_jobs, "list the latest jobs, those that wait too, and which schedules are off", has_rows=True

@@ -8,7 +8,8 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from decimal import Decimal
@@ -76,6 +77,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def statuses_text(counts: Mapping[str, int]) -> str:
+    """`17,000 APPLIED, 519 PENDING`: the most frequent first."""
+    return ", ".join(f"{count:,} {status}" for status, count in Counter(counts).most_common())
+
+
 # Printing
 
 
@@ -85,6 +91,30 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
     Quantities and money are text in plain notation, so that no reader rounds them.
     """
     print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
+
+
+def print_json_rows(
+    name: str,
+    rows: Iterable[Mapping[str, object]],
+    rest: Callable[[], Mapping[str, object]],
+    options: argparse.Namespace,
+) -> None:
+    """Print one JSON document with ``rows`` under ``name``, each printed as it comes: there may be any number of them.
+
+    ``rest`` is what else is in it, asked for after the last row.
+    """
+    print("{")
+    for key, value in options.where.items():
+        print(f"  {json.dumps(key)}: {json.dumps(value)},")
+    print(f"  {json.dumps(name)}: [", end="")
+    before, after = "\n    ", "]"
+    for row in rows:
+        print(before + json.dumps(row, default=_as_json), end="")
+        before, after = ",\n    ", "\n  ]"
+    print(after, end="")
+    for key, value in rest().items():
+        print(f",\n  {json.dumps(key)}: {json.dumps(value, default=_as_json)}", end="")
+    print("\n}")
 
 
 def print_answer(document: Mapping[str, object], sentence: str, options: argparse.Namespace) -> None:

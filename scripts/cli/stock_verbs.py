@@ -1,4 +1,4 @@
-"""Stock: make a sample, load a file, export the levels, show an item."""
+"""Stock: make a sample, load a file, export the levels, show an item and its history."""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
 from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
+from cli.history import add_history
 from cli.input_files import input_file
 from cli.output import counted, note, print_answer, print_figures, print_json, print_screen, view_of
 from cli.progress import progress
@@ -213,4 +214,6 @@ def commands() -> CommandLine:
     verb.add_argument("sku", type=filled, metavar="SKU")
     verb.add_argument("location_id", type=filled, metavar="LOCATION")
     verb.add_argument("--all", action="store_true", help=f"more than {ROWS_OF_AN_ITEM} changes of each sort")
+
+    add_history(line)
     return line

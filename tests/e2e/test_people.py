@@ -132,6 +132,8 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
         "viewer": (
             "stock show MUG DC1",
             "stock export -",
+            "stock history MUG",
+            "changes status changes.csv",
             "changes list",
             "changes list --due",
             "changes list --rejected",
@@ -143,7 +145,8 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
         ),
         "stock-controller": (
             "changes schedule changes.csv",
-            "changes cancel c2",
+            "changes cancel c1",
+            "changes cancel --file changes.csv",
             "changes dismiss junk",
             f"changes retry {job}",
             "stock load stock.csv",

@@ -315,11 +315,15 @@ class SmallShop:
         """Take changes back; what an operator is told must be so."""
 
         def send(client: "DynamoDBClient") -> None:
-            told = cancel_changes(self.protocol(client, cancelled_by=name), {ItemKey(*key): ids}, self.now())
-            for (_, change_id), status in told.items():
+            wanted = [((ItemKey(*key), change_id), None) for change_id in ids]
+            told = list(cancel_changes(self.protocol(client, cancelled_by=name), wanted, self.now))
+            for each in told:
+                change_id = each.name[1]
                 is_so = self.gate.model.records[key][change_id].status == "CANCELLED"
-                if status == "CANCELLED" and not is_so:
+                if each.is_cancelled and not is_so:
                     self.gate.find(f"{name}: {change_id} of {key} is not cancelled as told", Finding.WRONG_RECORD)
+            if any(each.is_unfinished for each in told):
+                raise UnfinishedError
 
         self._operate(name, send, rate)
 

@@ -210,9 +210,10 @@ def test_bad_stock_is_refused_and_nothing_is_written(run: Run, items: Callable[[
 
 
 VERBS = {
-    "stock": ["load stock.csv", "export", "show MUG LEEDS"],
+    "stock": ["load stock.csv", "export", "show MUG LEEDS", "history MUG"],
     "changes": [
         *("schedule changes.csv", "list", "show c1", "cancel c1", "retry some-job", "retry --id c1", "dismiss c1"),
+        *("status changes.csv", "cancel --file changes.csv", "cancel --source changes.csv"),
     ],
     "job": ["run", "list", "show some-job", "stop some-job", "pause", "resume"],
 }
@@ -269,6 +270,10 @@ def test_what_makes_no_sense_is_told(run: Run) -> None:
         "changes cancel c9": f"no change c9 is waiting {moment_ago}",
         "changes cancel c9 --sku MUG": "--sku and --location go together: they name one item",
         "changes cancel c9 --sku MUG --location LEEDS": "there is no change c9 of MUG at LEEDS",
+        "changes cancel": "name what to cancel in one way: by ID..., --file, --source or --reference",
+        "changes status nowhere.csv": "nowhere.csv: does not exist",
+        "stock history MUG YORK": "there is no item MUG at YORK, and no record of one",
+        "stock history MUG --at noon": f"--at: 'noon' {no_time}",
         "changes retry --id c9": f"no change c9 is rejected {moment_ago}",
         "changes retry job-1 --sku MUG --location LEEDS": "--sku and --location go with --id",
         "changes dismiss c9 --sku MUG --location LEEDS": "there is no change c9 of MUG at LEEDS",
@@ -437,7 +442,7 @@ def test_changes_are_listed_in_the_order_in_which_they_are_due(run: Run) -> None
     assert YESTERDAY.replace("Z", ".000000Z") not in said  # c3 has an hour less
     assert said.endswith("1 change, and there are more: --all lists them\n")
     rows = run("changes", "list", "--csv").output.splitlines()
-    assert (rows[0].split(",")[:2], len(rows)) == (["change_id", "status"], 4)
+    assert (rows[0].split(",")[:2], len(rows)) == (["change_id", "sku"], 4)
 
 
 def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_until_something_differs(
@@ -446,28 +451,28 @@ def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_unti
     load(run, stock_row(), stock_row(sku="CUP"))
     file = write_changes(change_row(), change_row(sku="CUP", value="-99"))
 
-    summary = json.loads(run("changes", "preview", file, "--json").out)
+    summary = run("changes", "preview", file, "--json").answer
     rows = run("changes", "preview", file, "--csv")
 
     assert (records(), summary["by_outcome"]) == ({}, {"APPLIED": 1, "REJECTED": 1})
-    lines = list(csv.DictReader(rows.out.splitlines()))
+    lines = list(csv.DictReader(rows.output.splitlines()))
     assert {each["sku"]: (each["on_hand_after"], each["settled"], each["rejected"][:3]) for each in lines} == {
         "CUP": ("40", "", "c1:"),
         "MUG": ("38", "c1: APPLIED", ""),
     }
-    assert rows.err.endswith(f"plan id {summary['plan_id']}\n")
+    assert rows.errors.endswith(f"plan id {summary['plan_id']}\n")
     other = written("other.csv", CHANGE_HEADER, change_row(value="-3"))
     refusal = run("changes", "schedule", other, "--plan-id", summary["plan_id"])
     assert (refusal.status, records()) == (2, {})
-    assert "would do something else" in refusal.err
+    assert "would do something else" in refusal.errorsors
     assert run("changes", "schedule", file, "--plan-id", summary["plan_id"]).status == 0
-    of_job = json.loads(run("job", "preview", "--json").out)
+    of_job = run("job", "preview", "--json").answer
     assert of_job["by_outcome"] == summary["by_outcome"]
     assert run("job", "run").status == 4
     assert [items()[sku, "LEEDS"]["on_hand"] for sku in ("MUG", "CUP")] == [38, 40]
-    assert json.loads(run("job", "preview", "--json").out)["items"] == 0
+    assert run("job", "preview", "--json").answer["items"] == 0
     screen = run("changes", "preview", file, "--as-of", "yesterday")
-    assert (screen.status, "--as-of: 'yesterday'" in screen.err) == (2, True)
+    assert (screen.status, "--as-of: 'yesterday'" in screen.errors) == (2, True)
 
 
 def test_changes_are_cancelled_by_id_and_a_window_ends_at_once(run: Run, items: Callable[[], Items]) -> None:
@@ -499,6 +504,53 @@ def test_an_id_that_waits_in_several_items_is_cancelled_in_the_one_that_is_named
     assert run("changes", "cancel", "c1", "--sku", "BOWL", "--location", "LEEDS").status == 0
     statuses = {item: record["status"] for (item, _), record in records().items()}
     assert statuses == {"BOWL#LEEDS": "CANCELLED", "MUG#LEEDS": "PENDING"}
+
+
+def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
+    run: Run, records: Callable[[], Records]
+) -> None:
+    load(run)
+    later = {"effective_at": "2099-01-05T12:00:00Z", "reference": "PO 9"}
+    schedule(run, change_row(), change_row(change_id="c2", **later), change_row(change_id="c3", value="-500"))
+    job = run("job", "run", "--json").answer["job_id"]
+    written("both.csv", CHANGE_HEADER, change_row(), change_row(change_id="c2", **later))
+
+    said = run("changes", "cancel", "--file", "both.csv")
+
+    assert (said.status, said.output.splitlines()[-1]) == (1, "2 changes: 1 APPLIED, 1 CANCELLED")
+    assert "change c1 of MUG at LEEDS is APPLIED, settled at " in " ".join(said.output.split())
+    assert run("changes", "cancel", "--reference", "PO 9").output == "0 changes: none that waits is of it\n"
+    answer = run("changes", "status", "changes.csv", "--json").answer
+    assert answer["by_status"] == {"APPLIED": 1, "CANCELLED": 1, "REJECTED": 1}
+    told = {each["change_id"]: each for each in answer["changes"]}
+    assert (told["c1"]["job_id"], told["c1"]["before"], told["c1"]["after"]) == (job, "40", "38")
+    assert told["c2"]["cancelled_by"].startswith("arn:aws:")
+    assert told["c3"]["code"] == "INSUFFICIENT_STOCK"
+    schedule(run, change_row(change_id="c4", **later))
+    assert run("changes", "cancel", "--source", "changes.csv").output == "1 change: 1 CANCELLED\n"
+    assert records()["MUG#LEEDS", "c4"]["status"] == "CANCELLED"
+
+
+def test_the_history_of_an_item_says_what_it_was_before_a_job_and_after_it(run: Run) -> None:
+    load(run)
+    window = {"kind": "price", "value": "2", "until": "2099-01-05T12:00:00Z"}
+    schedule(run, change_row(), change_row(change_id="w1", **window))
+    before = deployments.now()
+    assert run("job", "run", "--json").status == 0
+    assert run("changes", "cancel", "w1").status == 0
+
+    settled = run("stock", "history", "MUG", "LEEDS", "--json").answer["settled"]
+
+    told = [(each["change_id"], each["status"], each["before"], each["after"]) for each in settled]
+    assert told == [("w1", "CANCELLED", "2", "3.50"), ("w1", "OPEN", "3.50", "2"), ("c1", "APPLIED", "40", "38")]
+    then = {
+        at: run("stock", "history", "MUG", "--at", at, "--json").answer for at in (before, settled[1]["settled_at"])
+    }
+    figures = [answer["items"][0]["figures"] for answer in then.values()]
+    assert [(each["on_hand"]["value"], each["unit_price"]["value"]) for each in figures] == [
+        ("40", "3.50"),
+        ("38", "2"),
+    ]
 
 
 def test_an_empty_sku_or_location_is_refused(run: Run) -> None:
@@ -562,7 +614,8 @@ def test_a_job_is_run_shown_and_listed_and_what_it_rejected_retried_or_dismissed
     assert items()["MUG", "LEEDS"]["on_hand"] == Decimal(10)
     assert run("changes", "retry", job_id, "--json").answer == {"changes": [], "by_status": {}}
     said = run("changes", "cancel", "c2", "--sku", "MUG", "--location", "LEEDS")
-    assert said == refused("change c2 of MUG at LEEDS is APPLIED")
+    assert said.status == 2
+    assert said.errors.startswith("error: change c2 of MUG at LEEDS is APPLIED, settled at ")
 
 
 def test_a_change_is_retried_by_its_id(run: Run) -> None:

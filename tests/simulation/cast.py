@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from inventory_updater.dynamodb.values import to_attribute_values
-from inventory_updater.intake.refusals import RefusedError
+from inventory_updater.intake.refusals import RefusedError, UnfinishedError
 from inventory_updater.intake.scheduling import schedule_changes
 from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes, retry_changes
 from inventory_updater.jobs.closing import abandon_job, close_job
@@ -154,13 +154,13 @@ def _cancel(history: "History", client: Actor, member: Member) -> None:
     for row in member.with_:
 
         def cancel(row: Row = row) -> None:
-            found = cancel_changes(cancelling, {row.key: [row.change.change_id]}, history.now())
-            for name, status in found.items():
-                if status is Status.CANCELLED:
-                    history.told_cancelled.add(name)
+            for outcome in cancel_changes(cancelling, [((row.key, row.change.change_id), None)], history.now):
+                if outcome.is_cancelled:
+                    history.told_cancelled.add(outcome.name)
+                if outcome.is_unfinished:
+                    raise UnfinishedError
 
-        with suppress(RefusedError):
-            _persistently(cancel)
+        _persistently(cancel)
 
 
 def _retry(history: "History", client: Actor, member: Member) -> None:

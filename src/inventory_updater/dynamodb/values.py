@@ -49,8 +49,12 @@ def to_attribute_value(value: object) -> "AttributeValueTypeDef":
     kind = type(value)
     if kind is str:
         return {"S": value}  # type: ignore[typeddict-item]  # mypy does not narrow by ``kind``
-    if kind is Decimal:
+    if kind is Decimal or kind is int:
         return {"N": str(value)}
+    if kind is bool:
+        return {"BOOL": value}  # type: ignore[typeddict-item]
+    if kind is list:
+        return {"L": [to_attribute_value(element) for element in value]}  # type: ignore[attr-defined]
     if kind is dict:
         return {"M": {name: to_attribute_value(element) for name, element in value.items()}}  # type: ignore[attr-defined]
     return _serializer.serialize(value)

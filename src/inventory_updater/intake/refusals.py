@@ -21,7 +21,7 @@ class Refusal:
     Attributes:
         row: the row as it came, or the name of the change.
         code: for programs: ``UNKNOWN_ITEM``, ``CHANGE_ID_TAKEN``, ``TOO_OLD``, ``TWICE``, ``ITEM_EXISTS``,
-            ``TOO_PRECISE``, ``UNKNOWN_CHANGE``, ``AMBIGUOUS_CHANGE``, ``SETTLED``, ``NOT_REJECTED``, or what is wrong
+            ``TOO_PRECISE``, ``UNKNOWN_CHANGE``, ``AMBIGUOUS_CHANGE``, ``NOT_REJECTED``, or what is wrong
             with an item that cannot be read.
         message: for people.
     """

@@ -246,7 +246,7 @@ def schedule_changes(
         UnfinishedError: where the tables did not take every write.
         RowsChangedError: where the rows are others the second time; some may have been written.
     """
-    given = {"actor": _end_of(actor), "source": _end_of(source), "scheduled_at": now}
+    given = {"actor": origin_of(actor), "source": origin_of(source), "scheduled_at": now}
     scheduling = _Scheduling(client, inventory, changes, rows, given, now, allow_old, create_missing, progress)
     refusals = Refusals(tell_refusal)
     scheduling.check(refusals)
@@ -268,5 +268,6 @@ def _too_old_message(row: Row, forgotten_until: str) -> str:
     )
 
 
-def _end_of(text: str) -> str:
+def origin_of(text: str) -> str:
+    """As much of an actor's or a source's name as a record keeps."""
     return text.encode()[-_ORIGIN_BYTES:].decode(errors="ignore")

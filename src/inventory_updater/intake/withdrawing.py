@@ -7,17 +7,22 @@ that an item's old decision cannot be taken for a new one. All may be done again
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
-from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched
+from inventory_updater.dynamodb.concurrency import side_by_side
+from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched, patiently
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
+from inventory_updater.stock.changes import Change
 from inventory_updater.stock.item_states import Decision
 from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.scheduling import UNKNOWN, Standing, standing, unknown
 from inventory_updater.stock.settling import Mark, Moment
 from inventory_updater.tables.change_table import ChangeTable, Name
 from inventory_updater.tables.protocol import Protocol, Report
@@ -32,21 +37,60 @@ Named = Mapping[ItemKey, Collection[str]]
 Outcomes = dict[Name, Status | None]
 """What each change is now; None where its record is gone."""
 
+Wanted = tuple[Name, Change | None]
+"""A change that is to be cancelled; with what it has to be, where that is known: another of its id is left alone."""
+
+_WAITS: Final = (Status.PENDING.value, Status.OPEN.value)
+
 _ROUNDS: Final = 5
 """How often an item that comes and goes is asked again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What has become of a change that was to be cancelled.
+
+    Attributes:
+        standing: where it is now; whatever is not ``CANCELLED`` has a message that says why.
+        was_waiting: whether there was anything to cancel.
+    """
+
+    name: Name
+    standing: Standing
+    was_waiting: bool = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it will not happen any more, whoever cancelled it."""
+        return self.standing.status == Status.CANCELLED
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it waits all the same: its item could not decide, and doing the same again cancels it."""
+        return self.standing.status in _WAITS
+
+
 def find(among: Iterable[Name], change_ids: Collection[str], state: str, *, progress: Progress = no_progress) -> Named:
-    """The items of these changes, of which only the ids are known.
+    """The items of these changes, of which only the ids are known, as ``find_each`` finds them.
+
+    Raises:
+        RefusedError: where one is not among them, or several items have one of this id.
+    """
+    named, refusals = find_each(among, change_ids, state, progress=progress)
+    refusals.refuse_any()
+    return named
+
+
+def find_each(
+    among: Iterable[Name], change_ids: Collection[str], state: str, *, progress: Progress = no_progress
+) -> tuple[Named, Refusals]:
+    """The items of these changes, of which only the ids are known, and the ids of which there is not one item.
 
     Args:
         among: where they are looked for: all of ``ChangeTable.waiting()`` or ``ChangeTable.rejected()``.
         change_ids: their ids.
         state: what a change is that is among them, for people: "waiting", "rejected".
         progress: told how many have been looked at.
-
-    Raises:
-        RefusedError: where one is not among them, or several items have one of this id.
     """
     holders: dict[str, list[ItemKey]] = {change_id: [] for change_id in change_ids}
     for key, change_id in told(among, "reading", progress):
@@ -64,40 +108,90 @@ def find(among: Iterable[Name], change_ids: Collection[str], state: str, *, prog
             refusals.add(Refusal(change_id, "AMBIGUOUS_CHANGE", message))
         else:
             named.setdefault(keys[0], []).append(change_id)
-    refusals.refuse_any()
-    return named
+    return named, refusals
+
+
+def find_waiting(
+    changes: ChangeTable, attribute: str, value: str, *, progress: Progress = no_progress
+) -> Iterator[Name]:
+    """What waits and says this in its record, in ``source`` or ``reference``, say; looked through as it is taken.
+
+    The index names what waits, and may not show yet what was scheduled a moment ago.
+    """
+
+    def read(batch: Sequence[Name]) -> Mapping[Name, Attributes]:
+        return patiently(partial(changes.stored, batch), Limits.for_seconds(PATIENCE_SECONDS))
+
+    names = told(changes.waiting(), "looking through what waits", progress)
+    for found in side_by_side(read, batched(names, READ_LIMIT)):
+        for name, attributes in found.items():
+            # The index may name one that has been settled a moment ago.
+            if attributes.get(attribute) == value and not read_record(attributes).status.is_final:
+                yield name
 
 
 # Cancel
 
 
-def cancel_changes(protocol: Protocol, named: Named, now: str, *, progress: Progress = no_progress) -> Outcomes:
-    """Cancel changes that wait, due or not, and windows that are open, which end now.
+def cancel_changes(
+    protocol: Protocol, wanted: Iterable[Wanted], clock: Callable[[], str], *, progress: Progress = no_progress
+) -> Iterator[Cancelled]:
+    """Cancel what of these changes waits, due or not, and windows that are open, which end now.
+
+    Each is cancelled by itself, a few batches of them at once, and told of in the order in which they are ``wanted``;
+    they are taken as their turn comes, so there may be any number.
 
     Args:
         protocol: its ``by`` says who cancels: ``{"cancelled_by": ...}``.
-        named: what is not wanted any more, by item.
-        now: stored time by the clock.
+        wanted: what is not wanted any more.
+        clock: the stored time; asked for each batch.
         progress: told how far it is.
-
-    Returns:
-        What each change is now: ``CANCELLED``, or what a job has made of it in the meantime.
-
-    Raises:
-        RefusedError: where one is unknown, or settled otherwise; nothing was cancelled then.
-        UnfinishedError: where an item could not decide.
     """
-    _check(protocol.changes, named, "SETTLED", lambda status: not status.is_final or status is Status.CANCELLED)
-    outcomes, unwritten = Outcomes(), Unwritten("change")
-    for keys in batched(told(named, "writing", progress), READ_LIMIT):
-        found, failures = _cancel(protocol, {key: named[key] for key in keys}, now)
-        for name, status in found.items():
-            if status is None or status.is_final:
-                outcomes[name] = status
-            else:
-                unwritten.add(_said(name), failures.get(name[0], "its record could not be written"))
-    unwritten.refuse_any()
-    return outcomes
+    batches = batched(told(wanted, "cancelling", progress), READ_LIMIT)
+    for outcomes in side_by_side(lambda batch: _cancel_batch(protocol, batch, clock()), batches):
+        yield from outcomes
+
+
+def _cancel_batch(protocol: Protocol, batch: Sequence[Wanted], now: str) -> list[Cancelled]:
+    names = [name for name, _change in batch]
+    limits = Limits.for_seconds(PATIENCE_SECONDS)
+    found = patiently(partial(protocol.changes.stored, names), limits)
+    before = {name: _standing(name, change, found.get(name)) for name, change in batch}
+    waiting: dict[ItemKey, list[str]] = {}
+    for (key, change_id), where in before.items():
+        if where.status in _WAITS:
+            waiting.setdefault(key, []).append(change_id)
+    statuses, failures = _cancel(protocol, waiting, now) if waiting else ({}, {})
+    return [
+        Cancelled(name, _after(name, statuses[name], failures), was_waiting=True)
+        if name in statuses
+        else Cancelled(name, before[name])
+        for name in names
+    ]
+
+
+def _standing(name: Name, change: Change | None, stored: Attributes | None) -> Standing:
+    """Where a change is in its life, and why it cannot be cancelled, if so."""
+    key, change_id = name
+    if change is not None:
+        where = standing(change, key, stored)
+    else:
+        where = unknown(change_id, key) if stored is None else Standing(read_record(stored).status.value)
+    if stored is None or where.message or where.status in (*_WAITS, Status.CANCELLED):
+        return where
+    settled_at = stored.get("settled_at")
+    since = f", settled at {settled_at}" if settled_at else ""
+    return Standing(where.status, f"change {_said(name)} is {where.status}{since}")
+
+
+def _after(name: Name, status: Status | None, failures: Mapping[ItemKey, str]) -> Standing:
+    if status is None:
+        return Standing(UNKNOWN, f"the record of change {_said(name)} is gone")
+    if not status.is_final:
+        why = failures.get(name[0], "its record could not be written")
+        return Standing(status.value, f"not cancelled, do the same again: {why}")
+    is_cancelled = status is Status.CANCELLED
+    return Standing(status.value, None if is_cancelled else f"change {_said(name)} was settled in the meantime")
 
 
 def _cancel(protocol: Protocol, group: Named, now: str) -> tuple[Outcomes, Mapping[ItemKey, str]]:
@@ -141,7 +235,7 @@ def retry_changes(
         RefusedError: where one is unknown, or neither rejected nor waiting; nothing was written then.
         UnfinishedError: where the table did not take every write.
     """
-    outcomes = _check(changes, named, "NOT_REJECTED", lambda status: status in (Status.REJECTED, Status.PENDING))
+    outcomes = _check(changes, named, lambda status: status in (Status.REJECTED, Status.PENDING))
     return outcomes | _retry(client, changes, outcomes, lambda _attributes: True, now, progress)
 
 
@@ -207,7 +301,7 @@ def dismiss_changes(
         said = {"dismissed_at": now, "dismissed_by": actor}
         return changes.dismissal(name[0], attributes, said) if is_open else None
 
-    outcomes = _check(changes, named, "NOT_REJECTED", lambda status: status is Status.REJECTED)
+    outcomes = _check(changes, named, lambda status: status is Status.REJECTED)
     return outcomes | _rewrite(client, changes, outcomes, request, Status.REJECTED, progress)
 
 
@@ -241,11 +335,11 @@ def _rewrite(
     return outcomes
 
 
-def _check(changes: ChangeTable, named: Named, code: str, may_be: Callable[[Status], bool]) -> Outcomes:
+def _check(changes: ChangeTable, named: Named, may_be: Callable[[Status], bool]) -> Outcomes:
     """What these changes are.
 
     Raises:
-        RefusedError: where one is unknown, or not what it may be: ``code``.
+        RefusedError: where one is unknown, or not what it may be.
     """
     refusals, outcomes = Refusals(), Outcomes()
     found = dict(_stored(changes, named))
@@ -255,7 +349,7 @@ def _check(changes: ChangeTable, named: Named, code: str, may_be: Callable[[Stat
             continue
         outcomes[name] = status = read_record(found[name]).status
         if not may_be(status):
-            refusals.add(Refusal(name, code, f"change {_said(name)} is {status}"))
+            refusals.add(Refusal(name, "NOT_REJECTED", f"change {_said(name)} is {status}"))
     refusals.refuse_any()
     return outcomes
 

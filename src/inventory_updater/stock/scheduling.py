@@ -1,9 +1,10 @@
 """What a change that is asked for means beside the record that may be there already: pure, no I/O."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.change_records import Status
+from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.times import parse_time
 
@@ -15,6 +16,24 @@ _WHAT_TO_DO: Final = {
     Status.OPEN.value: "cancel it, and give the other one an id of its own",
     Status.REJECTED.value: "give the corrected one an id of its own, and dismiss the rejected one",
 }
+
+UNKNOWN: Final = "UNKNOWN"
+"""There is no record: it was never scheduled, or has been forgotten."""
+TAKEN: Final = "TAKEN"
+"""The record of this id says something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a change that somebody means is in its life.
+
+    Attributes:
+        status: a ``Status`` as text, ``UNKNOWN`` or ``TAKEN``.
+        message: where the status alone does not say it, why.
+    """
+
+    status: str
+    message: str | None = None
 
 
 def content(change: Change) -> dict[str, object]:
@@ -52,3 +71,16 @@ def taken_message(change: Change, where: object, stored: Attributes) -> str:
     what_to_do = _WHAT_TO_DO.get(status, "a corrected one needs an id of its own")
     differ = " and ".join(differences(change, stored))
     return f"change {change.change_id} of {where} is known with another {differ} and is {status}: {what_to_do}"
+
+
+def standing(change: Change, where: object, stored: Attributes | None) -> Standing:
+    """Where ``change`` of the item ``where`` is in its life, going by the record of its id."""
+    if stored is None:
+        return unknown(change.change_id, where)
+    if differences(change, stored):
+        return Standing(TAKEN, taken_message(change, where, stored))
+    return Standing(read_record(stored).status.value)
+
+
+def unknown(change_id: str, where: object) -> Standing:
+    return Standing(UNKNOWN, f"there is no change {change_id} of {where}")

@@ -372,6 +372,9 @@ class ChangeTable:
         sets: dict[str, object] = {"status": decision.outcome.value}
         sets |= {name: value for name, value in told.items() if value is not None}
         if decision.outcome is Status.OPEN:
+            # The end of the window will say what is before and after that.
+            opened = {"at": decision.settled_at, "before": decision.before, "after": decision.after}
+            sets |= {f"opened_{name}": value for name, value in opened.items() if value is not None}
             return sets | {"attempt": Decimal(decision.attempt + 1), "due_at": mark.record.until}, ()
         # A record outlives the moment at which its change was to take effect: sent again, it is known.
         ended_at = max(decision.settled_at, mark.record.effective_at)

@@ -1,4 +1,4 @@
-"""`changes.py list`, `changes.py show` and `stock.py show` as people see them."""
+"""What `changes.py` and `stock.py` show of changes and of items, as people see it."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
+from cli.cancelling import COLUMNS as CANCEL_COLUMNS
+from cli.cancelling import cancelled_of
 from cli.change_screens import (
     LIST_COLUMNS,
     Document,
@@ -13,10 +15,17 @@ from cli.change_screens import (
     document_of,
     item_changes_screen,
 )
+from cli.following import STATUS_COLUMNS, status_of
+from cli.history import HISTORY_COLUMNS, Item, figures_then_screen, notes, settled_document
 from cli.output import View, figures_screen, rows_screen, text_of
 from cli.stock_verbs import FIGURES
+from inventory_updater.intake.csv_format import ChangeRow
+from inventory_updater.intake.following import Followed
+from inventory_updater.intake.withdrawing import Cancelled
+from inventory_updater.stock.history import figures_at, settlements
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import ItemKey
+from inventory_updater.stock.scheduling import Standing, standing, unknown
 from tests.builders import change, item_attributes, moment, record_attributes
 from tests.screens import check_screen
 
@@ -127,3 +136,66 @@ def test_of_many_changes_of_an_item_the_latest_are_shown() -> None:
     assert [f"c{number}" in few for number in (10, 14, 15, 34)] == [False, False, True, True]
     assert few.endswith("5 more: --all shows them\n")
     assert "c10" in every
+
+
+OPENED: dict[str, Any] = {"opened_at": moment("08:05"), "opened_before": Decimal("2.50"), "opened_after": Decimal(2)}
+
+
+def test_what_became_of_the_rows_of_a_file_is_shown_with_why() -> None:
+    records = {
+        "SO-2026-03-02-000016": SETTLED | {"status": "APPLIED", "before": Decimal(183), "after": Decimal(180)},
+        "SO-2026-03-02-000017": REJECTED,
+        "SO-2026-03-02-000018": SETTLED | {"value": Decimal(-9), "status": "APPLIED"},
+        "SO-2026-03-02-000019": {},
+        "SO-2026-03-02-000020": None,
+    }
+    rows = []
+    for line, (change_id, more) in enumerate(records.items(), 2):
+        asked = change(change_id, value=-500)
+        record = None if more is None else record_attributes(MUG, asked, **(ASKED | more))
+        where = standing(asked, MUG, record)
+        document = status_of(Followed(ChangeRow(line, MUG, asked), where, None if where.status == "TAKEN" else record))
+        rows.append([document[name] for name in STATUS_COLUMNS])
+
+    check_screen("change-status", lambda view: rows_screen(STATUS_COLUMNS, rows, view))
+
+
+def test_what_was_not_cancelled_is_shown_with_why() -> None:
+    outcomes = [
+        Cancelled(
+            (MUG, "SO-16"), Standing("APPLIED", f"change SO-16 of {MUG} is APPLIED, settled at {moment('09:35')}")
+        ),
+        Cancelled((MUG, "SO-17"), unknown("SO-17", MUG)),
+        Cancelled((MUG, "SO-18"), Standing("PENDING", "not cancelled, do the same again: on_hand is not a number")),
+    ]
+    rows = [[cancelled_of(each).get(name) for name in CANCEL_COLUMNS] for each in outcomes]
+
+    check_screen("change-cancel", lambda view: rows_screen(CANCEL_COLUMNS, rows, view))
+
+
+def settled_records() -> list[Mapping[str, object]]:
+    window = {**SETTLED, **OPENED, "before": Decimal(2), "after": Decimal("2.50"), "status": "APPLIED"}
+    return [
+        record_attributes(MUG, change("campaign-7", "price", 2, "08:00", until="09:30"), **(ASKED | window)),
+        record_attributes(MUG, change("SO-17", value=-500, **SALE), **(ASKED | REJECTED)),
+        record_attributes(MUG, change("SO-18", value=-3, at="18:00", **SALE), **ASKED),
+    ]
+
+
+def test_the_history_of_an_item_is_shown_the_newest_first() -> None:
+    found = [(each, record) for record in settled_records() for each in settlements(record)]
+    newest_first = sorted(found, key=lambda each: each[0].order, reverse=True)
+    documents = [settled_document(MUG, each, record) for each, record in newest_first]
+    rows = [[each.get(name) for name in HISTORY_COLUMNS] for each in documents]
+
+    check_screen("stock-history", lambda view: rows_screen(HISTORY_COLUMNS, rows, view))
+
+
+def test_what_an_item_was_at_a_moment_is_shown_with_how_far_it_is_known() -> None:
+    item = Item(MUG, item_attributes(160, sku=MUG.sku, location_id=MUG.location_id, unit_price="2.50"))
+    at = moment("08:30")
+    then = [(item, figures_at(at, item.present, [each for one in settled_records() for each in settlements(one)]))]
+
+    said = notes(moment("09:00", day=1), then)
+
+    check_screen("stock-history-at", lambda view: figures_then_screen(at, then, said, view))

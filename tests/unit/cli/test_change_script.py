@@ -1,17 +1,22 @@
 """`changes.py` on tables in memory: how much it reads, and what it says of what happens meanwhile."""
 
+import csv
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cli import change_verbs
+from cli import cancelling, change_verbs, following
+from inventory_updater.intake import withdrawing
+from inventory_updater.intake.csv_format import CHANGE_COLUMNS
 from inventory_updater.stock.change_records import Status
+from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import NOW, change, item_attributes, record_attributes
+from tests.builders import NOW, change, item_attributes, moment, record_attributes
 from tests.fakes.warehouse import MUG, Warehouse
 from tests.shop import put_items
 
@@ -30,7 +35,8 @@ def command(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Command:
         jobs=lambda: services.jobs,
         caller=lambda: "ann",
     )
-    monkeypatch.setattr(change_verbs, "find_deployment", lambda _options: deployed)
+    for verbs in (change_verbs, cancelling, following):
+        monkeypatch.setattr(verbs, "find_deployment", lambda _options: deployed)
     return lambda *arguments: change_verbs.commands().main(arguments)
 
 
@@ -74,12 +80,19 @@ def test_what_a_job_settled_before_it_was_cancelled_is_told_and_is_exit_code_1(
     warehouse: Warehouse, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     warehouse.schedule(MUG, change("c1"), change("c2"), change("c3"))
-    outcomes = {(MUG, "c1"): Status.CANCELLED, (MUG, "c2"): Status.APPLIED, (MUG, "c3"): None}
-    monkeypatch.setattr(change_verbs, "cancel_changes", lambda *_arguments, **_options: outcomes)
-    assert command("cancel", "c1", "c2", "c3") == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "3 changes: 1 CANCELLED, 1 APPLIED, 1 gone"
-    assert command("cancel", "c1", "c2", "c3", "--json") == 1
-    assert json.loads(capsys.readouterr().out)["by_status"] == {"CANCELLED": 1, "APPLIED": 1, "GONE": 1}
+    statuses = {"c1": Status.CANCELLED, "c2": Status.APPLIED, "c3": None}
+    found = {(MUG, change_id): status for change_id, status in statuses.items()}
+    monkeypatch.setattr(withdrawing, "_cancel", lambda *_arguments: (found, {}))
+    assert command("cancel", *statuses) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "3 changes: 1 CANCELLED, 1 APPLIED, 1 UNKNOWN"
+    assert command("cancel", *statuses, "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["by_status"] == {"CANCELLED": 1, "APPLIED": 1, "UNKNOWN": 1}
+    assert [each.get("message") for each in answer["changes"]] == [
+        None,
+        "change c2 of mug at DC1 was settled in the meantime",
+        "the record of change c3 of mug at DC1 is gone",
+    ]
 
 
 def test_a_job_that_runs_is_not_retried_and_one_whose_record_has_expired_is(
@@ -99,3 +112,185 @@ def test_a_job_that_runs_is_not_retried_and_one_whose_record_has_expired_is(
         "error: job job-1 is still running: retry what it rejected when it has ended",
     ]
     assert said.out.endswith("1 change: 1 PENDING\n")
+
+
+HEADER = "change_id,sku,location_id,kind,value,effective_at"
+
+
+def change_file(path: Path, *changes: Change) -> str:
+    """A file of changes of the mug."""
+    rows = [f"{each.change_id},mug,DC1,{each.kind},{each.value},{each.effective_at}" for each in changes]
+    path.write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
+    return str(path)
+
+
+def test_each_row_of_a_file_is_told_with_what_became_of_it(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sent = [
+        change("sold", value=-3),
+        change("lost", value=-99),
+        change("later", at="19:00"),
+        change("dear", "count", 11),
+    ]
+    warehouse.schedule(MUG, *sent)
+    warehouse.run_job()
+    sent[-1] = change("dear", "count", 12)
+    file = change_file(tmp_path / "day.csv", *sent, change("never"))
+
+    assert command("status", file, "--json") == 0
+
+    answer = json.loads(capsys.readouterr().out)
+    settled = {"settled_at": moment("12:00"), "job_id": "job-1"}
+    told = {each.pop("change_id"): each for each in answer["changes"]}
+    where = [{"status": each.pop("status"), "line": each.pop("line")} for each in told.values()]
+    assert [tuple(each.values()) for each in where] == [
+        ("APPLIED", 2),
+        ("REJECTED", 3),
+        ("PENDING", 4),
+        ("TAKEN", 5),
+        ("UNKNOWN", 6),
+    ]
+    message = "on hand is 10, the adjustment -99"
+    taken = "change dear of mug at DC1 is known with another value and is APPLIED"
+    wanted: dict[str, dict[str, object]] = {
+        "sold": {**settled, "before": "10", "after": "7"},
+        "lost": {**settled, "before": "10", "after": "10", "code": "INSUFFICIENT_STOCK", "message": message},
+        "later": {},
+        "dear": {"message": f"{taken}: a corrected one needs an id of its own"},
+        "never": {"message": "there is no change never of mug at DC1"},
+    }
+    assert told == {change_id: each | MUG._asdict() for change_id, each in wanted.items()}
+    assert answer["by_status"] == {"APPLIED": 1, "REJECTED": 1, "PENDING": 1, "TAKEN": 1, "UNKNOWN": 1}
+
+    assert command("status", file, "--csv") == 0
+    said = capsys.readouterr()
+    assert [row["change_id"] for row in csv.DictReader(said.out.splitlines())] == list(wanted)
+    assert said.err == "5 changes: 1 APPLIED, 1 REJECTED, 1 PENDING, 1 TAKEN, 1 UNKNOWN\n"
+
+
+def test_a_file_with_problems_has_no_status_and_nothing_of_it_is_cancelled(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    warehouse.schedule(MUG, change("c1"))
+    file = change_file(tmp_path / "bad.csv", change("c1"), change("c1", value=2))
+    for verb in (("status", file), ("cancel", "--file", file)):
+        assert command(*verb) == 2
+        assert "bad.csv: line 3, column change_id: duplicate change id 'c1'" in capsys.readouterr().err
+    assert warehouse.statuses() == {"c1": "PENDING"}
+
+
+def test_a_long_file_is_followed_in_batches_and_the_first_hundred_rows_are_shown(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sent = [change(f"c{number:03}") for number in range(450)]
+    warehouse.schedule(MUG, *sent)
+    file = change_file(tmp_path / "long.csv", *sent)
+    lengths = {}
+    for arguments in ((), ("--all",)):
+        warehouse.dynamodb.calls.clear()
+        assert command("status", file, *arguments) == 0
+        shown = capsys.readouterr().out.splitlines()
+        lengths[arguments] = (sum(line.startswith("c") for line in shown), shown[-1])
+        assert warehouse.dynamodb.calls == {"batch_get_item": 5}
+    more = "; 350 more of them with --all or --csv"
+    assert lengths == {
+        (): (101, f"450 changes: 450 PENDING{more}"),
+        ("--all",): (451, "450 changes: 450 PENDING"),
+    }
+
+
+def test_what_still_waits_of_a_file_is_cancelled_and_the_rest_is_said(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sent = [change("sold", value=-3), change("later", at="19:00"), change("soon", at="19:00")]
+    warehouse.schedule(MUG, *sent)
+    warehouse.run_job()
+    file = change_file(tmp_path / "day.csv", *sent)
+
+    assert command("cancel", "--file", file) == 1
+
+    said = capsys.readouterr().out
+    assert f"change sold of mug at DC1 is APPLIED, settled at {moment('12:00')}" in said
+    assert said.endswith("3 changes: 2 CANCELLED, 1 APPLIED\n")
+    assert "later" not in said
+    assert warehouse.statuses() == {"sold": "APPLIED", "later": "CANCELLED", "soon": "CANCELLED"}
+    assert command("cancel", "--file", change_file(tmp_path / "rest.csv", *sent[1:])) == 0
+
+
+def test_what_waits_of_a_source_or_with_a_reference_is_cancelled(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "deliveries-of-the-second-week-of-march-" * 3
+    records = [
+        record_attributes(MUG, change("a", reference="PO-7"), source="monday.csv"),
+        record_attributes(MUG, change("b", reference="PO-8"), source="monday.csv"),
+        record_attributes(MUG, change("c", reference="PO-9"), source=long[-64:]),
+        record_attributes(MUG, change("d", reference="PO-77"), source="tuesday.csv"),
+        record_attributes(MUG, change("e"), source="monday.csv", status="APPLIED"),
+    ]
+    put_items(warehouse.dynamodb.client, warehouse.tables.changes, records)
+    ways = (("--reference", "PO-7"), ("--source", "monday.csv"), ("--source", long), ("--source", "x"))
+    cancelled = {}
+    for way, value in ways:
+        assert command("cancel", way, value, "--csv") == 0
+        said = capsys.readouterr()
+        cancelled[way, value] = [row.split(",")[0] for row in said.out.splitlines()[1:]]
+    assert cancelled == {
+        ("--reference", "PO-7"): ["a"],
+        ("--source", "monday.csv"): ["b"],
+        ("--source", long): ["c"],
+        ("--source", "x"): [],
+    }
+    assert said.err == "0 changes: none that waits is of it\n"
+    assert {change_id for change_id, status in warehouse.statuses().items() if status == "PENDING"} == {"d"}
+
+
+def test_of_several_ids_those_that_wait_are_cancelled_and_of_the_others_it_is_said_why_not(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cup = ItemKey("cup", "DC1")
+    warehouse.put(item_attributes(sku="cup"))
+    warehouse.schedule(MUG, change("c1"), change("c2"))
+    warehouse.schedule(cup, change("c2"))
+
+    assert command("cancel", "c1", "c2", "c3", "--json") == 1
+
+    answer = json.loads(capsys.readouterr().out)
+    assert [(each["change_id"], each["status"]) for each in answer["changes"]] == [
+        ("c1", "CANCELLED"),
+        ("c2", "AMBIGUOUS"),
+        ("c3", "UNKNOWN"),
+    ]
+    assert command("cancel", "c2", "c3") == 2  # there is nothing that it could cancel
+    assert capsys.readouterr().err.startswith("error: a change c2 is waiting in 2 items: name one of ")
+
+
+def test_what_to_cancel_is_named_in_exactly_one_way(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = (
+        *("cancel", "cancel c1 --file f.csv", "cancel --source a --reference b", "cancel c1 --reference b"),
+        "cancel --source a --sku mug --location DC1",
+    )
+    assert {each: command(*each.split()) for each in wrong} == dict.fromkeys(wrong, 2)
+    one_way = "error: name what to cancel in one way: by ID..., --file, --source or --reference"
+    assert capsys.readouterr().err.splitlines() == [one_way] * 4 + ["error: --sku and --location go with ID..."]
+
+
+def test_what_was_rejected_is_listed_in_the_columns_of_a_change_file(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    warehouse.schedule(MUG, change("lost", value=-99, reason="sale, early", reference="order 7"))
+    warehouse.run_job()
+
+    assert command("list", "--rejected", "--csv") == 0
+
+    header, row = csv.reader(capsys.readouterr().out.splitlines())
+    assert header == [*CHANGE_COLUMNS, "status", "code", "message", "job_id"]
+    told = dict(zip(header, row, strict=True))
+    assert (told["status"], told["code"]) == ("REJECTED", "INSUFFICIENT_STOCK")
+    # Without what a change file does not have, it is the change that was sent.
+    file = tmp_path / "again.csv"
+    with file.open("w", newline="", encoding="utf-8") as written:
+        csv.writer(written).writerows([CHANGE_COLUMNS, [told[name] for name in CHANGE_COLUMNS]])
+    assert command("status", str(file), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["by_status"] == {"REJECTED": 1}

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 
-from cli.command_line import input_path
+from cli.command_line import CommandLine, input_path
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.input_files import InputFile, input_file
@@ -91,8 +91,36 @@ def _as_of(options: argparse.Namespace) -> str | None:
         raise InputError(f"--as-of: {options.as_of!r} {error}") from None
 
 
-def add_preview_of_a_file(verb: argparse.ArgumentParser) -> None:
+def add_preview(line: CommandLine) -> None:
+    """The preview of a file of changes."""
+    verb = line.add_verb(
+        "preview",
+        preview_file,
+        "show what the changes of a file would do, without a write",
+        "They are planned as a job would plan them, beside what waits for the same items already. With --csv: a row "
+        "for each item that would change. schedule --plan-id refuses what is not any more as it was shown.",
+        has_rows=True,
+    )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument(
         "--as-of", metavar="TIME", help="what would be at this time (default: once the last change has taken effect)"
     )
+
+
+def add_job_preview(line: CommandLine) -> None:
+    """The preview of what jobs would do."""
+    verb = line.add_verb(
+        "preview",
+        preview_job,
+        "show what jobs would do until a time, without a write",
+        "Of the future, items are looked at whenever something of them is due, as the schedule will. With --csv: a row "
+        "for each item that would change.",
+        has_rows=True,
+    )
+    verb.add_argument(
+        "--scope",
+        choices=("due", "all"),
+        default="due",
+        help="due: the items with changes that are due then (default); all: those too whose derived figures are wrong",
+    )
+    verb.add_argument("--as-of", metavar="TIME", help="until when, in the past or the future (default: now)")
