@@ -10,7 +10,7 @@ from cli.command_line import CommandLine, add_item_options, check_item_options, 
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError, ProblemsFound
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
-from cli.input_files import InputFile, input_file
+from cli.input_files import InputFile, add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
 from cli.progress import progress
 from inventory_updater.intake.csv_format import ChangeRow, read_change_file
@@ -61,7 +61,7 @@ def _file(options: argparse.Namespace) -> Iterator[InputFile[ChangeRow] | None]:
     if options.file is None:
         yield None
         return
-    with input_file(options.file, read_change_file) as file:
+    with input_file(options.file, read_change_file, reading_of(options)) as file:
         yield file
 
 
@@ -124,3 +124,4 @@ def add_cancel(line: CommandLine) -> None:
     verb.add_argument("--reference", type=filled, metavar="TEXT", help="what has exactly this as its reference")
     verb.add_argument("--all", action="store_true", help=f"more than the first {ROWS_SHOWN} rows on a screen")
     add_item_options(verb)
+    add_reading_options(verb, of_changes=True)

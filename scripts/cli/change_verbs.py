@@ -24,6 +24,7 @@ from cli.input_files import (
 )
 from cli.long_answers import ROWS_SHOWN
 from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, statuses_text, view_of
+from cli.previewing import add_preview, refuse_another_plan
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
@@ -68,6 +69,8 @@ def schedule(options: argparse.Namespace) -> int:
         left_out = settle_problems(file, options)
         if options.check:
             return EXIT_DONE
+        if options.plan_id is not None:
+            refuse_another_plan(file, deployment, options.plan_id)
         with progress(file.good) as tell:
             report = replace(scheduling, progress=tell, left_out=left_out).write()
     known = sum(report.known.values())
@@ -270,12 +273,17 @@ def commands() -> CommandLine:
         "--create-missing", action="store_true", help="make items that are not there, with nothing on hand"
     )
     verb.add_argument(
+        "--plan-id", type=filled, metavar="ID", help="only if the file would still do what the preview of this id said"
+    )
+    verb.add_argument(
         "--allow-old",
         action="store_true",
         help="take changes so old that they may have been settled and forgotten already",
     )
     add_checking_options(verb)
     add_reading_options(verb, of_changes=True)
+
+    add_preview(line)
 
     verb = line.add_verb(
         "list",

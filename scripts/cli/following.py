@@ -5,7 +5,7 @@ from typing import Final
 
 from cli.command_line import CommandLine, input_path
 from cli.deployments import find_deployment
-from cli.input_files import input_file
+from cli.input_files import add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
 from inventory_updater.intake.csv_format import ChangeRow, read_change_file
 from inventory_updater.intake.following import Followed, follow
@@ -17,7 +17,7 @@ STATUS_COLUMNS: Final = (
 
 
 def status(options: argparse.Namespace) -> None:
-    with input_file(options.file, read_change_file) as file:
+    with input_file(options.file, read_change_file, reading_of(options)) as file:
         rows = file.check()
         changes = find_deployment(options).changes()
         print_changes(
@@ -47,3 +47,4 @@ def add_status(line: CommandLine) -> None:
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument("--all", action="store_true", help=f"more than the first {ROWS_SHOWN} rows on a screen")
+    add_reading_options(verb, of_changes=True)

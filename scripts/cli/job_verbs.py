@@ -23,6 +23,7 @@ from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED,
 from cli.job_screens import FAILURE_COLUMNS, JOB_COLUMNS, SETTLED_COLUMNS, headline, job_row, job_screen, live_screen
 from cli.output import console_of, note, print_answer, print_json, print_rows, print_screen, view_of
 from cli.pausing import Schedules, ScheduleState, schedules_of
+from cli.previewing import add_job_preview
 from cli.watching import Observation, Observer, executions_of
 from inventory_updater.jobs.closing import abandon_job
 from inventory_updater.jobs.services import Services
@@ -321,6 +322,8 @@ def commands() -> CommandLine:
         metavar="TIME",
         help="apply what is due up to and including this time (default: now); it may lie before an earlier job's",
     )
+
+    add_job_preview(line)
 
     verb = line.add_verb(
         "list", list_jobs, "list the latest jobs, those that wait too, and which schedules are off", has_rows=True

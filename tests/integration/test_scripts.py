@@ -1,5 +1,6 @@
 """The scripts on a deployed stack: what they refuse, what they say then, and what they do."""
 
+import csv
 import json
 import os
 import shlex
@@ -547,6 +548,36 @@ def test_changes_are_listed_in_the_order_in_which_they_are_due(run: Run) -> None
     assert said.endswith("1 change, and there are more: --all lists them\n")
     rows = run("changes", "list", "--csv").output.splitlines()
     assert (rows[0].split(",")[:2], len(rows)) == (["change_id", "sku"], 4)
+
+
+def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_until_something_differs(
+    run: Run, items: Callable[[], Items], records: Callable[[], Records]
+) -> None:
+    load(run, stock_row(), stock_row(sku="CUP"))
+    file = write_changes(change_row(), change_row(sku="CUP", value="-99"))
+
+    summary = run("changes", "preview", file, "--json").answer
+    rows = run("changes", "preview", file, "--csv")
+
+    assert (records(), summary["by_outcome"]) == ({}, {"APPLIED": 1, "REJECTED": 1})
+    lines = list(csv.DictReader(rows.output.splitlines()))
+    assert {each["sku"]: (each["on_hand_after"], each["settled"], each["rejected"][:3]) for each in lines} == {
+        "CUP": ("40", "", "c1:"),
+        "MUG": ("38", "c1: APPLIED", ""),
+    }
+    assert rows.errors.endswith(f"plan id {summary['plan_id']}\n")
+    other = written("other.csv", CHANGE_HEADER, change_row(value="-3"))
+    refusal = run("changes", "schedule", other, "--plan-id", summary["plan_id"])
+    assert (refusal.status, records()) == (2, {})
+    assert "would do something else" in refusal.errors
+    assert run("changes", "schedule", file, "--plan-id", summary["plan_id"]).status == 0
+    of_job = run("job", "preview", "--json").answer
+    assert of_job["by_outcome"] == summary["by_outcome"]
+    assert run("job", "run").status == 4
+    assert [items()[sku, "LEEDS"]["on_hand"] for sku in ("MUG", "CUP")] == [38, 40]
+    assert run("job", "preview", "--json").answer["items"] == 0
+    screen = run("changes", "preview", file, "--as-of", "yesterday")
+    assert (screen.status, "--as-of: 'yesterday'" in screen.errors) == (2, True)
 
 
 def test_changes_are_cancelled_by_id_and_a_window_ends_at_once(run: Run, items: Callable[[], Items]) -> None:

@@ -27,7 +27,7 @@ from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey, item_id, key_of
 from inventory_updater.stock.scheduling import content
 from inventory_updater.stock.settling import Mark
-from inventory_updater.stock.times import format_time, parse_time, read_time
+from inventory_updater.stock.times import LAST_MOMENT, format_time, parse_time, read_time
 from inventory_updater.stock.writes import Creation
 
 if TYPE_CHECKING:
@@ -176,6 +176,25 @@ class ChangeTable:
     def all_of(self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None) -> Iterator[ChangeRecord]:
         """Every record of an item as it is now; ``spend`` is told the read units."""
         return map(read_record, self.stored_of(key, spend))
+
+    def all_that_count(
+        self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None, *, since: str = LAST_MOMENT
+    ) -> list[ChangeRecord]:
+        """Of all records of an item those that may decide something: a hot item has a million that do not.
+
+        They are those that wait, and the bookings that were applied after the earliest count that waits; ``since`` is
+        the moment of a count that has no record yet.
+        """
+        while True:
+            found = [
+                each
+                for each in self.all_of(key, spend)
+                if not each.status.is_final or (each.is_booking and each.effective_at > since)
+            ]
+            earliest = min((each.effective_at for each in found if each.is_waiting_count), default=LAST_MOMENT)
+            if earliest >= since:
+                return found
+            since = earliest
 
     def stored_of(
         self, key: ItemKey, spend: Callable[[float], None] = lambda _read_units: None

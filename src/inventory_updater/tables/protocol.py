@@ -23,7 +23,6 @@ from inventory_updater.stock.change_records import ChangeRecord, Status
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
 from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
-from inventory_updater.stock.times import LAST_MOMENT
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
@@ -144,7 +143,9 @@ class Protocol:
             unwanted = cancelled.get(key, ())
             settled = settle(state, records.get(key, ()), moment, cancelled=unwanted)
             if isinstance(settled, NeedsAllRecords):
-                settled = settle(state, self._all_that_count(key, report), moment, are_all=True, cancelled=unwanted)
+                settled = settle(
+                    state, self.changes.all_that_count(key, report.spend), moment, are_all=True, cancelled=unwanted
+                )
             if isinstance(settled, Settled):
                 planned[key] = settled
             elif isinstance(settled, InvalidItem):
@@ -152,23 +153,6 @@ class Protocol:
             if state.is_negative(may_be=moment.allow_negative_stock):
                 report.negative.add(key)
         return planned
-
-    def _all_that_count(self, key: ItemKey, report: Report) -> list[ChangeRecord]:
-        """Of all records of an item those that may decide something: a hot item has a million that do not.
-
-        They are those that wait, and the bookings that were applied after the earliest count that waits.
-        """
-        since = LAST_MOMENT
-        while True:
-            found = [
-                each
-                for each in self.changes.all_of(key, report.spend)
-                if not each.status.is_final or (each.is_booking and each.effective_at > since)
-            ]
-            earliest = min((each.effective_at for each in found if each.is_waiting_count), default=LAST_MOMENT)
-            if earliest >= since:
-                return found
-            since = earliest
 
     def _records(self, named: Due, report: Report) -> dict[ItemKey, list[ChangeRecord]]:
         names = [(key, change_id) for key, ids in named.items() for change_id in sorted(ids)]
