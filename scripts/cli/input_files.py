@@ -202,9 +202,10 @@ class InputFile(Generic[RowT]):
         Raises:
             ProblemsFound: where anything is wrong with it.
         """
-        with progress() as tell:
-            for _row in told(self.rows(), "reading the file", tell):
-                pass
+        if not self.is_broken_off:
+            with progress() as tell:
+                for _row in told(self.rows(), "reading the file", tell):
+                    pass
         self.refuse_any()
         self.tell_notes()
         return self.good

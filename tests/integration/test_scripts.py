@@ -279,6 +279,7 @@ def test_what_makes_no_sense_is_told(run: Run) -> None:
         "changes cancel c9 --sku MUG --location LEEDS": "there is no change c9 of MUG at LEEDS",
         "changes cancel": "name what to cancel in one way: by ID..., --file, --source or --reference",
         "changes status nowhere.csv": "nowhere.csv: does not exist",
+        "stock variance nowhere.csv": "nowhere.csv: does not exist",
         "stock history MUG YORK": "there is no item MUG at YORK, and no record of one",
         "stock history MUG --at noon": f"--at: 'noon' {no_time}",
         "changes retry --id c9": f"no change c9 is rejected {moment_ago}",
