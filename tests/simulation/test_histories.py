@@ -20,7 +20,7 @@ SEEDS: Final = 200
 PINNED: Final[dict[str, int]] = {
     "records_read_before_the_item": 44,
     "old_records_after_a_conflict": 13,
-    "entries_dropped_early": 6,
+    "entries_dropped_early": 3,
     "no_version_in_the_guard": 11,
     "record_cancelled_before_the_item": 0,
     "marks_without_status_or_attempt": 20,
