@@ -28,6 +28,15 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what is so on the engine that it would run on."""
+    for item in items:
+        for mark in item.iter_markers("slow_on"):
+            if isinstance(item, pytest.Function) and mark.args[0] in item.callspec.params.values():
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_way_to_aws() -> Iterator[None]:
     """Nothing that a test does by mistake reaches an account: the user's AWS configuration is out of sight."""

@@ -122,6 +122,7 @@ def test_new_code_alone_updates_only_the_function(stack: Stack, checkout: Path) 
     assert "SUCCEEDED" == stack.run_job().execution_status
 
 
+@pytest.mark.slow
 def test_a_new_schedule_alone_updates_only_that_schedule(stack: Stack) -> None:
     deploy_again(stack)
     deploy_again(stack, DueScheduleExpression="rate(7 minutes)")
@@ -146,6 +147,7 @@ def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(stack: St
     assert parameters_of(stack)["PageSize"] == "250"
 
 
+@pytest.mark.slow
 def test_a_pause_survives_a_deployment_that_writes_the_schedule_anew(stack: Stack) -> None:
     on = {"DueScheduleState": "ENABLED", "DueScheduleExpression": "rate(12 hours)", "DueSilenceMinutes": "1440"}
     deploy_again(stack, CHECKOUT, **on)

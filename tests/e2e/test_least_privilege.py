@@ -245,7 +245,13 @@ def test_with_its_own_policies_the_function_does_everything(stack: Stack, inbox:
     assert stack.jobs.lease().holder is None
 
 
-@pytest.mark.parametrize(("pair", "missed"), WITHOUT.items(), ids=[" on ".join(pair) for pair in WITHOUT])
+@pytest.mark.parametrize(
+    ("pair", "missed"),
+    [
+        pytest.param(*entry, id=" on ".join(entry[0]), marks=[pytest.mark.slow] if number % 5 else [])
+        for number, entry in enumerate(WITHOUT.items())
+    ],
+)
 def test_without_an_action_people_see_what_is_missing(stack: Stack, pair: Pair, missed: Missed) -> None:
     with taken_away(stack, pair):
         job = run_a_job_with_failures(stack, missed.scope)

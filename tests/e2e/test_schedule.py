@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from cli.engine import Engine
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
@@ -16,6 +18,7 @@ def jobs_that_applied_something(stack: Stack) -> list[dict[str, Any]]:
     return [job for job in jobs if job["status"] == "SUCCEEDED" and job["changes_applied"]]
 
 
+@pytest.mark.slow
 def test_a_schedule_of_one_minute_applies_what_is_due(server: Engine, tmp_path: Path) -> None:
     often = {"DueScheduleExpression": "rate(1 minute)", "DueScheduleState": "ENABLED"}
     stack = deploy_stack(server, "inventory-updater-test", **often)

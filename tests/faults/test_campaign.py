@@ -18,6 +18,7 @@ from tests.faults.wire import Engine
 SECONDS = 8.0
 
 
+@pytest.mark.slow_on("dynamodb_local")
 def test_a_short_campaign_loses_nothing_and_doubles_nothing(engine: Engine, tmp_path: Path) -> None:
     history = tmp_path / "faults-history.jsonl"
 

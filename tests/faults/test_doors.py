@@ -211,6 +211,7 @@ odd_numbers: Final = st.sampled_from(
 )
 
 
+@pytest.mark.slow_on("dynamodb_local")
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.lists(st.tuples(st.sampled_from(NAMES), dynamodb_values | odd_numbers | texts), min_size=1, max_size=8))
 def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(
@@ -253,6 +254,7 @@ RECORD_NAMES: Final = sorted(
 )
 
 
+@pytest.mark.slow_on("dynamodb_local")
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(spoilt=st.lists(st.tuples(st.sampled_from(RECORD_NAMES), dynamodb_values | odd_numbers | texts), min_size=1))
 def test_whatever_is_in_a_record_it_is_settled_by_itself(shop: Shop, spoilt: list[tuple[str, Any]]) -> None:
@@ -273,6 +275,7 @@ def test_whatever_is_in_a_record_it_is_settled_by_itself(shop: Shop, spoilt: lis
         shop.client.delete_item(TableName=shop.tables.changes, Key=to_attribute_values(named))
 
 
+@pytest.mark.slow_on("dynamodb_local")
 def test_an_item_with_2500_changes_is_worked_off(shop: Shop) -> None:
     shop.put(stocked(*(change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500))))
 

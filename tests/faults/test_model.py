@@ -167,6 +167,7 @@ def explore(engine: Engine, examples: int, steps: int) -> None:
     play(type("ShopOnAnEngine", (Shop,), {"engine": engine}), settings=wanted)
 
 
+@pytest.mark.slow_on("dynamodb_local")
 def test_no_order_of_a_few_events_loses_or_doubles_anything(engine: Engine) -> None:
     explore(engine, examples=3, steps=10)
 

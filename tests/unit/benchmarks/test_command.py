@@ -10,6 +10,7 @@ from benchmarks.peers import LANES, LOADING, LOOP, PEERS, PRODUCT, SCHEDULING, T
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
 
 
+@pytest.mark.slow
 def test_every_peer_settles_the_same_changes(tmp_path: Path) -> None:
     results = tmp_path / "bench.json"
     options = ("--only", "end_to_end,at_a_distance", "--items", "200", "--rounds", "1")
