@@ -26,6 +26,7 @@ from cli.long_answers import ROWS_SHOWN
 from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, statuses_text, view_of
 from cli.previewing import add_preview, refuse_another_plan
 from cli.progress import progress
+from cli.undoing import add_undo
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.csv_format import read_change_file
@@ -318,6 +319,7 @@ def commands() -> CommandLine:
 
     add_status(line)
     add_cancel(line)
+    add_undo(line)
 
     verb = line.add_verb(
         "retry",

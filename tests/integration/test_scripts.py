@@ -581,6 +581,38 @@ def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_unti
     assert (screen.status, "--as-of: 'yesterday'" in screen.errors) == (2, True)
 
 
+def test_what_a_file_or_a_job_has_applied_is_undone_once(run: Run, items: Callable[[], Items]) -> None:
+    load(run, stock_row())
+    rows = [
+        change_row(),
+        change_row(change_id="c2", kind="price", value="4.20"),
+        change_row(change_id="c3", value="-99"),
+    ]
+    schedule(run, *rows)
+    assert run("job", "run").status == 4
+
+    planned = run("changes", "undo", "--file", "changes.csv", "--check", "--json")
+    undone = run("changes", "undo", "--file", "changes.csv", "--json")
+
+    assert (planned.status, undone.status, planned.answer) == (1, 1, undone.answer)
+    assert undone.answer["by_status"] == {"SCHEDULED": 2, "REJECTED": 1}
+    assert run("job", "run").status == 0
+    item = items()["MUG", "LEEDS"]
+    assert (item["on_hand"], item["unit_price"]) == (40, Decimal("3.50"))
+    assert run("changes", "undo", "--file", "changes.csv", "--json").answer["by_status"] == {"UNDONE": 2, "REJECTED": 1}
+    latest = run("job", "list", "--json").answer["jobs"][0]["job_id"]
+    assert run("changes", "undo", "--job", latest, "--json").answer["by_status"] == {"SCHEDULED": 2}
+    refusals = {
+        ("undo",): "name what to undo in one way",
+        ("undo", "c1"): "ID... goes with --sku and --location",
+        ("undo", "--job", "no-such-job"): "there is no job no-such-job",
+    }
+    said = {verb: run("changes", *verb) for verb in refusals}
+    assert [
+        verb for verb, message in refusals.items() if said[verb].status != 2 or message not in said[verb].errors
+    ] == []
+
+
 def test_changes_are_cancelled_by_id_and_a_window_ends_at_once(run: Run, items: Callable[[], Items]) -> None:
     load(run)
     schedule(run, change_row(effective_at="2099-01-05T12:00:00Z"))

@@ -4,27 +4,21 @@ What is to be looked at is gathered by item in a file of its own, so that a prev
 hundred items.
 """
 
-import json
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from typing import Final, Protocol, TypeVar
 
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
-from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.intake.gathering import Gathered
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.item_states import ItemState, read_state
-from inventory_updater.stock.items import InvalidItem, ItemKey, item_id, key_of, read_key
+from inventory_updater.stock.items import InvalidItem, ItemKey, read_key
 from inventory_updater.stock.previewing import Foreseen, foresee, moments_of
 from inventory_updater.stock.scheduling import content
 from inventory_updater.stock.settling import NeedsAllRecords
@@ -68,7 +62,7 @@ class Preview:
 
     def of_job(self, *, is_scanned: bool = False) -> Iterator[Told]:
         """What jobs would do until then, by item; ``is_scanned``: also what scope ``all`` would mend."""
-        with _Gathered() as gathered:
+        with Gathered() as gathered:
             gathered.add((name, None) for name in told(self._waiting(), "looking for what is due", self.progress))
             yield from self._foreseen(gathered)
             if is_scanned:
@@ -76,7 +70,7 @@ class Preview:
 
     def of_rows(self, rows: Iterable[RowT]) -> Iterator[Told]:
         """What these changes would do until then, beside what waits for the same items already, by item."""
-        with _Gathered() as gathered:
+        with Gathered() as gathered:
             gathered.add(((row.key, row.change.change_id), row.change) for row in told(rows, "reading", self.progress))
             waiting = told(self._waiting(), "looking for what is due", self.progress)
             gathered.add((name, None) for name in waiting if gathered.has(name[0]))
@@ -85,7 +79,7 @@ class Preview:
     def _waiting(self) -> Iterator[Name]:
         return self.changes.waiting(self.as_of)
 
-    def _foreseen(self, gathered: "_Gathered") -> Iterator[Told]:
+    def _foreseen(self, gathered: Gathered) -> Iterator[Told]:
         items = told(gathered.by_item(), "planning", self.progress)
         for batch in side_by_side(self._plan, batched(items, READ_LIMIT)):
             yield from batch
@@ -117,7 +111,7 @@ class Preview:
         moments = moments_of(records, self.now, self.as_of, allow_negative_stock=self.allow_negative_stock)
         return foresee(item, records, moments, are_all=are_all)
 
-    def _mended(self, gathered: "_Gathered") -> Iterator[Told]:
+    def _mended(self, gathered: Gathered) -> Iterator[Told]:
         """The items that nothing is due for, and whose derived figures are wrong."""
         for item in told(self.inventory.scan(), "reading the stock", self.progress):
             if not gathered.has(read_key(item)):
@@ -135,48 +129,3 @@ def _decided_of(item: Attributes | None) -> dict[str, None]:
 def _as_record(change: Change) -> ChangeRecord:
     waits = {"change_id": change.change_id, "status": Status.PENDING.value, "attempt": Decimal(1)}
     return read_record({**content(change), **waits})
-
-
-class _Gathered:
-    """Names of changes by item, and the changes that have no record yet: in a file, which goes with this."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="inventory-updater-")
-        self._store = sqlite3.connect(f"{self._folder.name}/gathered")
-        self._store.execute("PRAGMA journal_mode = OFF")
-        self._store.execute(
-            "CREATE TABLE names (item TEXT, id TEXT, change TEXT, PRIMARY KEY (item, id)) WITHOUT ROWID"
-        )
-
-    def __enter__(self) -> "_Gathered":
-        return self
-
-    def __exit__(self, *_of_the_error: object) -> None:
-        self._store.close()
-        self._folder.cleanup()
-
-    def add(self, names: Iterable[tuple[Name, Change | None]]) -> None:
-        """Add names; one that is there stays as it is."""
-        for batch in batched(names, _ROWS_AT_ONCE):
-            rows = [(item_id(key), change_id, _stored(change)) for (key, change_id), change in batch]
-            self._store.executemany("INSERT OR IGNORE INTO names VALUES (?, ?, ?)", rows)
-
-    def has(self, key: ItemKey) -> bool:
-        found = self._store.execute("SELECT 1 FROM names WHERE item = ? LIMIT 1", (item_id(key),))
-        return found.fetchone() is not None
-
-    def by_item(self) -> Iterator[tuple[ItemKey, dict[str, Change | None]]]:
-        """Each item with the ids of its changes, and those of them that have no record yet."""
-        with closing(self._store.execute("SELECT item, id, change FROM names ORDER BY item, id")) as rows:
-            for item, of_item in groupby(rows, itemgetter(0)):
-                yield key_of(item), {change_id: _change(stored) for _, change_id, stored in of_item}
-
-
-def _stored(change: Change | None) -> str | None:
-    if change is None:
-        return None
-    return json.dumps(to_attribute_values({"change_id": change.change_id, **content(change)}))
-
-
-def _change(stored: str | None) -> Change | None:
-    return None if stored is None else Change(**from_attribute_values(json.loads(stored)))  # type: ignore[arg-type]
