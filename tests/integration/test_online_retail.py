@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cli.engine import CHECKOUT
-from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.intake.csv_format import (
     ChangeRow,
     Clash,
@@ -27,9 +27,11 @@ from inventory_updater.intake.csv_format import (
 from inventory_updater.intake.exporting import write_levels
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
+from inventory_updater.intake.undoing import Undone, undo_changes
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.stock.levels import Level, read_level
+from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus, Run
 from tests.shop import Shop, put_items
 
@@ -220,3 +222,42 @@ def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(sho
 
     assert_it_closes_right(shop, DAY, run)
     assert run.tally.calls > 5 * run.segments
+
+
+@pytest.mark.slow_on("dynamodb_local")
+@pytest.mark.parametrize("folder", [DAY, pytest.param(WEEK, marks=pytest.mark.slow)])
+def test_a_file_that_is_undone_leaves_the_opening_stock_without_what_others_have_sold(
+    shop: Shop, stocked: Filled, folder: str
+) -> None:
+    stocked(shop, folder)
+    shop.run()
+    opening = {row.key: row for row in stock_rows(folder)}
+    sold = list(opening)[:1_000]
+    for key in sold:
+        shop.client.update_item(
+            TableName=shop.tables.inventory,
+            Key=to_attribute_values(key._asdict()),
+            UpdateExpression="ADD on_hand :sold",
+            ExpressionAttributeValues={":sold": {"N": "-1"}},
+        )
+
+    undone = Counter(each.status for each in undo(shop, folder))
+
+    assert undone["SCHEDULED"] + undone["NO_EFFECT"] == APPLIED[folder]
+    assert undone["REJECTED"] == REJECTED[folder]
+    run = shop.run()
+    assert (run.tally.changes_applied, run.tally.changes_rejected) == (undone["SCHEDULED"], 0)
+    assert {
+        read_key(item): (item["on_hand"], item.get("unit_price")) for item in stored(shop.client, shop.tables.inventory)
+    } == {key: ((row.on_hand or 0) - (key in sold), row.unit_price) for key, row in opening.items()}
+    again = Counter(each.status for each in undo(shop, folder))
+    undone["UNDONE"] = undone.pop("SCHEDULED")
+    assert again == undone
+    assert shop.run().tally.items_updated == 0
+
+
+def undo(shop: Shop, folder: str) -> Iterator[Undone]:
+    services = shop.services
+    protocol = Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"})
+    names = ((row.key, row.change.change_id) for row in change_rows(folder))
+    return undo_changes(protocol, names, services.now, actor="ann")
