@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from cli.command_line import CommandLine, add_item_options, check_item_options, filled, input_path
-from cli.deployments import Deployment, find_deployment, now
+from cli.deployments import find_deployment, now
 from cli.errors import InputError, ProblemsFound
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
@@ -20,7 +20,6 @@ from inventory_updater.intake.withdrawing import Cancelled, Wanted, cancel_chang
 from inventory_updater.intake.writing import Progress
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.items import ItemKey
-from inventory_updater.tables.protocol import Protocol
 
 COLUMNS: Final = ("change_id", "status", "sku", "location_id", "message")
 
@@ -41,9 +40,12 @@ def cancel(options: argparse.Namespace) -> int:
         def documents(tell: Progress) -> Iterator[Document]:
             if file is not None:
                 wanted: Iterator[Wanted] = (((row.key, row.change.change_id), row.change) for row in file.rows())
-                return map(cancelled_of, cancel_changes(_protocol(deployment), wanted, now, progress=tell))
+                return map(cancelled_of, cancel_changes(deployment.protocol(), wanted, now, progress=tell))
             found = find_waiting(deployment.changes(), *_said(options), progress=tell)
-            return map(cancelled_of, cancel_changes(_protocol(deployment), ((name, None) for name in found), now))
+            return map(
+                cancelled_of,
+                cancel_changes(deployment.protocol(), ((name, None) for name in found), now),
+            )
 
         counts = print_changes(
             documents,
@@ -70,11 +72,6 @@ def _said(options: argparse.Namespace) -> tuple[str, str]:
     return ("source", origin_of(options.source)) if options.source is not None else ("reference", options.reference)
 
 
-def _protocol(deployment: Deployment) -> Protocol:
-    by = {"cancelled_by": deployment.caller()}
-    return Protocol(deployment.dynamodb(), deployment.inventory(), deployment.changes(), by)
-
-
 def _cancel_named(options: argparse.Namespace) -> int:
     """Cancel what is named by its id; where there is nothing of it to cancel, that is bad input."""
     deployment = find_deployment(options)
@@ -88,7 +85,7 @@ def _cancel_named(options: argparse.Namespace) -> int:
             named = {key: tuple(each) for key, each in found.items()}
             refused = tuple(refusals.kept)
         wanted: list[Wanted] = [((key, change_id), None) for key, each in named.items() for change_id in each]
-        outcomes = list(cancel_changes(_protocol(deployment), wanted, now, progress=tell)) if wanted else []
+        outcomes = list(cancel_changes(deployment.protocol(), wanted, now, progress=tell)) if wanted else []
     if not any(each.was_waiting or each.is_cancelled for each in outcomes):
         problems = [*(each.standing.message or "" for each in outcomes), *(each.message for each in refused)]
         raise ProblemsFound(problems, len(problems))

@@ -12,18 +12,19 @@ from cli.change_screens import CSV_COLUMNS, LIST_COLUMNS, Document, change_scree
 from cli.command_line import CommandLine, add_item_options, check_item_options, filled, input_path
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
-from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.exit_codes import EXIT_DONE
 from cli.following import add_status
 from cli.input_files import (
     add_checking_options,
     add_reading_options,
     check_outputs,
     input_file,
+    print_taken,
     reading_of,
     settle_problems,
 )
 from cli.long_answers import ROWS_SHOWN
-from cli.output import counted, note, print_answer, print_json, print_rows, print_screen, statuses_text, view_of
+from cli.output import counted, note, print_json, print_rows, print_screen, statuses_text, view_of
 from cli.previewing import add_preview, refuse_another_plan
 from cli.progress import progress
 from cli.undoing import add_undo
@@ -75,7 +76,7 @@ def schedule(options: argparse.Namespace) -> int:
         with progress(file.good) as tell:
             report = replace(scheduling, progress=tell, left_out=left_out).write()
     known = sum(report.known.values())
-    document: dict[str, object] = {
+    document = {
         "added": report.added,
         "known": known,
         "known_by_status": report.known,
@@ -87,11 +88,7 @@ def schedule(options: argparse.Namespace) -> int:
         sentence += f", {report.items_made:,} of them new"
     if known:
         sentence += f"; {known:,} known already: {statuses_text(report.known)}"
-    if file.given_back:
-        document["given_back"] = file.given_back
-        sentence += f"; {counted(file.given_back, 'row')} given back in {options.accept_good}"
-    print_answer(document, sentence, options)
-    return EXIT_FAILED if file.given_back else EXIT_DONE
+    return print_taken(document, sentence, file, options)
 
 
 # Looking

@@ -13,6 +13,7 @@ from cli.errors import InputError, exit_code_of, explain, is_output_error
 from cli.exit_codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOBODY_READS, MEANINGS
 from cli.input_files import STANDARD_INPUT
 from inventory_updater import __version__
+from inventory_updater.stock.times import parse_time
 
 Verb = Callable[[argparse.Namespace], int | None]
 """Gets the parsed options and returns the exit code, or nothing where all is done."""
@@ -123,6 +124,18 @@ def filled(text: str) -> str:
 def input_path(text: str) -> Path:
     """The type of an argument that names a file to read; `-` is standard input."""
     return STANDARD_INPUT if filled(text) == "-" else Path(text)
+
+
+def time_of(option: str, text: str) -> str:
+    """The stored time that an option names.
+
+    Raises:
+        InputError: where it is none.
+    """
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise InputError(f"{option}: {text!r} {error}") from None
 
 
 def add_item_options(verb: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from inventory_updater.stock.times import format_time
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
+from inventory_updater.tables.protocol import Protocol
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -67,6 +68,10 @@ class Deployment:
             retention_days=int(self.parameters["JobRetentionDays"]),
             clock=lambda: datetime.now(UTC),
         )
+
+    def protocol(self) -> Protocol:
+        """What cancels for whoever asks."""
+        return Protocol(self.dynamodb(), self.inventory(), self.changes(), {"cancelled_by": self.caller()})
 
     def caller(self) -> str:
         """Who asks: the ARN of these credentials, or the user of this machine where AWS does not tell."""

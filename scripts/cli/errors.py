@@ -21,9 +21,10 @@ from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
 from cli.output import counted
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.refusals import RefusedError, UnfinishedError
+from inventory_updater.intake.sheets import DISK_FULL
 
 PROBLEMS_SHOWN: Final = 50
-_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+_DISK_ERRORS: Final = frozenset({*DISK_FULL, errno.EIO})
 
 
 class InputError(Exception):

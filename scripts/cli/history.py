@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 
 from cli.change_screens import document_of
-from cli.command_line import CommandLine, filled
+from cli.command_line import CommandLine, filled, time_of
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.long_answers import ROWS_SHOWN
@@ -24,7 +24,6 @@ from inventory_updater.stock.history import FIGURES, FigureThen, Settlement, fig
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.stock.numbers import ZERO
-from inventory_updater.stock.times import parse_time
 from inventory_updater.tables.change_table import ChangeTable
 
 HISTORY_COLUMNS: Final = (
@@ -153,10 +152,7 @@ def settled_document(key: ItemKey, settlement: Settlement, record: Attributes) -
 
 
 def _moment(text: str) -> str:
-    try:
-        moment = parse_time(text)
-    except ValueError as error:
-        raise InputError(f"--at: {text!r} {error}") from None
+    moment = time_of("--at", text)
     if moment > now():
         raise InputError(f"--at: {text} lies in the future")
     return moment

@@ -21,7 +21,8 @@ from typing import Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from cli.errors import PROBLEMS_SHOWN, InputError, ProblemsFound
-from cli.output import counted, note, print_json_rows
+from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.output import counted, note, print_answer, print_json_rows
 from cli.output_files import STANDARD_OUTPUT, output_file, output_path
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
@@ -418,6 +419,18 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
     if options.check and not options.json:
         print(f"{counted(file.good_count, 'row')}, all good")
     return frozenset()
+
+
+def print_taken(
+    document: Mapping[str, object], sentence: str, file: InputFile[RowT], options: argparse.Namespace
+) -> int:
+    """Print what became of a file, what was given back of it too, and return the exit code."""
+    if not file.given_back:
+        print_answer(document, sentence, options)
+        return EXIT_DONE
+    given_back = f"{counted(file.given_back, 'row')} given back in {options.accept_good}"
+    print_answer({**document, "given_back": file.given_back}, f"{sentence}; {given_back}", options)
+    return EXIT_FAILED
 
 
 def _write_problems(file: InputFile[RowT], path: Path) -> None:

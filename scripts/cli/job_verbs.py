@@ -16,7 +16,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 from rich.live import Live
 
-from cli.command_line import CommandLine, filled
+from cli.command_line import CommandLine, filled, time_of
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError, explain
 from cli.exit_codes import EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_SKIPPED
@@ -79,10 +79,7 @@ def _exit_code(seen: Observation) -> int:
 
 
 def _as_of(text: str) -> str:
-    try:
-        as_of = parse_time(text)
-    except ValueError as error:
-        raise InputError(f"--as-of: {text!r} {error}") from None
+    as_of = time_of("--as-of", text)
     if as_of > now():
         raise InputError(f"--as-of: {text} lies in the future: nothing is applied before its time")
     return as_of

@@ -5,7 +5,7 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 
-from cli.output import View, counted, figures_screen, rows_screen
+from cli.output import View, counted, figures_screen, rows_screen, statuses_text
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.items import InvalidItem
 from inventory_updater.stock.judging import Judgement
@@ -73,15 +73,13 @@ def judgement_document(judged: Judgement, as_of: str) -> Document:
 
 def judgement_screen(judged: Judgement, as_of: str, view: View) -> RenderableType:
     """The whole of a preview for people."""
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in judged.outcomes.most_common())
-    codes = ", ".join(f"{count:,} {code}" for code, count in judged.codes.most_common())
     parts = [
         figures_screen(
             [
                 ("as of", as_of),
                 ("items", f"{counted(judged.changed, 'item')} of {judged.items:,} would change"),
-                ("changes", outcomes or "none"),
-                ("rejected", codes or None),
+                ("changes", statuses_text(judged.outcomes) or "none"),
+                ("rejected", statuses_text(judged.codes) or None),
                 ("cannot be planned", judged.invalid or None),
                 ("prices up", _by(judged.prices_up, judged.percent_up)),
                 ("prices down", _by(judged.prices_down, judged.percent_down)),

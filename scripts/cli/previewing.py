@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterable, Iterator
 
-from cli.command_line import CommandLine, input_path
+from cli.command_line import CommandLine, input_path, time_of
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
@@ -15,7 +15,6 @@ from inventory_updater.intake.previewing import Preview, Told
 from inventory_updater.intake.writing import Progress, no_progress
 from inventory_updater.stock.items import InvalidItem
 from inventory_updater.stock.judging import Judgement
-from inventory_updater.stock.times import parse_time
 
 
 def preview_job(options: argparse.Namespace) -> None:
@@ -83,12 +82,7 @@ def _print(told: Iterable[Told], as_of: str, options: argparse.Namespace) -> Non
 
 
 def _as_of(options: argparse.Namespace) -> str | None:
-    if options.as_of is None:
-        return None
-    try:
-        return parse_time(options.as_of)
-    except ValueError as error:
-        raise InputError(f"--as-of: {options.as_of!r} {error}") from None
+    return None if options.as_of is None else time_of("--as-of", options.as_of)
 
 
 def add_preview(line: CommandLine) -> None:

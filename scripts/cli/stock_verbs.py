@@ -11,16 +11,17 @@ from typing import Final
 
 from cli import sample
 from cli.change_screens import ROWS_OF_AN_ITEM, document_of, item_changes_screen
-from cli.command_line import CommandLine, filled, input_path
+from cli.command_line import CommandLine, filled, input_path, time_of
 from cli.deployments import find_deployment, now
 from cli.errors import InputError
-from cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from cli.exit_codes import EXIT_DONE
 from cli.history import add_history
 from cli.input_files import (
     add_checking_options,
     add_reading_options,
     check_outputs,
     input_file,
+    print_taken,
     reading_of,
     settle_problems,
 )
@@ -61,7 +62,7 @@ from inventory_updater.stock.item_states import read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockStatus
 from inventory_updater.stock.levels import Level, read_level, totals
 from inventory_updater.stock.loading import CLEARABLE
-from inventory_updater.stock.times import parse_time, read_time
+from inventory_updater.stock.times import read_time
 from inventory_updater.tables.inventory_table import InventoryTable
 
 INVALID_ITEMS_NAMED: Final = 10
@@ -71,10 +72,7 @@ MAPS: Final = ("windows", "decided", "last_set")
 
 
 def make_sample(options: argparse.Namespace) -> None:
-    try:
-        around = read_time(parse_time(options.around)) if options.around else sample.AROUND
-    except ValueError as error:
-        raise InputError(f"--around: {options.around!r} {error}") from None
+    around = read_time(time_of("--around", options.around)) if options.around else sample.AROUND
     with progress() as tell:
         tell("making the sample", 0)
         try:
@@ -120,13 +118,7 @@ def load(options: argparse.Namespace) -> int:
             loaded = loading.write()
         if options.replace:
             loaded = replace(loaded, waiting=loading.count_waiting(deployment.changes()))
-    document: dict[str, object] = {"items": loaded.written, **asdict(loaded)}
-    sentence = _loaded_sentence(loaded)
-    if file.given_back:
-        document["given_back"] = file.given_back
-        sentence += f"; {counted(file.given_back, 'row')} given back in {options.accept_good}"
-    print_answer(document, sentence, options)
-    return EXIT_FAILED if file.given_back else EXIT_DONE
+    return print_taken({"items": loaded.written, **asdict(loaded)}, _loaded_sentence(loaded), file, options)
 
 
 def _loaded_sentence(loaded: Loaded) -> str:

@@ -14,7 +14,6 @@ from inventory_updater.intake.undoing import SCHEDULED, UNDONE, WINDOW_ENDED, Un
 from inventory_updater.intake.writing import Progress
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import Name
-from inventory_updater.tables.protocol import Protocol
 
 COLUMNS = ("change_id", "status", "sku", "location_id", "kind", "value", "message")
 
@@ -40,13 +39,13 @@ def undo(options: argparse.Namespace) -> int:
 def _undo(
     deployment: Deployment, options: argparse.Namespace, names: Iterator[Name] | None = None, total: int | None = None
 ) -> int:
-    actor = deployment.caller()
-    by = {"cancelled_by": actor}
-    protocol = Protocol(deployment.dynamodb(), deployment.inventory(), deployment.changes(), by)
+    protocol = deployment.protocol()
     wanted = names or _named(deployment, options)
 
     def documents(tell: Progress) -> Iterator[Document]:
-        undone = undo_changes(protocol, wanted, now, actor=actor, is_written=not options.check, progress=tell)
+        undone = undo_changes(
+            protocol, wanted, now, actor=protocol.by["cancelled_by"], is_written=not options.check, progress=tell
+        )
         return map(undone_of, undone)
 
     counts = print_changes(documents, COLUMNS, options, total=total)

@@ -154,3 +154,8 @@ def patiently(call: Callable[[], T], limits: Limits) -> T:
                 raise
             limits.sleep(delay)
             attempt += 1
+
+
+def in_a_minute(call: Callable[[], T]) -> T:
+    """The answer of ``call`` for a person's command, which waits so long while the table refuses it."""
+    return patiently(call, Limits.for_seconds(PATIENCE_SECONDS))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
+from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
@@ -126,7 +126,7 @@ class Comparison:
 
     def _read(self, chunk: Sequence[Row]) -> tuple[Sequence[Row], Mapping[ItemKey, Attributes]]:
         read = partial(self.inventory.read_many, [row.key for row in chunk])
-        return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
+        return chunk, in_a_minute(read)
 
 
 def variance_of(row: Row, attributes: Attributes | None) -> Variance:

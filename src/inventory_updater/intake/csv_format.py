@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 from inventory_updater.intake.cells import first_invisible, looks_like, read_comma_number, read_moment, read_number
 from inventory_updater.intake.first_lines import FirstLines
 from inventory_updater.stock.change_records import WINDOW_KINDS
-from inventory_updater.stock.changes import KINDS, Change, ChangeKind
+from inventory_updater.stock.changes import KINDS, MAXIMUM_ID_BYTES, Change, ChangeKind
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.stock.numbers import ZERO, counted
 
@@ -42,7 +42,6 @@ STOCK_COLUMNS: Final = (
 DERIVED_COLUMNS: Final = ("available", "stock_status", "stock_value")
 """What an export has beside the columns of a stock file: it follows from them, and is not read."""
 
-MAXIMUM_ID_BYTES: Final = 64
 MAXIMUM_REMARK_BYTES: Final = 128
 MAXIMUM_DESCRIPTION_CHARACTERS: Final = 2_000
 

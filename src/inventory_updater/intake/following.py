@@ -6,7 +6,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
+from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.scheduling import Row
 from inventory_updater.intake.writing import Progress, no_progress, told
@@ -38,7 +38,7 @@ def follow(changes: ChangeTable, rows: Iterable[RowT], *, progress: Progress = n
 
     def read(batch: Sequence[RowT]) -> list[Followed[RowT]]:
         names = [(row.key, row.change.change_id) for row in batch]
-        found = patiently(partial(changes.stored, names), Limits.for_seconds(PATIENCE_SECONDS))
+        found = in_a_minute(partial(changes.stored, names))
         return [_followed(row, found.get(name)) for row, name in zip(batch, names, strict=True)]
 
     for followed in side_by_side(read, batched(told(rows, "reading", progress), READ_LIMIT)):

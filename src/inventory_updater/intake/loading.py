@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
+from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
@@ -148,7 +148,7 @@ class Loading(Generic[RowT]):
 
     def _read(self, chunk: Sequence[RowT]) -> tuple[Sequence[RowT], Mapping[ItemKey, Attributes]]:
         read = partial(self.inventory.read_many, [row.key for row in chunk], is_consistent=False)
-        return chunk, patiently(read, Limits.for_seconds(PATIENCE_SECONDS))
+        return chunk, in_a_minute(read)
 
     def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
         """Of rows that have another problem: what is wrong with their items, as code and message."""
@@ -193,8 +193,7 @@ class Loading(Generic[RowT]):
         results: dict[ItemKey, bool | NotWritten] = {}
 
         def decide(keys: Sequence[ItemKey]) -> "Mapping[ItemKey, BatchStatementRequestTypeDef | bool | NotWritten]":
-            limits = Limits.for_seconds(PATIENCE_SECONDS)
-            items = patiently(partial(self.inventory.read_many, keys), limits)
+            items = in_a_minute(partial(self.inventory.read_many, keys))
             return {key: each(key, items.get(key)) for key in keys}
 
         def each(key: ItemKey, item: Attributes | None) -> "BatchStatementRequestTypeDef | bool | NotWritten":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched, patiently
+from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, OutOfTimeError, backoff, batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.refusals import Refusal, Refusals, Unwritten
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
@@ -120,7 +120,7 @@ def find_waiting(
     """
 
     def read(batch: Sequence[Name]) -> Mapping[Name, Attributes]:
-        return patiently(partial(changes.stored, batch), Limits.for_seconds(PATIENCE_SECONDS))
+        return in_a_minute(partial(changes.stored, batch))
 
     names = told(changes.waiting(), "looking through what waits", progress)
     for found in side_by_side(read, batched(names, READ_LIMIT)):
@@ -154,8 +154,7 @@ def cancel_changes(
 
 def _cancel_batch(protocol: Protocol, batch: Sequence[Wanted], now: str) -> list[Cancelled]:
     names = [name for name, _change in batch]
-    limits = Limits.for_seconds(PATIENCE_SECONDS)
-    found = patiently(partial(protocol.changes.stored, names), limits)
+    found = in_a_minute(partial(protocol.changes.stored, names))
     before = {name: _standing(name, change, found.get(name)) for name, change in batch}
     waiting: dict[ItemKey, list[str]] = {}
     for (key, change_id), where in before.items():

@@ -18,6 +18,9 @@ class ChangeKind(StrEnum):
     SAFETY_STOCK = "safety_stock"
 
 
+MAXIMUM_ID_BYTES = 64
+"""Of a change's id; a sku and a location are not longer either."""
+
 KINDS: tuple[str, ...] = tuple(kind.value for kind in ChangeKind)
 
 FIGURE_SET_BY: Mapping[str, str] = {

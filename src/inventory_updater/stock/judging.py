@@ -53,7 +53,8 @@ class Judgement:
         changed: how many of them would be others.
         outcomes: how many decisions of each outcome there would be.
         codes: why changes would be rejected.
-        percents: the sums of all price rises and of all cuts, in percent; a mean is that by their number.
+        prices_up, prices_down: how many prices would rise and fall.
+        percent_up, percent_down: by how much in all, in percent; a mean is that by their number.
         largest: the largest price changes, the largest first.
         out_of_stock: how many items would be out of stock and are not.
         below_zero: how many would have less than nothing on hand and have not.

@@ -67,10 +67,10 @@ def foresee(
     Returns:
         What would become of it; or that all records are needed; or why the item cannot be settled.
     """
-    first = state = read_state(attributes)
-    if isinstance(state, InvalidItem):
-        return state
-    assert isinstance(first, ItemState)
+    first = read_state(attributes)
+    if isinstance(first, InvalidItem):
+        return first
+    state = first
     by_id = {record.change_id: record for record in records}
     decided: list[tuple[ChangeRecord, Decision]] = []
     for moment in moments:
@@ -84,8 +84,9 @@ def foresee(
                 by_id[mark.record.change_id] = _marked(mark.record, mark.decision)
             if settled.write is not None:
                 attributes = _written(attributes, settled.write)
-                state = read_state(attributes)
-                assert isinstance(state, ItemState), "the product has written what it cannot read"
+                written = read_state(attributes)
+                assert isinstance(written, ItemState), "the product has written what it cannot read"
+                state = written
             is_finished = settled.is_finished
     return Foreseen(first.item, state.item, decided, first.version)
 

@@ -16,12 +16,11 @@ from typing import Final
 
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
-from inventory_updater.stock.changes import FIGURE_SET_BY, Change, ChangeKind
+from inventory_updater.stock.changes import FIGURE_SET_BY, MAXIMUM_ID_BYTES, Change, ChangeKind
 from inventory_updater.stock.item_states import ItemState
 from inventory_updater.stock.numbers import NUMBERS, plain
 from inventory_updater.stock.times import format_time, read_time
 
-_ID_BYTES: Final = 64
 _PREFIX: Final = "undo "
 _DIGITS: Final = 32
 _BOOKED: Final = (ChangeKind.ADJUSTMENT.value, ChangeKind.COUNT.value)
@@ -55,7 +54,9 @@ class _Effect:
 def undo_id(change_id: str) -> str:
     """The id of the change that undoes another: it follows from that one's, so nothing is undone twice."""
     wanted = _PREFIX + change_id
-    return wanted if len(wanted.encode()) <= _ID_BYTES else _PREFIX + sha256(change_id.encode()).hexdigest()[:_DIGITS]
+    if len(wanted.encode()) <= MAXIMUM_ID_BYTES:
+        return wanted
+    return _PREFIX + sha256(change_id.encode()).hexdigest()[:_DIGITS]
 
 
 def undoings(

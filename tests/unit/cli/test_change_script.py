@@ -16,6 +16,7 @@ from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import ChangeTable
+from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus, Run
 from tests.builders import NOW, change, item_attributes, moment, record_attributes
 from tests.fakes.warehouse import MUG, Warehouse
@@ -35,6 +36,7 @@ def command(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Command:
         changes=lambda: services.changes,
         jobs=lambda: services.jobs,
         caller=lambda: "ann",
+        protocol=lambda: Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"}),
     )
     for verbs in (change_verbs, cancelling, following):
         monkeypatch.setattr(verbs, "find_deployment", lambda _options: deployed)
