@@ -9,6 +9,7 @@ from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 from inventory_updater.stock.changes import Change
+from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.items import ItemKey, StockItem, item_id, read_item, read_key
 from inventory_updater.tables.change_table import shard_of
 from inventory_updater.tables.lateness import Lateness
@@ -53,6 +54,19 @@ ENVIRONMENT: Final = {
     "STACK_NAME": "inventory-updater-staging",
 }
 """The variables of the function, each with another value than the default of its setting."""
+
+
+USUAL_GUARDS: Final = Guards.read(
+    {
+        "MaxPriceChangePercent": "50",
+        "MaxCountDifferencePercent": "90",
+        "MaxItemsOutOfStock": "50",
+        "MaxItemsOfOnePrice": "500",
+        "MaxDaysAhead": "730",
+        "WholeUnits": "false",
+    }
+)
+"""The template's defaults."""
 
 
 def change(
