@@ -5,6 +5,7 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +33,9 @@ def moment(time: str, *, day: int = 2) -> str:
 NOW: Final = moment("18:00")
 """The clock of a test, unless it says otherwise: after every change of the day that has no later time."""
 
+
+NEXT_YEAR: Final = f"{datetime.now(UTC).year + 1}-06-01T12:00:00Z"
+"""Later than any job of a test, and not so far ahead that a file is held."""
 
 ENVIRONMENT: Final = {
     "ENVIRONMENT": "staging",

@@ -13,6 +13,7 @@ import pytest
 from cli import change_verbs, stock_verbs
 from cli.engine import CHECKOUT
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE
+from tests.builders import USUAL_GUARDS
 from tests.shop import Shop
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "spreadsheets"
@@ -28,6 +29,7 @@ def test_every_file_gives_the_rows_and_the_problems_that_its_folder_says(
         dynamodb=lambda: services.dynamodb,
         inventory=lambda: services.inventory,
         changes=lambda: services.changes,
+        guards=lambda: USUAL_GUARDS,
         caller=lambda: "ann",
     )
     for verbs in (change_verbs, stock_verbs):
