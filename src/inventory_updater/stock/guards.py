@@ -36,6 +36,7 @@ _RATIOS: Final = Context(prec=38)
 _TENTHS: Final = Context(prec=1_000, rounding=ROUND_UP)
 """What is told is rounded away from the limit that it is beyond."""
 _HUNDRED: Final = Decimal(100)
+_ALMOST_ALL: Final = Decimal("99.9")
 _PRICE: Final = ChangeKind.PRICE.value
 _COUNT: Final = ChangeKind.COUNT.value
 _ADJUSTMENT: Final = ChangeKind.ADJUSTMENT.value
@@ -190,7 +191,8 @@ def _percent(value: Decimal, before: Decimal) -> Decimal:
 
 
 def _beyond(value: Decimal, before: Decimal) -> str:
-    """`9,900 % above`, `99.5 % below`."""
+    """`9,900 % above`, `99.5 % below`; only nothing at all is 100 % below."""
     percent = _percent(value, before)
-    shown = format(_TENTHS.quantize(abs(percent), Decimal("0.1")), ",f").removesuffix(".0")
-    return f"{shown} % {'above' if percent > 0 else 'below'}"
+    rounded = _TENTHS.quantize(abs(percent), Decimal("0.1"))
+    told = min(rounded, _ALMOST_ALL) if percent < 0 < value else rounded
+    return f"{format(told, ',f').removesuffix('.0')} % {'above' if percent > 0 else 'below'}"

@@ -84,6 +84,9 @@ def test_a_price_that_jumps_is_told_with_the_nearest_one_and_by_how_much() -> No
     assert messages(price("15.00001"), before_of({"unit_price": Decimal(10)})) == [
         "15.00001 is 50.1 % above the price of 10; MaxPriceChangePercent is 50"
     ]
+    assert messages(price("0.01"), before_of({"unit_price": Decimal(2653)})) == [
+        "0.01 is 99.9 % below the price of 2653; MaxPriceChangePercent is 50"
+    ]
     assert messages(price("61"), on_sale) == ["61 is 52.5 % above the price of 40; MaxPriceChangePercent is 50"]
     assert messages(price("9E+125"), huge)[0].startswith("9000")
 
@@ -130,6 +133,7 @@ def test_a_count_is_held_against_what_is_on_hand_or_was_expected() -> None:
     }
     assert {name: codes for name, (codes, wanted) in found.items() if codes != wanted} == {}
     assert messages(count(9)) == ["9 is 91 % below the 100 on hand; MaxCountDifferencePercent is 90"]
+    assert messages(count(0)) == ["0 is 100 % below the 100 on hand; MaxCountDifferencePercent is 90"]
     assert messages(count(40, expected=20)) == ["40 is 100 % above the 20 expected; MaxCountDifferencePercent is 90"]
 
 
