@@ -181,8 +181,8 @@ class InputFile(Generic[RowT]):
 
     @property
     def good_count(self) -> int:
-        """How many rows nothing is wrong with, as far as is known."""
-        return self.good - _rows_of(self._of_tables)
+        """How many rows nothing is wrong with, as far as is known; what is unusual is not wrong."""
+        return self.good - _rows_of(problem for problem in self._of_tables if problem.code not in UNUSUAL)
 
     def rows(self) -> Iterator[RowT]:
         """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
@@ -297,8 +297,9 @@ class InputFile(Generic[RowT]):
         """All that is wrong with it, by line."""
         return heapq.merge(self._of_reading, self._of_tables, self._of_items, key=_line_of)
 
-    def documents(self) -> Iterator[Said]:
-        return ({name: getattr(problem, name) for name in PROBLEM_COLUMNS} for problem in self.problems())
+    def documents(self, *, is_unusual: bool) -> Iterator[Said]:
+        """What is wrong with it, or what is unusual, by line."""
+        return (_document(problem) for problem in self.problems() if (problem.code in UNUSUAL) is is_unusual)
 
     def tell_notes(self) -> None:
         """Say how it was understood, and what is allowed but hardly meant."""
@@ -339,6 +340,10 @@ class InputFile(Generic[RowT]):
     def close(self) -> None:
         for run in (self._of_reading, self._of_tables, self._of_items):
             run.close()
+
+
+def _document(problem: Problem) -> Said:
+    return {name: getattr(problem, name) for name in PROBLEM_COLUMNS}
 
 
 def _problem_of(refusal: Refusal) -> Problem:
@@ -455,7 +460,8 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         return left_out
     if options.json and (options.check or file.problem_count):
         document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes, "held": file.is_held}
-        print_json_rows("problems", file.documents(), lambda: document, options)
+        lists = {"problems": file.documents(is_unusual=False), "unusual": file.documents(is_unusual=True)}
+        print_json_rows(lists, lambda: document, options)
     file.refuse_any()
     if options.check and not options.json:
         print(f"{counted(file.good_count, 'row')}, all good")
@@ -478,7 +484,9 @@ def _write_problems(file: InputFile[RowT], path: Path) -> None:
     with output_file(path) as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(PROBLEM_COLUMNS)
-        writer.writerows(["" if cell is None else cell for cell in said.values()] for said in file.documents())
+        writer.writerows(
+            ["" if cell is None else cell for cell in said.values()] for said in map(_document, file.problems())
+        )
 
 
 def check_outputs(options: argparse.Namespace) -> None:

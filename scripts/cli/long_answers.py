@@ -55,7 +55,7 @@ def print_changes(
     if options.json:
         with _progress_beside_rows(total) as tell:
             filled = ({name: value for name, value in each.items() if value is not None} for each in all_of_them(tell))
-            print_json_rows("changes", filled, lambda: {"by_status": counts}, options)
+            print_json_rows({"changes": filled}, lambda: {"by_status": counts}, options)
         return counts
     if options.csv:
         with _progress_beside_rows(total) as tell:

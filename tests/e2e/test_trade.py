@@ -47,7 +47,7 @@ def test_real_trade_leads_to_its_closing_stock_once(
     # This shop has one price for shops and another for everybody: its prices jump, and only they are unusual.
     held = fresh_stack.script(*schedule)
     assert (held.status, held.answer["held"]) == (EXIT_HELD, True)
-    assert Counter(each["code"] for each in held.answer["problems"]) == {"PRICE_CHANGE": jumps}
+    assert Counter(each["code"] for each in held.answer["unusual"]) == {"PRICE_CHANGE": jumps}
     scheduled = fresh_stack.script(*schedule, "--accept-unusual").answer
     assert (scheduled["added"], scheduled["known"]) == (applied + rejected, 0)
 

@@ -227,8 +227,8 @@ def test_what_is_unusual_is_held_and_named_until_it_is_said_to_be_meant(
     ), lines[0]
     assert lines[-2:] == ["... and 6 more problems", f"56 rows are unusual, and nothing was written; {HELD}"]
     codes = [(line, "value", "PRICE_CHANGE") for line in range(3, 58)] + [(58, "value", "PRICE_ZERO")]
-    assert (answer["held"], answer["rows"], answer["good"]) == (True, 58, 2)
-    assert [(each["line"], each["column"], each["code"]) for each in answer["problems"]] == codes
+    assert (answer["held"], answer["rows"], answer["good"], answer["problems"]) == (True, 58, 58, [])
+    assert [(each["line"], each["column"], each["code"]) for each in answer["unusual"]] == codes
     with told.open(encoding="utf-8", newline="") as text:
         assert [(int(row["line"]), row["column"], row["code"]) for row in csv.DictReader(text)] == codes
     assert warehouse.dynamodb.items(warehouse.tables.changes) == []
@@ -250,12 +250,10 @@ def test_with_a_problem_beside_it_what_is_unusual_is_told_and_the_file_is_not_on
 
     said = capsys.readouterr()
     answer = json.loads(said.out)
-    assert [(each["line"], each["code"]) for each in answer["problems"]] == [
-        (2, "NOT_A_NUMBER"),
-        (3, "PRICE_CHANGE"),
-        (5, "UNKNOWN_ITEM"),
-    ]
-    assert (answer["held"], answer["good"]) == (False, 1)
+    found = {name: [(each["line"], each["code"]) for each in answer[name]] for name in ("problems", "unusual")}
+    assert found == {"problems": [(2, "NOT_A_NUMBER"), (5, "UNKNOWN_ITEM")], "unusual": [(3, "PRICE_CHANGE")]}
+    assert (answer["held"], answer["good"]) == (False, 2)
+    assert [line.partition(", ")[0].rpartition(" ")[-1] for line in said.err.splitlines()[:-1]] == ["2", "3", "5"]
     assert said.err.splitlines()[-1] == (
         "1 row is unusual, and nothing was written; correct the rest, and if that is meant add --accept-unusual"
     )
@@ -270,8 +268,8 @@ def test_what_only_the_whole_file_shows_is_told_by_line_among_the_rest(
     file, rest = tmp_path / "changes.csv", tmp_path / "rest.csv"
     file.write_text(rows_of(*counts, f"good,mug,DC1,count,9,{NEXT_YEAR}", counts[0]), encoding="utf-8")
 
-    assert command("--json", "schedule", "--check", str(file)) == EXIT_BAD_INPUT
-    found = [(each["line"], each["code"]) for each in json.loads(capsys.readouterr().out)["problems"]]
+    assert command("schedule", "--check", "--problems", "-", str(file)) == EXIT_BAD_INPUT
+    found = [(int(row["line"]), row["code"]) for row in csv.DictReader(capsys.readouterr().out.splitlines())]
     emptied = [(line, "PRICE_CHANGE" if line == 7 else "OUT_OF_STOCK") for line in range(2, 14)]
     assert found == [*emptied, (15, "DUPLICATE_ID")]
 
