@@ -530,7 +530,7 @@ def test_the_guards_of_the_stack_hold_a_file_until_it_is_said_to_be_meant(
     said = run("changes", "schedule", file)
     assert (said.status, said.output, records()) == (5, "", {})
     assert said.errors.splitlines() == [
-        "error: changes.csv: line 2, column value: 350 is 9,900 % above the price of 3.5; MaxPriceChangePercent is 50",
+        "error: changes.csv: line 2, column value: 350 is 9,900 % above the price of 3.50; MaxPriceChangePercent is 50",
         "1 row is unusual, and nothing was written; if that is meant, send the file again with --accept-unusual",
     ]
     said = run("changes", "schedule", "--accept-unusual", file)
