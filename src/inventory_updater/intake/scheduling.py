@@ -10,6 +10,8 @@ again, consistently; an item that was deleted a moment ago is as one that is del
 
 Guards look at what this check reads anyway. What they need of an item is kept for the rows of it that follow, of so
 many items that memory is bounded: only a file that comes back to an item after that many others has it read once more.
+A row that is known was taken once, and one so old that it may be forgotten is history that is booked late: neither is a
+decision that what the item is today could be held against, so guards see only the rows that are new and later.
 """
 
 from collections import Counter, OrderedDict
@@ -126,7 +128,7 @@ class Scheduling(Generic[RowT]):
     def check(self, refusals: Refusals) -> None:
         """Tell what of the rows cannot be taken, or is unusual."""
         guarding = None if self.guards is None else Guarding(self.guards, self.now)
-        forgotten_until = "" if self.allow_old else self.changes.forgotten_until(self.now)
+        forgotten_until = self.changes.forgotten_until(self.now)
         rows = told(self.rows(), "checking", self.progress)
         for chunk in side_by_side(self._read, batched(rows, READ_LIMIT)):
             for key, before in chunk.there.items():
@@ -139,12 +141,16 @@ class Scheduling(Generic[RowT]):
                 self.checked.lately.popitem(last=False)
             for row in chunk.rows:
                 is_new = self._check(row, chunk, forgotten_until, refusals)
-                if guarding is not None and is_new:
+                if guarding is not None and is_new and row.change.effective_at > forgotten_until:
                     guarding.look_at(row, chunk.befores.get(row.key, NOTHING), refusals)
         for row in self.checked.names.twice(self.rows, _name_of):
             refusals.add(Refusal(row, "TWICE", f"change {row.change.change_id} of {row.key} comes twice"))
         if guarding is not None:
-            guarding.look_back(partial(self._rows_with, _NEW, "checking"), len(self.checked.is_there), refusals)
+            guarded = partial(self._new_later_than, forgotten_until)
+            guarding.look_back(guarded, len(self.checked.is_there), refusals)
+
+    def _new_later_than(self, forgotten_until: str) -> Iterator[RowT]:
+        return (row for row in self._rows_with(_NEW, "checking") if row.change.effective_at > forgotten_until)
 
     def _read(self, rows: Sequence[RowT]) -> _Chunk[RowT]:
         limits = Limits.for_seconds(PATIENCE_SECONDS)
@@ -196,7 +202,7 @@ class Scheduling(Generic[RowT]):
                     f"change {change.change_id!r} of {row.key} is known in another form in Unicode; write it alike"
                 )
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", message))
-            if change.effective_at <= forgotten_until:
+            if change.effective_at <= forgotten_until and not self.allow_old:
                 refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
         checked.verdicts.append(verdict)
         return verdict != _KNOWN

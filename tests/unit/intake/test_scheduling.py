@@ -145,11 +145,13 @@ def price_list(prices: Iterable[object], name: str = "p") -> list[Row]:
     return [Row(ItemKey(f"sku-{n}", "DC1"), change(f"{name}{n}", "price", value)) for n, value in enumerate(prices)]  # type: ignore[arg-type]
 
 
-def codes_held(warehouse: Warehouse, given: Sequence[Row], guards: Guards = USUAL_GUARDS) -> dict[str, int]:
+def codes_held(
+    warehouse: Warehouse, given: Sequence[Row], guards: Guards = USUAL_GUARDS, **options: Any
+) -> dict[str, int]:
     """How many rows are held, by code; whatever is said, nothing is written."""
     services, codes = warehouse.services, Counter[str]()
     places = (services.dynamodb, services.inventory, services.changes)
-    asking = Scheduling(*places, lambda: iter(given), NOW, "ann", "a.csv", guards=guards)
+    asking = Scheduling(*places, lambda: iter(given), NOW, "ann", "a.csv", guards=guards, **options)
     asking.check(Refusals(lambda each: codes.update([each.code])))
     return dict(codes)
 
@@ -173,6 +175,26 @@ def test_a_change_that_is_known_was_taken_once_and_is_not_held(stocked: Warehous
     assert refusals(stocked, [*given, *rows(change("new", "price", 250))], guards=USUAL_GUARDS) == {
         "new": "PRICE_CHANGE"
     }
+
+
+def test_what_may_be_forgotten_is_history_and_is_not_held_whatever_else_the_file_has(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(sku=f"sku-{number}", unit_price="2.50") for number in range(40)))
+    oldest = warehouse.services.changes.forgotten_until(NOW)
+    history = [
+        Row(row.key, replace(row.change, effective_at=oldest))
+        for row in [*price_list([250] * 40), *price_list([0] * 40, "free")]
+    ]
+    sales = [Row(ItemKey(f"sku-{n}", "DC1"), change(f"c{n}", value=-10)) for n in range(40)]
+    old_sales = [Row(row.key, replace(row.change, effective_at=oldest)) for row in sales]
+    guards = replace(USUAL_GUARDS, max_items_of_one_price=3)
+    allowed = partial(codes_held, warehouse, guards=guards, allow_old=True)
+
+    assert allowed([*history, *old_sales]) == {}
+    assert allowed([*history, *price_list([3] * 3, "new")]) == {}
+    assert allowed([*history, *price_list([250] * 2 + [3] * 4, "new")]) == {"PRICE_CHANGE": 2, "SAME_PRICE": 4}
+    assert allowed([*old_sales[:10], *sales[10:]]) == {"OUT_OF_STOCK": 30}
+    assert refusals(warehouse, history, guards=guards).keys() == {row.change.change_id for row in history}
+    assert set(refusals(warehouse, history, guards=guards).values()) == {"TOO_OLD"}
 
 
 def test_an_item_that_is_made_has_nothing_to_be_held_against(warehouse: Warehouse) -> None:
