@@ -11,9 +11,10 @@ import boto3
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF, Shelf, changes_table_of
 from inventory_updater.dynamodb.client import dynamodb_client
-from inventory_updater.intake.csv_format import ChangeRow, StockRow, read_change_file, read_stock_file
+from inventory_updater.intake.csv_format import read_change_file, read_stock_file
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 

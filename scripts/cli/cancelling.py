@@ -13,9 +13,10 @@ from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
 from cli.progress import progress
-from inventory_updater.intake.csv_format import ChangeRow, read_change_file
+from inventory_updater.intake.csv_format import read_change_file
 from inventory_updater.intake.refusals import Refusal
 from inventory_updater.intake.scheduling import origin_of
+from inventory_updater.intake.text_rows import ChangeRow
 from inventory_updater.intake.withdrawing import Cancelled, Wanted, cancel_changes, find_each, find_waiting
 from inventory_updater.intake.writing import Progress
 from inventory_updater.stock.change_records import Status

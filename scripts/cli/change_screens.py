@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 
 from cli.output import View, figures_screen, rows_screen
-from inventory_updater.intake.csv_format import CHANGE_COLUMNS
+from inventory_updater.intake.text_rows import CHANGE_COLUMNS
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.item_states import Decision, ItemState

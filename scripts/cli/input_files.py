@@ -27,22 +27,10 @@ from cli.output_files import STANDARD_OUTPUT, output_file, output_path
 from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
-from inventory_updater.intake.csv_format import (
-    ADDED_COLUMNS,
-    AS_IT_STANDS,
-    CameRow,
-    ChangeRow,
-    Clash,
-    CountRow,
-    CsvError,
-    Note,
-    Problem,
-    Reading,
-    StockRow,
-    table_of_any_kind,
-)
+from inventory_updater.intake.csv_format import ADDED_COLUMNS, CameRow, Clash, CsvError, Note, table_of_any_kind
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
+from inventory_updater.intake.text_rows import AS_IT_STANDS, ChangeRow, CountRow, Problem, Reading, StockRow
 from inventory_updater.intake.writing import told
 from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.items import ItemKey

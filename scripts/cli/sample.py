@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
-from inventory_updater.intake.csv_format import CHANGE_COLUMNS, STOCK_COLUMNS
+from inventory_updater.intake.text_rows import CHANGE_COLUMNS, STOCK_COLUMNS
 from inventory_updater.stock.numbers import plain
 
 # A fixed moment, so that the files do not depend on when they are made; it has passed, so that due changes are due.

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
-from inventory_updater.intake.csv_format import ChangeRow
+from inventory_updater.intake.text_rows import ChangeRow
 from tests.faults.audit import Audit
 from tests.faults.findings import Finding, Findings, Spoilt
 from tests.faults.gate import (

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.intake.csv_format import ChangeRow, StockRow
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.refusals import RefusedError, UnfinishedError
 from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes, retry_changes
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.stock.changes import Change

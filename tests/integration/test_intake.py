@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from inventory_updater.intake.csv_format import StockRow
 from inventory_updater.intake.loading import Loaded, load_stock
 from inventory_updater.intake.refusals import RefusedError
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
+from inventory_updater.intake.text_rows import StockRow
 from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes, find, retry_changes, retry_job
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey

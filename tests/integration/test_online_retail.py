@@ -17,16 +17,11 @@ import pytest
 
 from cli.engine import CHECKOUT
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from inventory_updater.intake.csv_format import (
-    ChangeRow,
-    Clash,
-    StockRow,
-    read_change_file,
-    read_stock_file,
-)
+from inventory_updater.intake.csv_format import Clash, read_change_file, read_stock_file
 from inventory_updater.intake.exporting import write_levels
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
+from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.intake.undoing import Undone, undo_changes
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key

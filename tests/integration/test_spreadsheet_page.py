@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from cli.engine import CHECKOUT
-from inventory_updater.intake.csv_format import REQUIRED_CHANGE_COLUMNS
+from inventory_updater.intake.text_rows import REQUIRED_CHANGE_COLUMNS
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import KINDS
 from inventory_updater.stock.times import parse_time

@@ -10,7 +10,7 @@ from decimal import Decimal
 from sqlite3 import SQLITE_FULL, OperationalError, connect
 from typing import Final, TextIO
 
-from inventory_updater.intake.csv_format import DERIVED_COLUMNS, STOCK_COLUMNS
+from inventory_updater.intake.text_rows import DERIVED_COLUMNS, STOCK_COLUMNS
 from inventory_updater.stock.levels import Level
 from inventory_updater.stock.numbers import ZERO, plain
 

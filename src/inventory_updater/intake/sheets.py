@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Final, cast
 
-from inventory_updater.intake.csv_format import MAXIMUM_LINE_BYTES, CsvError, Problem
+from inventory_updater.intake.csv_format import MAXIMUM_LINE_BYTES, CsvError
+from inventory_updater.intake.text_rows import Problem
 
 PIECE: Final = 1 << 20
 BEGIN: Final = 1 << 16

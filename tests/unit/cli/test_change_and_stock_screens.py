@@ -19,8 +19,8 @@ from cli.following import STATUS_COLUMNS, status_of
 from cli.history import HISTORY_COLUMNS, Item, figures_then_screen, notes, settled_document
 from cli.output import View, figures_screen, rows_screen, text_of
 from cli.stock_screens import FIGURES
-from inventory_updater.intake.csv_format import ChangeRow
 from inventory_updater.intake.following import Followed
+from inventory_updater.intake.text_rows import ChangeRow
 from inventory_updater.intake.withdrawing import Cancelled
 from inventory_updater.stock.history import figures_at, settlements
 from inventory_updater.stock.item_states import ItemState, read_state

@@ -11,7 +11,7 @@ import pytest
 from cli import cancelling, change_verbs, following
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_HELD
 from inventory_updater.intake import withdrawing
-from inventory_updater.intake.csv_format import CHANGE_COLUMNS
+from inventory_updater.intake.text_rows import CHANGE_COLUMNS
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey

@@ -22,9 +22,10 @@ from cli.engine import CHECKOUT, EngineFailed, EngineNotRunning
 from cli.errors import CommandFailed, InputError, explain
 from cli.exit_codes import MEANINGS
 from inventory_updater import __version__
-from inventory_updater.intake.csv_format import CsvError, Problem
+from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.loading import Loaded, LoadInterrupted
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, UnfinishedError
+from inventory_updater.intake.text_rows import Problem
 
 
 def commands(run: object = None) -> CommandLine:

@@ -8,8 +8,9 @@ import pytest
 
 from cli.errors import ProblemsFound
 from cli.input_files import InputFile, input_file
-from inventory_updater.intake.csv_format import ChangeRow, read_change_file
+from inventory_updater.intake.csv_format import read_change_file
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
+from inventory_updater.intake.text_rows import ChangeRow
 
 HEADER = "change_id,sku,location_id,kind,value,effective_at\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from cli import stock_verbs
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED
-from inventory_updater.intake.csv_format import STOCK_COLUMNS
+from inventory_updater.intake.text_rows import STOCK_COLUMNS
 from inventory_updater.stock.items import ItemKey
 from tests.builders import item_attributes
 from tests.fakes.warehouse import Warehouse

@@ -18,28 +18,30 @@ from hypothesis import strategies as st
 
 from inventory_updater.intake.cells import first_invisible, looks_like
 from inventory_updater.intake.csv_format import (
-    CHANGE_COLUMNS,
     CLOSED_TOO_EARLY,
-    DERIVED_COLUMNS,
     LINES_A_MARK,
     LONE_CARRIAGE_RETURN,
     LONE_QUOTATION_MARK,
     MAXIMUM_LINE_BYTES,
     NEVER_CLOSED,
     PROBLEMS_SHOWN,
-    REQUIRED_CHANGE_COLUMNS,
-    STOCK_COLUMNS,
-    ChangeRow,
     Clash,
-    CountRow,
     CsvError,
     Note,
-    Problem,
-    Reading,
-    StockRow,
     read_change_file,
     read_count_sheet,
     read_stock_file,
+)
+from inventory_updater.intake.text_rows import (
+    CHANGE_COLUMNS,
+    DERIVED_COLUMNS,
+    REQUIRED_CHANGE_COLUMNS,
+    STOCK_COLUMNS,
+    ChangeRow,
+    CountRow,
+    Problem,
+    Reading,
+    StockRow,
 )
 from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, Change

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from inventory_updater.intake import exporting
 from inventory_updater.intake.cells import first_invisible, looks_like
-from inventory_updater.intake.csv_format import StockRow, read_stock_file
+from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.exporting import LEVEL_COLUMNS, harmless, write_levels
 from inventory_updater.intake.loading import Loaded, load_stock
+from inventory_updater.intake.text_rows import StockRow
 from inventory_updater.stock.levels import Level, read_level
 from tests.builders import NOW, item_attributes
 from tests.fakes.warehouse import Warehouse
