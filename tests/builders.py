@@ -3,6 +3,7 @@
 Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past nine of it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
@@ -56,6 +57,16 @@ ENVIRONMENT: Final = {
     "ALERT_REPEAT_HOURS": "12",
     "ALARM_FAILED_ITEMS": "20",
     "STACK_NAME": "inventory-updater-staging",
+    "GUARDS": json.dumps(
+        {
+            "MaxPriceChangePercent": "40",
+            "MaxCountDifferencePercent": "80",
+            "MaxItemsOutOfStock": "30",
+            "MaxItemsOfOnePrice": "100",
+            "MaxDaysAhead": "365",
+            "WholeUnits": "true",
+        }
+    ),
 }
 """The variables of the function, each with another value than the default of its setting."""
 

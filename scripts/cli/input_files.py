@@ -30,7 +30,7 @@ from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.csv_format import ADDED_COLUMNS, CameRow, Clash, CsvError, Note, table_of_any_kind
 from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
-from inventory_updater.intake.text_rows import AS_IT_STANDS, ChangeRow, CountRow, Problem, Reading, StockRow
+from inventory_updater.intake.text_rows import AS_IT_STANDS, ChangeRow, CountRow, Problem, Reading, StockRow, problem_of
 from inventory_updater.intake.writing import told
 from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.items import ItemKey
@@ -41,15 +41,6 @@ LONGEST_PREFIX_BYTES: Final = 32
 
 PROBLEM_COLUMNS: Final = ("line", "column", "value", "code", "message")
 ITEM_COLUMNS: Final = ("sku", "location_id")
-
-_COLUMN_OF: Final[Mapping[str, str]] = {
-    "UNKNOWN_ITEM": "sku",
-    "ITEM_EXISTS": "sku",
-    "CHANGE_ID_TAKEN": "change_id",
-    "TWICE": "change_id",
-    "TOO_OLD": "effective_at",
-}
-"""Which cell is to be corrected; what is not here is about the row as a whole."""
 
 RowT = TypeVar("RowT", ChangeRow, StockRow, CountRow)
 Read = Callable[[Path, Reading], Iterator[RowT | Problem | Clash | Note]]
@@ -244,7 +235,7 @@ class InputFile(Generic[RowT]):
                     self._of_items.add(Problem(line, "sku", code, message, key.sku))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._of_tables.add(_problem_of(refusal))
+        self._of_tables.add(problem_of(refusal))
 
     def _rows_with_readable_items(self) -> Iterator[tuple[int, ItemKey]]:
         """The rows that something is wrong with, but not with the cells that name the item: each with its line."""
@@ -332,15 +323,6 @@ class InputFile(Generic[RowT]):
 
 def _document(problem: Problem) -> Said:
     return {name: getattr(problem, name) for name in PROBLEM_COLUMNS}
-
-
-def _problem_of(refusal: Refusal) -> Problem:
-    row = refusal.row
-    assert isinstance(row, ChangeRow | StockRow)
-    column = refusal.column or _COLUMN_OF.get(refusal.code)
-    cells = {**row.key._asdict(), **(asdict(row.change) if isinstance(row, ChangeRow) else {})}
-    value = str(cells[column]) if column in cells else None
-    return Problem(row.line, column, refusal.code, refusal.message, value)
 
 
 def _given_back(cells: Sequence[str], width: int, kept: Sequence[int], problems: Sequence[Problem]) -> list[str]:

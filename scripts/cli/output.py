@@ -23,6 +23,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from inventory_updater.stock.attributes import as_json
 from inventory_updater.stock.numbers import plain
 from inventory_updater.stock.times import is_stored_time, read_time
 
@@ -90,7 +91,7 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
 
     Quantities and money are text in plain notation, so that no reader rounds them.
     """
-    print(json.dumps({**options.where, **document}, indent=2, default=_as_json))
+    print(json.dumps({**options.where, **document}, indent=2, default=as_json))
 
 
 def print_json_rows(
@@ -110,12 +111,12 @@ def print_json_rows(
         print(f"{before_list}  {json.dumps(name)}: [", end="")
         before, after = "\n    ", "]"
         for row in rows:
-            print(before + json.dumps(row, default=_as_json), end="")
+            print(before + json.dumps(row, default=as_json), end="")
             before, after = ",\n    ", "\n  ]"
         print(after, end="")
         before_list = ",\n"
     for key, value in rest().items():
-        print(f",\n  {json.dumps(key)}: {json.dumps(value, default=_as_json)}", end="")
+        print(f",\n  {json.dumps(key)}: {json.dumps(value, default=as_json)}", end="")
     print("\n}")
 
 
@@ -125,14 +126,6 @@ def print_answer(document: Mapping[str, object], sentence: str, options: argpars
         print_json(document, options)
     else:
         print(sentence)
-
-
-def _as_json(value: object) -> object:
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return str(value)
 
 
 def note(text: str) -> None:

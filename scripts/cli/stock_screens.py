@@ -1,16 +1,13 @@
 """How stock looks: pure functions of levels and variances and of the view."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from rich.console import Group, RenderableType
 
 from cli.output import View, figures_screen, rows_screen
 from inventory_updater.intake.comparing import Comparison, Finding, Variance
-from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.items import InvalidItem, read_item
-from inventory_updater.stock.levels import Total, stale_figures
+from inventory_updater.stock.levels import Total
 
 # In the order in which they are shown; what else an item holds follows them.
 FIGURES: Final = (
@@ -40,22 +37,6 @@ VARIANCE_COLUMNS: Final = (
 DIFFERENCE_COLUMNS: Final = ("currency", "items", "unpriced", "surplus", "shortage", "net")
 
 Document = Mapping[str, object]
-
-
-def item_document(attributes: Attributes) -> dict[str, object]:
-    """An item as it is, what follows from its figures as it follows.
-
-    ``stale`` has what is stored instead of that, and ``problem`` why the item cannot be read.
-    """
-    item = read_item(attributes)
-    document: dict[str, object] = {**attributes, "stale": {}, "problem": None}
-    if isinstance(item, InvalidItem):
-        return document | {"problem": item.message}
-    derived = item.figures.derive_if_exact()
-    if derived is None:
-        return document | {"problem": "a derived figure would need more than 38 digits"}
-    stale = {name: attributes.get(name) for name in stale_figures(item, derived)}
-    return {**document, **asdict(derived), "stale": stale}
 
 
 def stale_sentence(documents: Iterable[Document]) -> str | None:

@@ -44,7 +44,6 @@ from cli.stock_screens import (
     TOTAL_COLUMNS,
     VARIANCE_COLUMNS,
     difference_documents,
-    item_document,
     places_screen,
     stale_sentence,
     total_cells,
@@ -60,7 +59,7 @@ from inventory_updater.intake.writing import told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.item_states import read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockStatus
-from inventory_updater.stock.levels import Level, read_level, totals
+from inventory_updater.stock.levels import Level, item_document, read_level, totals
 from inventory_updater.stock.loading import CLEARABLE
 from inventory_updater.stock.times import read_time
 from inventory_updater.tables.inventory_table import InventoryTable

@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from inventory_updater import __version__
 from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.intake.calls import CALLS, Desk
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.requests import BadRequestError, JobRequest
@@ -25,6 +26,7 @@ from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 
+_ACTIONS: Final = ("open", "update", "close", "watch", *CALLS)
 _JOB_ID_LENGTH: Final = 128
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
@@ -40,6 +42,12 @@ class Context(Protocol):
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
+
+    @property
+    def aws_request_id(self) -> str: ...
+
+    @property
+    def invoked_function_arn(self) -> str: ...
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -90,10 +98,11 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
 
 
 def handle(event: object, context: Context) -> dict[str, object]:
-    """One step of the state machine, or the watch for silence.
+    """One step of the state machine, the watch for silence, or what another system asks for.
 
     Raises:
         BadRequestError: naming the field of the event that is missing or bad.
+        BadCallError: naming each of them.
     """
 
     def seconds_left() -> float:
@@ -113,8 +122,23 @@ def handle(event: object, context: Context) -> dict[str, object]:
             return {"status": close_job(services(), _request(event), _error(event), seconds_left).value}
         case "watch":
             return {scope: silence.total_seconds() for scope, silence in watch(services()).items()}
+        case "schedule" | "cancel" | "status" | "show":
+            return _desk(services(), context).answer(event)
         case _:
-            raise BadRequestError('action must be "open", "update", "close" or "watch"')
+            raise BadRequestError(f"action must be one of {', '.join(_ACTIONS)}")
+
+
+def _desk(services: Services, context: Context) -> Desk:
+    """What answers other systems. What a record says of where it comes from is never taken from what they send."""
+    return Desk(
+        services.dynamodb,
+        services.inventory,
+        services.changes,
+        services.settings.guards,
+        services.now,
+        actor=context.invoked_function_arn,
+        source=f"invocation:{context.aws_request_id}",
+    )
 
 
 def _request(event: Mapping[str, object]) -> JobRequest:

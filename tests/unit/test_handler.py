@@ -27,7 +27,11 @@ REQUEST = JobRequest("job-1", moment("08:00:00.500000"), "due", moment("08:00:00
 
 
 NAMES = ("inventory-test", "inventory-changes-test", "inventory-jobs-test")
-CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 12_500)
+CONTEXT = SimpleNamespace(
+    get_remaining_time_in_millis=lambda: 12_500,
+    aws_request_id="11111111-2222-3333-4444-555555555555",
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:inventory-updater-test",
+)
 
 
 @pytest.fixture
@@ -96,7 +100,8 @@ def test_a_failure_goes_up_as_it_is(steps: Mock) -> None:
 
 
 def test_a_bad_event_is_refused_with_the_field_that_is_bad(steps: Mock) -> None:
-    no_action, no_segment = 'action must be "open", "update", "close" or "watch"', "segment must be a whole number"
+    no_action = "action must be one of open, update, close, watch, schedule, cancel, status, show"
+    no_segment = "segment must be a whole number"
     bad: list[tuple[object, str]] = [
         *((event, "the event must be an object") for event in (None, "open", ["open"], 7)),
         *((event, no_action) for event in ({}, {"action": "begin"}, {"action": ["open"]})),

@@ -51,6 +51,9 @@ _GUARDED_ITEMS_KEPT: Final = 20_000
 
 _NEW, _KNOWN, _NEEDS_ITEM = range(3)
 
+TellOutcome = Callable[[Name, str], object]
+"""Told the status that a change had already; empty where it was added."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
@@ -105,7 +108,7 @@ class Scheduling(Generic[RowT]):
     """Changes on their way into the tables: ``check`` asks the tables, and only then ``write`` writes what was taken.
 
     The attributes are the arguments of ``schedule_changes``. Of the items in ``left_out``, hashes of their keys,
-    nothing is written.
+    nothing is written. ``tell`` is told of each change that is there now.
     """
 
     client: "DynamoDBClient"
@@ -119,6 +122,7 @@ class Scheduling(Generic[RowT]):
     create_missing: bool = False
     guards: Guards | None = None
     progress: Progress = no_progress
+    tell: TellOutcome = lambda _name, _status: None
     left_out: Set[int] = frozenset()
     checked: _Checked = field(default_factory=_Checked)
     look_alikes: LookAlikes = field(default_factory=LookAlikes)
@@ -189,7 +193,9 @@ class Scheduling(Generic[RowT]):
             if differences(change, stored):
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", taken_message(change, row.key, stored)))
             elif item not in self.left_out:
-                checked.known[str(stored.get("status"))] += 1
+                status = str(stored.get("status"))
+                checked.known[status] += 1
+                self.tell(_name_of(row), status)
         else:
             if not is_there and self.create_missing:
                 verdict = _NEEDS_ITEM
@@ -260,7 +266,9 @@ class Scheduling(Generic[RowT]):
             for (key, change_id), result in results.items():
                 if isinstance(result, NotWritten):
                     unwritten.add(f"{change_id} of {key}", result.message)
-                elif result:
+                    continue
+                self.tell((key, change_id), result)
+                if result:
                     known[result] += 1
                 else:
                     added += 1

@@ -1,14 +1,15 @@
 """Rows as text, whichever door they came through: cells become values, and all that is wrong with one row is told."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from inventory_updater.intake.cells import first_invisible, read_comma_number, read_moment, read_number
+from inventory_updater.intake.refusals import Refusal
 from inventory_updater.stock.change_records import WINDOW_KINDS
 from inventory_updater.stock.changes import KINDS, MAXIMUM_ID_BYTES, Change, ChangeKind
 from inventory_updater.stock.items import ItemKey
@@ -129,6 +130,9 @@ class TextRow:
     Where a cell cannot be turned into a value, a value of the same type stands in for it: empty text or zero.
     """
 
+    id_hint: ClassVar[str] = MADE_IDS
+    """What else could be done where there is no id."""
+
     line: int
     cells: dict[str, str]
     columns: list[str]
@@ -157,7 +161,7 @@ class TextRow:
     def identifier(self, column: str) -> str:
         if not self.cells[column]:
             wanted = f"is empty; it wants 1 to {MAXIMUM_ID_BYTES} bytes of text"
-            self.refuse(column, "EMPTY", wanted + (MADE_IDS if column == "change_id" else ""))
+            self.refuse(column, "EMPTY", wanted + (self.id_hint if column == "change_id" else ""))
         return self.text(column, MAXIMUM_ID_BYTES) or ""
 
     def text(self, column: str, maximum_bytes: int, *, line_breaks: bool = False) -> str | None:
@@ -301,3 +305,23 @@ def _description(row: TextRow) -> str | None:
         row.refuse("description", "TOO_LONG", f"{shown(text)} is {len(text):,} characters long; {most}")
         return None
     return row.text("description", 4 * MAXIMUM_DESCRIPTION_CHARACTERS, line_breaks=True)
+
+
+_COLUMN_OF: Final[Mapping[str, str]] = {
+    "UNKNOWN_ITEM": "sku",
+    "ITEM_EXISTS": "sku",
+    "CHANGE_ID_TAKEN": "change_id",
+    "TWICE": "change_id",
+    "TOO_OLD": "effective_at",
+}
+"""Which cell is to be corrected; what is not here is about the row as a whole."""
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """A refusal of a row that was read, with the place that it has there."""
+    row = refusal.row
+    assert isinstance(row, ChangeRow | StockRow)
+    column = refusal.column or _COLUMN_OF.get(refusal.code)
+    cells = {**row.key._asdict(), **(asdict(row.change) if isinstance(row, ChangeRow) else {})}
+    value = str(cells[column]) if column in cells else None
+    return Problem(row.line, column, refusal.code, refusal.message, value)

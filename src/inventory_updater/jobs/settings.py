@@ -1,10 +1,13 @@
 """The function's settings: read once from the environment, every missing or bad variable named."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Final
+
+from inventory_updater.stock.guards import Guards
 
 RENEWAL_SHARE: Final = Fraction(1, 3)
 """How much of a lease passes before it is renewed."""
@@ -25,7 +28,8 @@ class Settings:
     """What the template's parameters say, one field for each environment variable of the same name.
 
     ``page_size`` is in changes, or in items of scope ``all``; ``batch_size`` in items, ``max_write_rate`` in items a
-    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once.
+    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once. Without
+    ``guards`` nothing is unusual; the variable is a JSON object of their parameters.
     """
 
     environment: str
@@ -46,6 +50,7 @@ class Settings:
     alarm_failed_items: int = 5
     alert_topic_arn: str = ""
     alert_repeat_hours: int = 24
+    guards: Guards | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -71,6 +76,11 @@ class Settings:
                     problems.append(f"{variable} must be a whole number from {low} to {high}, not {text[:20]!r}")
                     continue
                 values[field.name] = int(text)
+            elif field.name == "guards":
+                try:
+                    values[field.name] = Guards.read(json.loads(text))
+                except (ValueError, ArithmeticError, KeyError, TypeError):
+                    problems.append(f"{variable} must be a JSON object of all guards, not {text[:20]!r}")
             else:
                 values[field.name] = text
         if problems:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal, DecimalException
 
-from inventory_updater.stock.numbers import NUMBERS, ZERO
+from inventory_updater.stock.numbers import NUMBERS, ZERO, plain
 from inventory_updater.stock.times import STORED_TIME
 
 Attributes = Mapping[str, object]
@@ -72,3 +72,12 @@ def entry_of(stored: object, entry_id: str, map_name: str) -> Mapping[str, objec
 def wrong_type(path: str, wanted: str) -> UnreadableAttributeError:
     # The value itself stays out of the message: it may be large, and it goes to the log.
     return UnreadableAttributeError("WRONG_TYPE", f"{path} is not {wanted}")
+
+
+def as_json(value: object) -> object:
+    """What ``json`` cannot write by itself: a number as text, exact whatever reads it."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)

@@ -1,7 +1,7 @@
 """What is in stock by the figures of an item, whatever is stored of what follows from them: pure, no I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 
 from inventory_updater.stock.attributes import Attributes, UnreadableAttributeError, text_at
@@ -72,6 +72,22 @@ def stale_figures(item: StockItem, derived: DerivedFigures | None) -> tuple[str,
     stored = (item.available, item.stock_status, item.stock_value)
     names = ("available", "stock_status", "stock_value")
     return tuple([name for name, one, other in zip(names, wanted, stored, strict=True) if one != other])
+
+
+def item_document(attributes: Attributes) -> dict[str, object]:
+    """An item as it is, what follows from its figures as it follows.
+
+    ``stale`` has what is stored instead of that, and ``problem`` why the item cannot be read.
+    """
+    item = read_item(attributes)
+    document: dict[str, object] = {**attributes, "stale": {}, "problem": None}
+    if isinstance(item, InvalidItem):
+        return document | {"problem": item.message}
+    derived = item.figures.derive_if_exact()
+    if derived is None:
+        return document | {"problem": "a derived figure would need more than 38 digits"}
+    stale = {name: attributes.get(name) for name in stale_figures(item, derived)}
+    return {**document, **asdict(derived), "stale": stale}
 
 
 @dataclass(slots=True)

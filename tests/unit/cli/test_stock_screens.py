@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 from cli.output import View, text_of
-from cli.stock_screens import item_document, places_screen, stale_sentence, totals_screen, variance_screen
+from cli.stock_screens import places_screen, stale_sentence, totals_screen, variance_screen
 from inventory_updater.intake.comparing import Comparison, variance_of
 from inventory_updater.intake.text_rows import CountRow
 from inventory_updater.stock.items import ItemKey
-from inventory_updater.stock.levels import Level, read_level, totals
+from inventory_updater.stock.levels import Level, item_document, read_level, totals
 from tests.builders import item_attributes
 from tests.fakes.warehouse import Warehouse
 from tests.screens import check_screen
