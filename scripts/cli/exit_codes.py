@@ -18,7 +18,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     EXIT_BAD_INPUT: "bad usage or input, or AWS refused",
     EXIT_SKIPPED: "the job was skipped",
     EXIT_COMPLETED_WITH_FAILURES: "the job completed with failures",
-    EXIT_HELD: "held: unusual rows; send it again with --accept-unusual if they are meant",
+    EXIT_HELD: "the file is held, since rows are unusual (--accept-unusual takes it)",
     EXIT_INTERRUPTED: "interrupted",
     EXIT_NOBODY_READS: "the reader of the output closed it",
 }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
-from itertools import groupby, islice
+from itertools import filterfalse, groupby, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Final, Generic, Protocol, TypeVar
@@ -92,7 +92,7 @@ class _Problems:
             self._runs.append(_Run())
         self._runs[-1].add(problem)
         self.count += 1
-        self.unusual += problem.code in UNUSUAL
+        self.unusual += _is_unusual(problem)
 
     def __iter__(self) -> Iterator[Problem]:
         return heapq.merge(*self._runs, key=_line_of)
@@ -100,6 +100,10 @@ class _Problems:
     def close(self) -> None:
         for run in self._runs:
             run.close()
+
+
+def _is_unusual(problem: Problem) -> bool:
+    return problem.code in UNUSUAL
 
 
 def _line_of(problem: Problem) -> int:
@@ -161,7 +165,7 @@ class InputFile(Generic[RowT]):
     @property
     def good_count(self) -> int:
         """How many rows nothing is wrong with, as far as is known; what is unusual is not wrong."""
-        return self.good - _rows_of(problem for problem in self._of_tables if problem.code not in UNUSUAL)
+        return self.good - _rows_of(filterfalse(_is_unusual, self._of_tables))
 
     def rows(self) -> Iterator[RowT]:
         """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
@@ -276,10 +280,6 @@ class InputFile(Generic[RowT]):
         """All that is wrong with it, by line."""
         return heapq.merge(self._of_reading, self._of_tables, self._of_items, key=_line_of)
 
-    def documents(self, *, is_unusual: bool) -> Iterator[Said]:
-        """What is wrong with it, or what is unusual, by line."""
-        return (_document(problem) for problem in self.problems() if (problem.code in UNUSUAL) is is_unusual)
-
     def tell_notes(self) -> None:
         """Say how it was understood, and what is allowed but hardly meant."""
         for text in (*self.notes, *self._clashes.kept):
@@ -298,7 +298,7 @@ class InputFile(Generic[RowT]):
         first = [f"{self.name}: {problem}" for problem in islice(self.problems(), PROBLEMS_SHOWN)]
         if not self._of_tables.unusual:
             raise ProblemsFound(first, count)
-        unusual = _rows_of(problem for problem in self._of_tables if problem.code in UNUSUAL)
+        unusual = _rows_of(filter(_is_unusual, self._of_tables))
         held = f"{counted(unusual, 'row')} {'is' if unusual == 1 else 'are'} unusual, and nothing was written"
         if self.is_held:
             raise FileHeld(first, count, f"{held}; if that is meant, send the file again with --accept-unusual")
@@ -321,8 +321,8 @@ class InputFile(Generic[RowT]):
             run.close()
 
 
-def _document(problem: Problem) -> Said:
-    return {name: getattr(problem, name) for name in PROBLEM_COLUMNS}
+def _documents(problems: Iterable[Problem]) -> Iterator[Said]:
+    return ({name: getattr(problem, name) for name in PROBLEM_COLUMNS} for problem in problems)
 
 
 def _given_back(cells: Sequence[str], width: int, kept: Sequence[int], problems: Sequence[Problem]) -> list[str]:
@@ -430,8 +430,8 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         return left_out
     if options.json and (options.check or file.problem_count):
         document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes, "held": file.is_held}
-        lists = {"problems": file.documents(is_unusual=False), "unusual": file.documents(is_unusual=True)}
-        print_json_rows(lists, lambda: document, options)
+        wrong, unusual = filterfalse(_is_unusual, file.problems()), filter(_is_unusual, file.problems())
+        print_json_rows({"problems": _documents(wrong), "unusual": _documents(unusual)}, lambda: document, options)
     file.refuse_any()
     if options.check and not options.json:
         print(f"{counted(file.good_count, 'row')}, all good")
@@ -454,9 +454,8 @@ def _write_problems(file: InputFile[RowT], path: Path) -> None:
     with output_file(path) as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(PROBLEM_COLUMNS)
-        writer.writerows(
-            ["" if cell is None else cell for cell in said.values()] for said in map(_document, file.problems())
-        )
+        documents = _documents(file.problems())
+        writer.writerows(["" if cell is None else cell for cell in said.values()] for said in documents)
 
 
 def check_outputs(options: argparse.Namespace) -> None:

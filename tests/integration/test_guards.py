@@ -1,36 +1,23 @@
 """Files that are unusual, through `changes.py`: held with exactly the rows that are, and taken when they are meant."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from cli.exit_codes import EXIT_DONE, EXIT_HELD
 from tests.builders import item_attributes
-from tests.desk import Desk, desk_in
-from tests.shop import Shop, put_items
+from tests.desk import Desk
+from tests.shop import put_items
 
 ITEMS: Final = 3_000
 CENTS: Final = {f"SKU-{number:04}": 1_000 + number for number in range(ITEMS)}
-
-
-@pytest.fixture
-def desk(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
-    """A desk in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    with desk_in(shop, capsys) as desk:
-        desk.at("2026-11-20T09:00:00Z")
-        yield desk
 
 
 def test_a_price_list_with_one_percent_of_its_prices_100_times_too_high_is_held_with_exactly_these_rows(
     desk: Desk,
 ) -> None:
     shop = desk.shop
+    desk.at("2026-11-20T09:00:00Z")
     items = [item_attributes(sku=sku, unit_price=f"{cents / 100:.2f}") for sku, cents in CENTS.items()]
     put_items(shop.client, shop.tables.inventory, items)
     raised = {sku: f"{cents * 1.05 / 100:.2f}" for sku, cents in CENTS.items()}
