@@ -25,6 +25,7 @@ from tests.stacks import EndedJob, Inbox, Stack, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_lambda.client import LambdaClient
     from types_boto3_scheduler.client import EventBridgeSchedulerClient
     from types_boto3_stepfunctions.client import SFNClient
 
@@ -87,7 +88,30 @@ WITHOUT: Final[Mapping[Pair, Missed]] = {
 }
 """What each action of the function's role is for: the visible effect of its absence."""
 
+CALL: Final = {"change_id": "called", "sku": "lost", "location_id": "DC1"}
+CANCEL: Final = {"action": "cancel", "changes": [CALL]}
+
+CALLS_WITHOUT: Final[Mapping[Pair, tuple[str, Mapping[str, object]]]] = {
+    # Whether an item is there at another location.
+    ("dynamodb:Query", "InventoryTable.Arn"): (
+        "Query",
+        {
+            "action": "schedule",
+            "changes": [{**CALL, "kind": "count", "value": 1, "effective_at": "2026-03-02T08:00:00Z"}],
+        },
+    ),
+    # Cancelling the change of an item that is gone: one transaction of two actions.
+    ("dynamodb:ConditionCheckItem", "InventoryTable.Arn"): (
+        "TransactWriteItems",
+        {"action": "cancel", "changes": [CALL]},
+    ),
+    ("dynamodb:UpdateItem", "ChangesTable.Arn"): ("TransactWriteItems", {"action": "cancel", "changes": [CALL]}),
+}
+"""What each action is for that only calls need: the operation that is denied without it, and such a call."""
+
 NOT_ENFORCED: Final = {
+    # The engine asks for the operation's own name, which updates need as well.
+    ("dynamodb:PartiQLInsert", "ChangesTable.Arn"),
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
     ("logs:CreateLogStream", "FunctionLogGroup.Arn"),
     ("logs:PutLogEvents", "FunctionLogGroup.Arn"),
@@ -225,8 +249,10 @@ def test_every_action_of_the_functions_role_has_its_row_and_no_row_is_without_an
     deployed = deployed_policies(stack, "FunctionRole")
     own = [each for name, held in deployed.items() if name != POLICY_OF_THE_ENGINE for each in held]
 
-    assert granted(statements("FunctionRole")) == {*WITHOUT, *NOT_ENFORCED}
-    assert granted(own) == {(action, arns(stack)[resource]) for action, resource in {*WITHOUT, *NOT_ENFORCED}}
+    assert granted(statements("FunctionRole")) == {*WITHOUT, *CALLS_WITHOUT, *NOT_ENFORCED}
+    assert granted(own) == {
+        (action, arns(stack)[resource]) for action, resource in {*WITHOUT, *CALLS_WITHOUT, *NOT_ENFORCED}
+    }
 
 
 @pytest.mark.parametrize("scope", ["due", "all"])
@@ -257,6 +283,22 @@ def test_without_an_action_people_see_what_is_missing(stack: Stack, pair: Pair, 
         job = run_a_job_with_failures(stack, missed.scope)
 
     assert missed.is_seen_in(job), job
+
+
+def test_without_an_action_a_call_says_what_is_missing(stack: Stack) -> None:
+    functions: LambdaClient = stack.client("lambda")
+    stack.forget()
+    stack.put(stocked(change("called"), sku="lost"))
+    stack.client("dynamodb").delete_item(
+        TableName=stack.outputs["InventoryTableName"], Key={"sku": {"S": "lost"}, "location_id": {"S": "DC1"}}
+    )
+    said = {}
+    for pair, (_operation, event) in CALLS_WITHOUT.items():
+        with taken_away(stack, pair):
+            answer = functions.invoke(FunctionName=stack.outputs["FunctionName"], Payload=json.dumps(event))
+            said[pair] = answer["Payload"].read().decode()
+
+    assert {pair: text for pair, text in said.items() if f"when calling the {CALLS_WITHOUT[pair][0]}" not in text} == {}
 
 
 # The state machine and the schedules: nothing enforces their roles here

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.engine import CHECKOUT, REGION, Engine
 from tests.builders import NEXT_YEAR, change, stocked
@@ -16,12 +18,14 @@ from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 
 if TYPE_CHECKING:
+    from types_boto3_lambda.client import LambdaClient
     from types_boto3_stepfunctions.client import SFNClient
 
 NAME: Final = "inventory-updater-local"
 
 PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "nobody": (),
+    "calling-service": ("calling-service",),
     "viewer": ("viewer",),
     "stock-controller": ("viewer", "stock-controller"),
     "operator": ("viewer", "operator"),
@@ -191,3 +195,34 @@ def test_a_job_is_stopped_by_an_operator_and_not_by_a_stock_controller(stack: St
     assert (2, True) == (refused.status, "may not do UpdateItem" in refused.errors)
     assert [each["name"] for each in running] == ["waiting"]
     assert (0, "job waiting was stopped before it began\n") == (stopped.status, stopped.output)
+
+
+def test_a_service_calls_the_function_under_its_document_and_nobody_without_one(
+    stack: Stack, keys: Mapping[str, Mapping[str, str]]
+) -> None:
+    def call(person: str, **event: object) -> Any:
+        key, secret = keys[person].values()
+        session = boto3.Session(key, secret, region_name=REGION)
+        functions: LambdaClient = session.client("lambda", endpoint_url=stack.engine.endpoint_url)
+        answer = functions.invoke(FunctionName=stack.outputs["FunctionName"], Payload=json.dumps(event))
+        said = answer["Payload"].read().decode()
+        assert not answer.get("FunctionError"), said
+        return json.loads(said)
+
+    stack.put(stocked(sku="JUG", on_hand=40))
+    name = {"change_id": "called", "sku": "JUG", "location_id": "DC1"}
+    wanted = {**name, "kind": "adjustment", "value": -3, "effective_at": NEXT_YEAR}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        call("nobody", action="schedule", changes=[wanted])
+
+    lost = {**wanted, "sku": "JUGG"}
+    assert call("calling-service", action="schedule", changes=[lost])["problems"][0]["code"] == "UNKNOWN_ITEM"
+    assert call("calling-service", action="schedule", changes=[wanted])["status"] == "ACCEPTED"
+    [told] = call("calling-service", action="status", changes=[name])["changes"]
+    assert told["status"] == "PENDING"
+    assert told["actor"].endswith(f":function:{stack.outputs['FunctionName']}")
+    assert call("calling-service", action="show", sku="JUG", location_id="DC1")["item"]["on_hand"] == "40"
+    stack.client("dynamodb").delete_item(
+        TableName=stack.outputs["InventoryTableName"], Key={"sku": {"S": "JUG"}, "location_id": {"S": "DC1"}}
+    )
+    assert call("calling-service", action="cancel", changes=[name])["cancelled"] == 1

@@ -1,10 +1,12 @@
 """The function's settings: each variable is read once, and every bad one is named."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
 from inventory_updater.jobs.settings import RENEWAL_SHARE, RETRY_PAUSE_SECONDS, Settings, SettingsError
+from inventory_updater.stock.guards import Guards
 from tests.builders import ENVIRONMENT
 
 
@@ -17,8 +19,16 @@ def problems_of(environment: dict[str, str]) -> list[str]:
 def test_every_setting_is_read_from_the_variable_of_its_name_and_others_are_nobodys_business() -> None:
     read = Settings.from_environment(ENVIRONMENT | {"PATH": "/bin", "AWS_REGION": "eu-central-1"})
 
-    said = {name.upper(): str(value) for name, value in asdict(read).items()}
-    assert said == ENVIRONMENT | {"ALLOW_NEGATIVE_STOCK": "True"}
+    said = {name.upper(): str(value) for name, value in asdict(replace(read, guards=None)).items()}
+    assert said == ENVIRONMENT | {"ALLOW_NEGATIVE_STOCK": "True", "GUARDS": "None"}
+    assert read.guards == Guards.read(json.loads(ENVIRONMENT["GUARDS"]))
+
+
+def test_guards_that_cannot_be_read_are_refused() -> None:
+    for text in ("none", "[]", "{}", ENVIRONMENT["GUARDS"].replace("40", "many")):
+        assert problems_of(ENVIRONMENT | {"GUARDS": text}) == [
+            f"GUARDS must be a JSON object of all guards, not {text[:20]!r}"
+        ]
 
 
 def test_a_missing_variable_names_itself() -> None:

@@ -11,7 +11,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from cli.engine import CHECKOUT
 from tests.cloudformation import as_list, load_template
 
-DOCUMENTS: Final = ("viewer", "stock-controller", "operator", "deployer", "key-owner")
+DOCUMENTS: Final = ("viewer", "stock-controller", "operator", "calling-service", "deployer", "key-owner")
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICY_CHARACTERS: Final = 6_144
 

@@ -290,6 +290,7 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
         changes_table="ChangesTable",
         jobs_table="JobsTable",
         alert_topic_arn="AlertTopic",
+        guards=USUAL_GUARDS,
         stack_name="inventory-updater-test",
     )
 
