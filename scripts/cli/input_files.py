@@ -41,7 +41,7 @@ from inventory_updater.intake.csv_format import (
     StockRow,
     table_of_any_kind,
 )
-from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
+from inventory_updater.intake.refusals import Refusal, Refusals, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.intake.writing import told
 from inventory_updater.stock.items import ItemKey
@@ -282,18 +282,6 @@ class InputFile(Generic[RowT]):
         if count := self.problem_count:
             first = islice(self.problems(), PROBLEMS_SHOWN)
             raise ProblemsFound([f"{self.name}: {problem}" for problem in first], count)
-
-    @contextmanager
-    def telling_lines(self) -> Iterator[None]:
-        """Tell what is refused within this context with the lines that it is on."""
-        try:
-            yield
-        except RefusedError as error:
-            rows = [(refusal.row, refusal.message) for refusal in error.refusals]
-            lines = sorted((row.line, message) for row, message in rows if isinstance(row, ChangeRow | StockRow))
-            raise ProblemsFound(
-                [f"{self.name}: line {line}: {message}" for line, message in lines], error.count
-            ) from None
 
     def close(self) -> None:
         for run in (self._of_reading, self._of_tables, self._of_items):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.instant_server import UNITS_A_SECOND, Partitions
+from benchmarks.instant_server import KEPT, UNITS_A_SECOND, Partitions
 from benchmarks.measuring import instant_place
 from benchmarks.one_run import counts
 from benchmarks.shelves import AS_OF, SHARDS, Shelf, due_record, stock_item
@@ -113,6 +113,20 @@ def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBCl
         "write_units": counted["write_units"] + 1 + 2 + (1 + 2),
     }
     assert scanned(client, TABLE) == before
+
+
+def test_a_pair_of_tables_starts_empty_and_keeps_what_is_written(client: "DynamoDBClient") -> None:
+    inventory, changes, _jobs = KEPT
+    item: dict[str, object] = {"sku": "mug", "location_id": "DC1"}
+    record: dict[str, object] = {"item": "mug#DC1", "change_id": "c1"}
+    assert (read(client, inventory, [item]), read(client, changes, [record])) == ([], [])
+
+    client.put_item(TableName=inventory, Item=to_attribute_values(item))
+    client.put_item(TableName=changes, Item=to_attribute_values(record))
+    client.batch_execute_statement(Statements=[guarded_update(inventory, item, {"description": "blue"}, (), {})])
+
+    assert read(client, inventory, [item]) == [item | {"description": "blue"}]
+    assert read(client, changes, [record]) == [record]
 
 
 def test_a_shelf_that_nobody_knows_is_refused(client: "DynamoDBClient") -> None:
