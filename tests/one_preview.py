@@ -7,6 +7,7 @@ memory that it has held, in bytes.
 import sys
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.one_run import peak_bytes
 from cli import change_verbs, previewing
@@ -24,8 +25,8 @@ def main(endpoint_url: str, inventory: str, changes: str, *arguments: str) -> in
         changes=lambda: ChangeTable(client, changes, retention_days=30),
         parameters={"AllowNegativeStock": "false"},
     )
-    previewing.find_deployment = lambda _options: deployed
-    code = change_verbs.commands().main(["preview", *arguments])
+    with patch.object(previewing, "find_deployment", lambda _options: deployed):
+        code = change_verbs.commands().main(["preview", *arguments])
     sys.stderr.write(f"{peak_bytes()}\n")
     return code
 

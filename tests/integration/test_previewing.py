@@ -201,7 +201,7 @@ def assert_of_every_sort(rows: Iterable[Row]) -> None:
 
 
 def test_what_a_preview_of_a_file_says_is_to_the_row_what_the_job_then_does(shop: Shop, tmp_path: Path) -> None:
-    check_a_preview_to_the_row(shop, 200, tmp_path)
+    check_a_preview_to_the_row(shop, 60, tmp_path)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """The instant server of the benchmarks, asked by boto3's own client."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def due(client: "DynamoDBClient", shard: int) -> list[str]:
     return [str(from_attribute_values(entry)["change_id"]) for page in pages for entry in page["Items"]]
 
 
-def read(client: "DynamoDBClient", table: str, keys: list[dict[str, object]]) -> list[Attributes]:
+def read(client: "DynamoDBClient", table: str, keys: Sequence[Mapping[str, object]]) -> list[Attributes]:
     wanted: Any = {table: {"Keys": [to_attribute_values(key) for key in keys], "ConsistentRead": True}}
     return [from_attribute_values(item) for item in client.batch_get_item(RequestItems=wanted)["Responses"][table]]
 
@@ -117,8 +117,7 @@ def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBCl
 
 def test_a_pair_of_tables_starts_empty_and_keeps_what_is_written(client: "DynamoDBClient") -> None:
     inventory, changes, _jobs = KEPT
-    item: dict[str, object] = {"sku": "mug", "location_id": "DC1"}
-    record: dict[str, object] = {"item": "mug#DC1", "change_id": "c1"}
+    item, record = {"sku": "mug", "location_id": "DC1"}, {"item": "mug#DC1", "change_id": "c1"}
     assert (read(client, inventory, [item]), read(client, changes, [record])) == ([], [])
 
     client.put_item(TableName=inventory, Item=to_attribute_values(item))

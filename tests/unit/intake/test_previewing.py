@@ -14,9 +14,11 @@ from inventory_updater.intake.scheduling import schedule_changes
 from inventory_updater.stock import previewing
 from inventory_updater.stock.change_records import ChangeRecord
 from inventory_updater.stock.changes import Change
+from inventory_updater.stock.item_states import ItemState
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item
 from inventory_updater.stock.judging import Judgement, LateCount
 from inventory_updater.stock.previewing import Foreseen
+from inventory_updater.stock.settling import settle
 from tests.builders import Stocked, change, item_attributes, moment, stocked, unreadable
 from tests.fakes.clock import Clock
 from tests.fakes.warehouse import Warehouse, mug
@@ -150,9 +152,9 @@ def test_what_a_preview_of_the_future_says_equals_what_a_job_at_each_moment_does
 
     told = {each.key: foreseen(each) for each in preview_of(warehouse, now=moment("04:30")).of_job()}
 
-    for half_hour in range(9, 25):
-        warehouse.clock.starts = Clock.at(f"{half_hour // 2:02}:{half_hour % 2 * 30:02}").starts
-        warehouse.run_job(f"job-{half_hour}")
+    for hour in range(5, 13):
+        warehouse.clock.starts = Clock.at(f"{hour:02}:00").starts
+        warehouse.run_job(f"job-{hour}")
     assert {key: each.after for key, each in told.items()} == (items_of(warehouse) if told else {})
     assert all(outcomes(each).items() <= warehouse.statuses().items() for each in told.values())
 
@@ -163,15 +165,14 @@ def test_of_a_hot_item_no_more_is_gone_through_at_each_moment_than_matters_then(
     warehouse.put(mug(*(change(f"c{number:03}", at=f"13:{number // 60:02}:{number % 60:02}") for number in range(400))))
     looked_at = []
 
-    def settle(state: Any, records: Sequence[ChangeRecord], *rest: Any, **options: Any) -> Any:
+    def counting(state: ItemState, records: Sequence[ChangeRecord], *rest: Any, **options: Any) -> Any:
         looked_at.append(len(records))
-        return really(state, records, *rest, **options)
+        return settle(state, records, *rest, **options)
 
-    really = previewing.settle
-    monkeypatch.setattr(previewing, "settle", settle)
+    monkeypatch.setattr(previewing, "settle", counting)
     (told,) = map(foreseen, preview_of(warehouse, moment("14:00")).of_job())
 
-    assert (len(told.decided), told.after.on_hand) == (400, 410)
+    assert (len(told.decided), told.after.on_hand) == (400, Decimal(410))
     assert len(looked_at) > 400
     assert max(looked_at) <= 2
 
