@@ -188,6 +188,62 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_nothing_is_written(
     assert (items(), records()) == before
 
 
+def test_one_run_names_all_forty_bad_rows_of_eight_sorts_among_good_ones(
+    run: Run, records: Callable[[], Records]
+) -> None:
+    load(run)
+    taken = [change_row(change_id=f"taken-{number}") for number in range(5)]
+    schedule(run, *taken)
+    before = records()
+    sorts: dict[str, tuple[str, dict[str, str]]] = {
+        "NOT_A_NUMBER": ("value", {"value": "abc"}),
+        "EMPTY": ("location_id", {"location_id": ""}),
+        "UNKNOWN_KIND": ("kind", {"kind": "prise"}),
+        "NO_TIME": ("effective_at", {"effective_at": "tomorrow"}),
+        "UNKNOWN_ITEM": ("sku", {"sku": "NOPE"}),
+        "CHANGE_ID_TAKEN": ("change_id", {"value": "-3"}),
+        "TOO_OLD": ("effective_at", {"effective_at": "2020-01-05T12:00:00Z"}),
+        "DUPLICATE_ID": ("change_id", {"change_id": "good-0"}),
+    }
+    rows, wanted = [change_row(change_id="good-0")], []
+    for number in range(5):
+        for code, (column, cells) in sorts.items():
+            change_id = f"taken-{number}" if code == "CHANGE_ID_TAKEN" else f"{code}-{number}"
+            rows.append(change_row(**{"change_id": change_id, **cells}))
+            wanted.append((str(len(rows) + 1), column, code))
+        rows.append(change_row(change_id=f"good-{number + 1}"))
+
+    said = run("changes", "schedule", "--problems", "problems.csv", write_changes(*rows))
+
+    assert (said.status, said.output, records()) == (2, "", before)
+    told = said.errors.removeprefix("error: ").splitlines()
+    assert len(told) == len(wanted) == 40
+    starts = [f"changes.csv: line {line}, column {column}: " for line, column, _code in wanted]
+    assert [line for line, start in zip(told, starts, strict=True) if not line.startswith(start)] == []
+    with Path("problems.csv").open(encoding="utf-8", newline="") as file:
+        assert [(each["line"], each["column"], each["code"]) for each in csv.DictReader(file)] == wanted
+
+
+def test_a_corrected_row_sent_again_is_told_what_its_record_says_and_how_to_replace_it(run: Run) -> None:
+    load(run)
+    schedule(run, change_row(value="-500"))
+    assert run("job", "run").status == 4
+
+    corrected = run("changes", "schedule", write_changes(change_row(value="-5")))
+
+    assert corrected == refused(
+        "changes.csv: line 2, column change_id: change c1 of MUG at LEEDS is known with another value and is REJECTED; "
+        "its record says value -500 (here -5): to let the recorded one wait again, retry it (changes.py retry --id); "
+        "to replace it, dismiss it (changes.py dismiss), and give the corrected one an id of its own"
+    )
+    assert run("changes", "retry", "--id", "c1").status == 0
+    assert run("job", "run").status == 4
+    assert run("changes", "dismiss", "c1").status == 0
+    schedule(run, change_row(change_id="c1-corrected", value="-5"))
+    assert run("job", "run").status == 0
+    assert run("changes", "status", "changes.csv", "--json").answer["by_status"] == {"APPLIED": 1}
+
+
 def test_of_many_problems_the_first_fifty_are_told(run: Run, records: Callable[[], Records]) -> None:
     said = run("changes", "schedule", write_changes(*(change_row(change_id=f"c{number}") for number in range(70))))
     first, *_, last, more = said.errors.splitlines()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.items import ItemKey
@@ -32,8 +32,7 @@ class Row:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """Who takes part: what for, and from which turn on.
 
     Attributes:

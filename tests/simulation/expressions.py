@@ -5,9 +5,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.htm
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.simulation.conditions import Condition, Given, Operand, Values
 from tests.simulation.grammar import Parser
@@ -135,8 +134,7 @@ class _Expression(Parser):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """What an expression says, and the placeholders that it takes."""
 
     meaning: Any
@@ -167,8 +165,7 @@ _KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Expressions:
+class Expressions(NamedTuple):
     """What the expressions of one request say, and the values that they take."""
 
     values: Values

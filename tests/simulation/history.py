@@ -288,9 +288,10 @@ class History:
             assert turn < _TURNS, "this history does not end"
             if waiting and not self._alive:
                 begin(self, waiting.pop(0))
-            for member in [each for each in waiting if self._comes(each, turn, stalled)]:
-                waiting.remove(member)
-                begin(self, member)
+            if waiting:
+                for member in [each for each in waiting if self._comes(each, turn, stalled)]:
+                    waiting.remove(member)
+                    begin(self, member)
             if not self._alive:
                 while self._postponed:
                     self._postponed.pop(0)()
@@ -401,10 +402,10 @@ class History:
         self.dynamodb.lag = 0
 
     def _come_to_rest(self) -> None:
-        """Three undisturbed jobs, the last of them when every window has ended."""
+        """Two undisturbed jobs, the second when every window has ended."""
         self._arrive()
         self._fault_rate = 0.0
-        for number, (scope, seconds) in enumerate((("due", 1_200.0), ("due", 7_200.0), ("all", _LONG)), 1):
+        for number, (scope, seconds) in enumerate((("due", 7_200.0), ("all", _LONG)), 1):
             self._run_undisturbed(f"rest-{number}", scope, seconds)
 
     def _run_undisturbed(self, job_id: str, scope: Any, after: float) -> None:

@@ -11,6 +11,7 @@ from inventory_updater.stock.items import item_id, read_key
 from tests.simulation.history import History
 from tests.simulation.stock_model import ItemModel, as_it_is
 from tests.simulation.storage import Landed
+from tests.simulation.values import Item
 
 FINAL: Final = frozenset({"APPLIED", "SUPERSEDED", "REJECTED", "CANCELLED"})
 _TALLIED: Final = {
@@ -51,11 +52,20 @@ class Story:
     requeued: set[tuple[Name, Decimal]] = field(default_factory=set)
     marked: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """What each job let the records say."""
+    _versions: dict[int, Attributes] = field(default_factory=dict)
+    """What the log says, read once: what one write left is what the next one finds."""
+
+    def _version(self, stored: Item | None) -> Attributes:
+        if stored is None:
+            return {}
+        if id(stored) not in self._versions:
+            self._versions[id(stored)] = _plain(stored)
+        return self._versions[id(stored)]
 
     # Items
 
     def item_written(self, who: str, write: Landed) -> None:
-        before, after = _plain(write.before), _plain(write.after)
+        before, after = self._version(write.before), self._version(write.after)
         item = item_id(read_key(_plain(write.key)))
         if not after:
             self.items.pop(item, None)
@@ -133,7 +143,7 @@ class Story:
     # Records
 
     def record_written(self, who: str, write: Landed) -> None:
-        before, after = _plain(write.before), _plain(write.after)
+        before, after = self._version(write.before), self._version(write.after)
         key = _plain(write.key)
         name = (str(key["item"]), str(key["change_id"]))
         if not after:
@@ -269,7 +279,7 @@ def _changed_by_conflicts(history: History, story: Story) -> Iterator[str]:
 
 
 def _plain(stored: Any) -> dict[str, Any]:
-    return from_attribute_values(stored) if stored else {}
+    return from_attribute_values(stored)
 
 
 def _says(record: Attributes, entry: Attributes) -> bool:

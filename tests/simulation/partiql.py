@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.simulation.conditions import (
     AllHold,
@@ -66,8 +66,7 @@ class Insert:
 Statement = Update | Delete | Insert
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A statement with the values of its parameters."""
 
     statement: Statement

@@ -77,6 +77,7 @@ def as_in(history: "History") -> Iterator[None]:
         for module in (change_table, pages, opening, closing):
             patch.setattr(module, "SHARDS", SHARDS)
         patch.setattr(pages, "SLICES", len(SHARDS))
+        patch.setattr(pages, "_peak_memory_megabytes", lambda: 100.0)
         for module in (concurrency, opening, worker):
             patch.setattr(module, "ThreadPoolExecutor", AtOnce)
         patch.setattr(pacing, "random", SimpleNamespace(uniform=lambda _low, _high: 0.0))

@@ -5,9 +5,8 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Paginatio
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.simulation.conditions import At, BeginsWith, Between, Comparison, Condition, Given, conjuncts, paths_of
 from tests.simulation.expressions import Expressions
@@ -19,8 +18,7 @@ from tests.simulation.values import Item, kind_of
 _HASHES: Final = 2**32
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """The rows that one request read, and whether there may be more."""
 
     rows: tuple[Item, ...]
@@ -28,8 +26,7 @@ class Page:
     may_go_on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A table, or one of its indexes, whose rows are read."""
 
     schema: Schema

@@ -37,7 +37,8 @@ class Keys:
         return self.names[1] if len(self.names) > 1 else None
 
     def values_of(self, item: Mapping[str, Value]) -> KeyValues:
-        return tuple([sortable(item[name]) for name in self.names])
+        # Nearly every key is of texts, which are sorted by themselves.
+        return tuple([value["S"] if "S" in (value := item[name]) else sortable(value) for name in self.names])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ class Schema:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        wanted = {*self.keys.names, *keys.names} if keys else set(self.keys.names)
-        if given.keys() != wanted:
+        wanted = (*self.keys.names, *keys.names) if keys else self.keys.names
+        if given.keys() != set(wanted):
             raise invalid("The provided key element does not match the schema")
         key = clean_item(given)
         self.check_key(key, "The provided key element does not match the schema")
@@ -110,7 +111,7 @@ class Schema:
             value = item.get(name)
             if value is None or self.types[name] not in value:
                 raise invalid(f"{mismatch}: {name}")
-            self._check_key_value(role, name, value)
+            _check_key_value(role, name, value)
 
     def check_index_keys(self, item: Mapping[str, Value]) -> None:
         """Refuse an item that an index could not hold under its key; one without that key is fine.
@@ -123,17 +124,18 @@ class Schema:
                     continue
                 if self.types[name] not in item[name]:
                     raise invalid(f"Type mismatch for Index Key {name}, IndexName: {index.name}")
-                self._check_key_value(role, name, item[name])
+                _check_key_value(role, name, item[name])
 
-    @staticmethod
-    def _check_key_value(role: str, name: str, value: Value) -> None:
-        if "N" in value:
-            return
-        size = len(value["S"].encode() if "S" in value else value["B"])
-        if not size:
-            raise invalid(f"The AttributeValue for a key attribute cannot contain an empty value. Key: {name}")
-        if size > _LARGEST[role]:
-            raise invalid(f"Size of {name} has exceeded the maximum size limit of {_LARGEST[role]} bytes")
+
+def _check_key_value(role: str, name: str, value: Value) -> None:
+    if "N" in value:
+        return
+    text = value["S"] if "S" in value else value["B"]
+    if not text:
+        raise invalid(f"The AttributeValue for a key attribute cannot contain an empty value. Key: {name}")
+    # Most are so short that they need not be encoded to see it: a character has at most four bytes.
+    if 4 * len(text) > _LARGEST[role] and len(text.encode() if "S" in value else text) > _LARGEST[role]:
+        raise invalid(f"Size of {name} has exceeded the maximum size limit of {_LARGEST[role]} bytes")
 
 
 def clean_item(given: Mapping[str, Any]) -> Item:

@@ -5,14 +5,14 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.Read
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.simulation.schema import Index, KeyValues, Schema
 from tests.simulation.sizes import index_write_units, item_size, write_units
 from tests.simulation.values import Item
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(NamedTuple):
     """A write that was made: the item as it was and as it is since; ``None`` where there is none."""
 
     at: float

@@ -11,8 +11,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -99,8 +98,7 @@ _STATEMENT_CODES: Final = {
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """How a request is done: without the parts at these places, and how old what it reads is."""
 
     left_out: frozenset[int] = frozenset()
@@ -108,6 +106,8 @@ class _Way:
     is_done_all_the_same: bool = False
     stale: int = 0
 
+
+_AS_ASKED: Final = _Way()
 
 Change = Callable[[Item | None], Item | None]
 """What a write makes of an item."""
@@ -188,7 +188,7 @@ class SimulatedDynamoDB:
         """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/paginators.html"""
         return Paginator(getattr(self, operation))
 
-    def _perform(self, operation: str, request: Request, way: _Way = _Way()) -> dict[str, Any]:
+    def _perform(self, operation: str, request: Request, way: _Way = _AS_ASKED) -> dict[str, Any]:
         perform: Callable[[Request, _Way], dict[str, Any]] = getattr(self, f"_{operation}")
         try:
             with self._one_at_a_time:
@@ -545,8 +545,7 @@ class Paginator:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrote:
+class _Wrote(NamedTuple):
     """A write that landed."""
 
     before: Item | None
@@ -554,8 +553,7 @@ class _Wrote:
     cost: Cost
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """A statement that is well formed: whose item it is about, and under which conditions."""
 
     bound: Bound

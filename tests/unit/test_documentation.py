@@ -26,7 +26,7 @@ SCRIPTS: Final[Mapping[str, CommandLine]] = {
     "stock": stock_verbs.commands(),
 }
 # A line that can be pasted, or a code span that begins with a script.
-COMMAND = re.compile(rf"(?m)(?:^ *\.venv/bin/python scripts/|`)({'|'.join(SCRIPTS)})\.py +([^`#\n]+)")
+COMMAND = re.compile(rf"(?m)(?:^ *(?:\$ )?\.venv/bin/python scripts/|`)({'|'.join(SCRIPTS)})\.py +([^`#\n]+)")
 
 
 def documents() -> list[Path]:

@@ -81,9 +81,7 @@ class Tally:
         return 100.0 * self.items_troubled / self.items_with_work if self.items_with_work else 0.0
 
     def to_map(self) -> dict[str, object]:
-        stored = {field.name: getattr(self, field.name) for field in fields(self)} | {
-            "lateness": self.lateness.to_map()
-        }
+        stored = {name: getattr(self, name) for name in _FIGURES} | {"lateness": self.lateness.to_map()}
         return {
             name: Decimal(str(value)) if isinstance(value, float) else value
             for name, value in stored.items()
@@ -94,19 +92,21 @@ class Tally:
     def from_map(cls, stored: Mapping[str, object]) -> "Tally":
         """The tally that was stored; figures that are not there are 0."""
         values: dict[str, object] = {}
-        for figure in fields(cls):
-            value = stored.get(figure.name)
+        for name in _FIGURES:
+            value = stored.get(name)
             if isinstance(value, Decimal):
-                values[figure.name] = float(value) if isinstance(figure.default, float) else int(value)
+                values[name] = float(value) if name in _MEASURED else int(value)
             elif isinstance(value, Mapping):
-                values[figure.name] = Lateness.from_map(value)
+                values[name] = Lateness.from_map(value)
             elif value is not None:
-                values[figure.name] = value
+                values[name] = value
         return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
 
 
-_NOT_ADDED = ("failure_sum", "memory_used", "oldest_overdue", "lateness")
-_ADDED = tuple(field.name for field in fields(Tally) if field.name not in _NOT_ADDED)
+_FIGURES = tuple(field.name for field in fields(Tally))
+_MEASURED = frozenset(field.name for field in fields(Tally) if isinstance(field.default, float))
+_NOT_ADDED = frozenset({"failure_sum", "memory_used", "oldest_overdue", "lateness"})
+_ADDED = tuple(name for name in _FIGURES if name not in _NOT_ADDED)
 
 
 @dataclass(frozen=True, slots=True)
