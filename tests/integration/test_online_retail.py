@@ -250,7 +250,7 @@ def test_a_file_that_is_undone_leaves_the_opening_stock_without_what_others_have
 @pytest.mark.slow_on("dynamodb_local")
 @pytest.mark.parametrize(
     ("folder", "begins"),
-    [(DAY, "2011-09-20T12:30:00.000000Z"), pytest.param(WEEK, "2011-09-23T23:59:59.999999Z", marks=pytest.mark.slow)],
+    [(DAY, "2011-09-20T13:59:59.999999Z"), pytest.param(WEEK, "2011-09-23T23:59:59.999999Z", marks=pytest.mark.slow)],
 )
 def test_a_single_job_that_is_undone_leaves_the_stock_before_it_without_what_others_have_sold(
     shop: Shop, stocked: Filled, folder: str, begins: str
@@ -270,7 +270,7 @@ def test_a_single_job_that_is_undone_leaves_the_stock_before_it_without_what_oth
 
     assert len(sold) == 500
     assert undone.keys() <= {"SCHEDULED", "NO_EFFECT"}
-    assert undone.total() == unwanted.tally.changes_applied > 500
+    assert undone.total() == unwanted.tally.changes_applied > 400
     run = shop.run()
     assert (run.tally.changes_applied, run.tally.changes_rejected) == (undone["SCHEDULED"], 0)
     assert shown(shop) == {key: (on_hand - (key in sold), price) for key, (on_hand, price) in before.items()}

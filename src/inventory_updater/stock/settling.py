@@ -277,7 +277,7 @@ def settle(
     derived = work.figures.derive_if_exact()
     if derived is None:
         return InvalidItem(state.key, "TOO_PRECISE", "a derived figure would need more than 38 digits")
-    kept = {name: entry for name, entry in state.decided.items() if name in by_id and not _says(by_id[name], entry)}
+    kept = {name: entry for name, entry in state.decided.items() if name in by_id and not says(by_id[name], entry)}
     marks = [
         Mark(by_id[name], decision)
         for name, decision in {**kept, **work.decided}.items()
@@ -306,7 +306,7 @@ def _was_applied(record: ChangeRecord, state: ItemState) -> bool:
     return decided or record.status is Status.APPLIED
 
 
-def _says(record: ChangeRecord, decision: Decision) -> bool:
+def says(record: ChangeRecord, decision: Decision) -> bool:
     """Whether a record says what was decided, or has gone on since."""
     return record.status.is_final or record.attempt > decision.attempt
 
