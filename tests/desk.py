@@ -27,6 +27,13 @@ SCRIPTS: Final[Mapping[str, CommandLine]] = {
 }
 
 
+def run_here(capsys: pytest.CaptureFixture[str], script: str, *arguments: str) -> Script:
+    """Run scripts/SCRIPT.py in this process."""
+    capsys.readouterr()
+    status = SCRIPTS[script].main(arguments)
+    return Script(status, *capsys.readouterr())
+
+
 @dataclass(frozen=True)
 class _Deployed(Deployment):
     """A shop as the stack that a command is about, with the defaults of the template's parameters."""
@@ -64,10 +71,8 @@ class Desk:
         return self.shop.run()
 
     def run(self, script: str, *arguments: str) -> Script:
-        """Run scripts/SCRIPT.py."""
-        self.capsys.readouterr()
-        status = SCRIPTS[script].main(arguments)
-        return Script(status, *self.capsys.readouterr())
+        """Run scripts/SCRIPT.py on the shop."""
+        return run_here(self.capsys, script, *arguments)
 
 
 @contextmanager

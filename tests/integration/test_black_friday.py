@@ -1,7 +1,7 @@
 """Black Friday from beginning to end, as docs/spreadsheets.md walks through it."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -10,9 +10,8 @@ from typing import Final
 import pytest
 
 from cli.engine import CHECKOUT
-from tests.desk import Desk, desk_in
+from tests.desk import Desk
 from tests.engines import Script
-from tests.shop import Shop
 
 WALKED_WITH: Final = 3_000
 """So many items has the walk of the page."""
@@ -44,15 +43,6 @@ class Tea:
     @property
     def new_price(self) -> Decimal:
         return self.price + Decimal("0.30")
-
-
-@pytest.fixture
-def desk(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
-    monkeypatch.chdir(tmp_path)
-    with desk_in(shop, capsys) as desk:
-        yield desk
 
 
 def write(name: str, header: str, rows: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli import change_verbs, deployments, engine, job_verbs, stock_verbs
+from cli import deployments, engine, stock_verbs
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from tests.builders import item_attributes
+from tests.desk import SCRIPTS, run_here
 from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
 from tests.waiting import wait_until
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 CHANGE_HEADER = "change_id,sku,location_id,kind,value,effective_at,until,reason,reference"
 YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
 STOCK_HEADER = "sku,location_id,on_hand,reserved,safety_stock,reorder_point,unit_price,currency,description"
-SCRIPTS = {"stock": stock_verbs.commands(), "changes": change_verbs.commands(), "job": job_verbs.commands()}
 
 Items = Mapping[tuple[str, str], Mapping[str, object]]
 Records = Mapping[tuple[str, str], Mapping[str, object]]
@@ -91,14 +92,13 @@ def run(
     os.environ.update(stack.engine.environment({}))
     monkeypatch.chdir(tmp_path)
 
-    def run_here(script: str, *arguments: str) -> Script:
-        capsys.readouterr()
-        status = SCRIPTS[script].main(["--stack", stack.name, *arguments])
-        captured = capsys.readouterr()
-        place = f"stack {stack.name}, account 000000000000, region {stack.engine.region}\n"
-        return Script(status, captured.out, captured.err.removeprefix(place))
+    place = f"stack {stack.name}, account 000000000000, region {stack.engine.region}\n"
 
-    return run_here
+    def run_on_stack(script: str, *arguments: str) -> Script:
+        said = run_here(capsys, script, "--stack", stack.name, *arguments)
+        return replace(said, errors=said.errors.removeprefix(place))
+
+    return run_on_stack
 
 
 def refused(message: str) -> Script:

@@ -15,8 +15,7 @@ from inventory_updater.intake.csv_format import REQUIRED_CHANGE_COLUMNS
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import KINDS
 from inventory_updater.stock.times import parse_time
-from tests.desk import Desk, desk_in
-from tests.shop import Shop
+from tests.desk import Desk
 
 DOCS: Final = CHECKOUT / "docs"
 TEMPLATES: Final = DOCS / "templates"
@@ -29,20 +28,14 @@ PYTHON: Final = ".venv/bin/python scripts/"
 
 
 @pytest.fixture
-def desk(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
-    """A desk in an empty folder, with the stock of the template and an item whose zeros may get lost."""
-    monkeypatch.chdir(tmp_path)
-    with desk_in(shop, capsys) as desk:
-        desk.at(TODAY)
-        assert desk.run("stock", "load", "--check", str(TEMPLATES / "stock.csv")).output.endswith(" rows, all good\n")
-        Path("zeros.csv").write_text("sku,location_id,on_hand,unit_price\n00123,BERLIN,7,4.99\n", encoding="utf-8")
-        assert [desk.run("stock", "load", str(file)).status for file in (TEMPLATES / "stock.csv", "zeros.csv")] == [
-            0,
-            0,
-        ]
-        yield desk
+def desk(desk: Desk) -> Desk:
+    """A desk with the stock of the template and an item whose zeros may get lost."""
+    desk.at(TODAY)
+    assert desk.run("stock", "load", "--check", str(TEMPLATES / "stock.csv")).output.endswith(" rows, all good\n")
+    Path("zeros.csv").write_text("sku,location_id,on_hand,unit_price\n00123,BERLIN,7,4.99\n", encoding="utf-8")
+    loaded = [desk.run("stock", "load", str(file)).status for file in (TEMPLATES / "stock.csv", "zeros.csv")]
+    assert loaded == [0, 0]
+    return desk
 
 
 def section(heading: str) -> str:

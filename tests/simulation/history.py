@@ -288,10 +288,9 @@ class History:
             assert turn < _TURNS, "this history does not end"
             if waiting and not self._alive:
                 begin(self, waiting.pop(0))
-            if waiting:
-                for member in [each for each in waiting if self._comes(each, turn, stalled)]:
-                    waiting.remove(member)
-                    begin(self, member)
+            for member in [each for each in waiting if self._comes(each, turn, stalled)]:
+                waiting.remove(member)
+                begin(self, member)
             if not self._alive:
                 while self._postponed:
                     self._postponed.pop(0)()

@@ -11,7 +11,6 @@ from inventory_updater.stock.items import item_id, read_key
 from tests.simulation.history import History
 from tests.simulation.stock_model import ItemModel, as_it_is
 from tests.simulation.storage import Landed
-from tests.simulation.values import Item
 
 FINAL: Final = frozenset({"APPLIED", "SUPERSEDED", "REJECTED", "CANCELLED"})
 _TALLIED: Final = {
@@ -52,21 +51,13 @@ class Story:
     requeued: set[tuple[Name, Decimal]] = field(default_factory=set)
     marked: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """What each job let the records say."""
-    _versions: dict[int, Attributes] = field(default_factory=dict)
-    """What the log says, read once: what one write left is what the next one finds."""
-
-    def _version(self, stored: Item | None) -> Attributes:
-        if stored is None:
-            return {}
-        if id(stored) not in self._versions:
-            self._versions[id(stored)] = _plain(stored)
-        return self._versions[id(stored)]
 
     # Items
 
     def item_written(self, who: str, write: Landed) -> None:
-        before, after = self._version(write.before), self._version(write.after)
-        item = item_id(read_key(_plain(write.key)))
+        item = item_id(read_key(plain(write.key)))
+        # What the write before left is what this one found.
+        before, after = self.items.get(item, {}), plain(write.after)
         if not after:
             self.items.pop(item, None)
             self.reached["an item was deleted"] += 1
@@ -143,9 +134,9 @@ class Story:
     # Records
 
     def record_written(self, who: str, write: Landed) -> None:
-        before, after = self._version(write.before), self._version(write.after)
-        key = _plain(write.key)
+        key = plain(write.key)
         name = (str(key["item"]), str(key["change_id"]))
+        before, after = self.records.get(name, {}), plain(write.after)
         if not after:
             self.records.pop(name, None)
             if before["status"] not in FINAL:
@@ -278,8 +269,9 @@ def _changed_by_conflicts(history: History, story: Story) -> Iterator[str]:
             yield change_id
 
 
-def _plain(stored: Any) -> dict[str, Any]:
-    return from_attribute_values(stored)
+def plain(stored: Any) -> dict[str, Any]:
+    """What a version says, and nothing of one that is not there."""
+    return from_attribute_values(stored) if stored else {}
 
 
 def _says(record: Attributes, entry: Attributes) -> bool:

@@ -95,8 +95,8 @@ class Schema:
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
         """
-        wanted = (*self.keys.names, *keys.names) if keys else self.keys.names
-        if given.keys() != set(wanted):
+        wanted = {*self.keys.names, *keys.names} if keys else set(self.keys.names)
+        if given.keys() != wanted:
             raise invalid("The provided key element does not match the schema")
         key = clean_item(given)
         self.check_key(key, "The provided key element does not match the schema")

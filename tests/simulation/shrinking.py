@@ -10,7 +10,7 @@ import pytest
 from inventory_updater.dynamodb.values import from_attribute_values
 from tests.simulation.content import BEGIN, names_in
 from tests.simulation.history import History, Plot, Turn
-from tests.simulation.judging import Story, judged
+from tests.simulation.judging import Story, judged, plain
 from tests.simulation.product import as_in, many_histories
 from tests.simulation.storage import Landed
 
@@ -114,11 +114,11 @@ def _short(table: str) -> str:
 
 
 def _key(write: Landed) -> str:
-    return " ".join(str(each) for each in _plain(write.key).values())
+    return " ".join(str(each) for each in plain(write.key).values())
 
 
 def _difference(write: Landed) -> str:
-    before, after = _plain(write.before), _plain(write.after)
+    before, after = plain(write.before), plain(write.after)
     if not after:
         return "deleted"
     names = [name for name in after | before if before.get(name) != after.get(name)]
@@ -140,7 +140,3 @@ def _entry(entry: object) -> str:
     if isinstance(entry, dict) and "outcome" in entry:
         return f"{entry['outcome']} {entry['attempt']}"
     return str(entry) if not isinstance(entry, dict) else "..."
-
-
-def _plain(stored: Any) -> dict[str, Any]:
-    return from_attribute_values(stored) if stored else {}

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from cli import change_verbs, deploying, engine_verbs, job_verbs, stock_verbs
+from cli import deploying, engine_verbs
 from cli.command_line import CommandLine
 from cli.engine import CHECKOUT
+from tests import desk
 
 PACKAGE = CHECKOUT / "src" / "inventory_updater"
 
@@ -19,11 +20,9 @@ ROOMS = "dynamodb|intake|jobs|reports|stock|tables"
 PATH = re.compile(rf"`((?:{FOLDERS}|{ROOMS})/[\w./-]+)(?=[` ])")
 
 SCRIPTS: Final[Mapping[str, CommandLine]] = {
-    "changes": change_verbs.commands(),
+    **desk.SCRIPTS,
     "deploy": deploying.commands(),
-    "job": job_verbs.commands(),
     "local": engine_verbs.commands(),
-    "stock": stock_verbs.commands(),
 }
 # A line that can be pasted, or a code span that begins with a script.
 COMMAND = re.compile(rf"(?m)(?:^ *(?:\$ )?\.venv/bin/python scripts/|`)({'|'.join(SCRIPTS)})\.py +([^`#\n]+)")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inventory_updater.dynamodb.statements import statement
@@ -97,7 +97,7 @@ KNOWN = (
     *("base_unit_price", "base_reorder_point", "base_safety_stock", "version", "updated_at"),
     *("item", "change_id", "kind", "value", "effective_at", "until", "expected", "not_after", "reason", "reference"),
     *("status", "attempt", "due_shard", "due_at", "settled_at", "code", "message", "before", "after", "expires_at"),
-    *("job_id", "actor", "source", "scheduled_at"),
+    *("opened_at", "opened_before", "opened_after", "job_id", "actor", "source", "scheduled_at"),
 )
 
 
@@ -142,6 +142,7 @@ def test_no_text_of_a_file_or_a_message_gets_into_the_statement(
     st.lists(changes, min_size=1, max_size=4, unique_by=lambda each: each.change_id),
     st.dictionaries(st.sampled_from(["kind", "value", "until", "status", "attempt"]), dynamodb_values, max_size=2),
 )
+@example("MUG", {}, [Change("w", "price", ZERO, moment("08:00"), moment("21:00"))], {})
 def test_whatever_an_item_and_its_records_hold_what_is_settled_is_statements_and_nothing_of_it_gets_into_the_text(
     sku: str, spoilt: dict[str, object], due: list[Change], odd: dict[str, object]
 ) -> None:
