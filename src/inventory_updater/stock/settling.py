@@ -243,7 +243,8 @@ def settle(
 
     Args:
         state: the item as it was read.
-        records: the item's records, read after it, consistently: those that are due and those in ``decided``, at least.
+        records: the item's records, read after it, consistently: at least those that are due, and those that do not say
+            yet what is in ``decided``.
         moment: when.
         are_all: whether these are all records of the item.
         cancelled: ids of changes that are not wanted any more, due or not; one that is settled stays as it is.

@@ -141,7 +141,7 @@ class Protocol:
         planned: dict[ItemKey, Settled] = {}
         for key, state in states.items():
             unwanted = cancelled.get(key, ())
-            # A window whose record says that it is open ends in its turn: what comes before may be due in a later page.
+            # What says what was decided, and waits again, has its turn: what comes before may be due in a later page.
             found = [
                 each
                 for each in records.get(key, ())

@@ -152,9 +152,9 @@ def test_what_a_preview_of_the_future_says_equals_what_a_job_at_each_moment_does
 
     told = {each.key: foreseen(each) for each in preview_of(warehouse, now=moment("04:30")).of_job()}
 
-    for hour in range(5, 13):
-        warehouse.clock.starts = Clock.at(f"{hour:02}:00").starts
-        warehouse.run_job(f"job-{hour}")
+    for at in ("04:30", *(f"{hour:02}:00" for hour in range(5, 13))):
+        warehouse.clock.starts = Clock.at(at).starts
+        warehouse.run_job(f"job-{at}")
     assert {key: each.after for key, each in told.items()} == (items_of(warehouse) if told else {})
     assert all(outcomes(each).items() <= warehouse.statuses().items() for each in told.values())
 
