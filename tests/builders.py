@@ -5,10 +5,12 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
 from inventory_updater.stock.changes import Change
+from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.items import ItemKey, StockItem, item_id, read_item, read_key
 from inventory_updater.tables.change_table import shard_of
 from inventory_updater.tables.lateness import Lateness
@@ -32,6 +34,9 @@ NOW: Final = moment("18:00")
 """The clock of a test, unless it says otherwise: after every change of the day that has no later time."""
 
 
+NEXT_YEAR: Final = f"{datetime.now(UTC).year + 1}-06-01T12:00:00Z"
+"""Later than any job of a test, and not so far ahead that a file is held."""
+
 ENVIRONMENT: Final = {
     "ENVIRONMENT": "staging",
     "INVENTORY_TABLE": "inventory-staging",
@@ -53,6 +58,19 @@ ENVIRONMENT: Final = {
     "STACK_NAME": "inventory-updater-staging",
 }
 """The variables of the function, each with another value than the default of its setting."""
+
+
+USUAL_GUARDS: Final = Guards.read(
+    {
+        "MaxPriceChangePercent": "50",
+        "MaxCountDifferencePercent": "90",
+        "MaxItemsOutOfStock": "50",
+        "MaxItemsOfOnePrice": "500",
+        "MaxDaysAhead": "730",
+        "WholeUnits": "false",
+    }
+)
+"""The template's defaults."""
 
 
 def change(

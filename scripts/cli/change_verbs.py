@@ -64,6 +64,7 @@ def schedule(options: argparse.Namespace) -> int:
             source=file.source,
             create_missing=options.create_missing,
             allow_old=options.allow_old,
+            guards=None if options.accept_unusual else deployment.guards(),
         )
         with progress() as tell:
             file.check_with(replace(scheduling, progress=tell))
@@ -246,7 +247,8 @@ def commands() -> CommandLine:
         schedule,
         "schedule the changes of a file",
         "The whole file, and every item that it names, is checked first: one problem, and nothing is written; all "
-        "problems are told. What is known already with the same content is left alone, so a file may be sent again.",
+        "problems are told, and so is what is unusual by the stack's guards. What is known already with the same "
+        "content is left alone, so a file may be sent again.",
     )
     verb.add_argument("file", type=input_path, metavar="FILE", help="the change file; - is standard input")
     verb.add_argument(
@@ -260,6 +262,7 @@ def commands() -> CommandLine:
         action="store_true",
         help="take changes so old that they may have been settled and forgotten already",
     )
+    verb.add_argument("--accept-unusual", action="store_true", help="what the stack's guards hold is meant: take it")
     add_checking_options(verb)
     add_reading_options(verb, of_changes=True)
 

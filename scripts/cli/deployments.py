@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cli.errors import InputError
 from cli.output import note
 from cli.stacks import find_stack
 from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
@@ -68,6 +70,10 @@ class Deployment:
             retention_days=int(self.parameters["JobRetentionDays"]),
             clock=lambda: datetime.now(UTC),
         )
+
+    def guards(self) -> Guards:
+        """What a file may do without a second word."""
+        return Guards.read(json.loads(self.output("Guards")))
 
     def protocol(self) -> Protocol:
         """What cancels for whoever asks."""

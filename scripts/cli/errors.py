@@ -17,7 +17,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from cli.engine import EngineFailed, EngineNotRunning
-from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
+from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_HELD
 from cli.output import counted
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.refusals import RefusedError, UnfinishedError
@@ -32,12 +32,19 @@ class InputError(Exception):
 
 
 class ProblemsFound(InputError):
-    """What was asked for cannot be done for so many reasons; the text has the first of them, one on a line."""
+    """What was asked for cannot be done for so many reasons; the text has the first of them, one on a line.
 
-    def __init__(self, problems: Sequence[str], count: int) -> None:
+    ``last`` is a last line that they have in common.
+    """
+
+    def __init__(self, problems: Sequence[str], count: int, last: str = "") -> None:
         shown = problems[:PROBLEMS_SHOWN]
         more = [f"... and {counted(count - len(shown), 'more problem')}"] if count > len(shown) else []
-        super().__init__("\n".join([*shown, *more]))
+        super().__init__("\n".join([*shown, *more, *filter(None, [last])]))
+
+
+class FileHeld(ProblemsFound):
+    """Nothing is wrong with what was asked for, but somebody has to say that it is meant."""
 
 
 class CommandFailed(Exception):
@@ -46,6 +53,8 @@ class CommandFailed(Exception):
 
 def exit_code_of(error: Exception) -> int:
     """The exit code of a script that ends with an error that `explain` knows."""
+    if isinstance(error, FileHeld):
+        return EXIT_HELD
     is_failure = isinstance(error, (CommandFailed, EngineFailed, UnfinishedError)) or (
         isinstance(error, OSError) and error.errno in _DISK_ERRORS
     )

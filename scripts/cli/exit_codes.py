@@ -8,6 +8,7 @@ EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_SKIPPED: Final = 3
 EXIT_COMPLETED_WITH_FAILURES: Final = 4
+EXIT_HELD: Final = 5
 EXIT_INTERRUPTED: Final = 130
 EXIT_NOBODY_READS: Final = 141
 
@@ -17,6 +18,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     EXIT_BAD_INPUT: "bad usage or input, or AWS refused",
     EXIT_SKIPPED: "the job was skipped",
     EXIT_COMPLETED_WITH_FAILURES: "the job completed with failures",
+    EXIT_HELD: "the file is held, since rows are unusual (--accept-unusual takes it)",
     EXIT_INTERRUPTED: "interrupted",
     EXIT_NOBODY_READS: "the reader of the output closed it",
 }

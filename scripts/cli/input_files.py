@@ -1,8 +1,8 @@
 """The files that a command reads, and all that is wrong with one: told at once, with the lines that it is on.
 
-A file is read as whoever sends it has made it (``sheets.py``), and several times. What is wrong comes in three sorts,
-each in the order of the lines: what its reader says, what the tables say of good rows, and what they say of the others.
-They are kept on disk where they are many, and merged when they are told.
+A file is read as whoever sends it has made it (``sheets.py``), and several times. What is wrong comes in three sorts:
+what its reader says, what the tables say of good rows, and what they say of the others. They are kept on disk where
+they are many, and merged by line when they are told.
 """
 
 import argparse
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
-from itertools import groupby, islice
+from itertools import filterfalse, groupby, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from cli.errors import PROBLEMS_SHOWN, InputError, ProblemsFound
+from cli.errors import PROBLEMS_SHOWN, FileHeld, InputError, ProblemsFound
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.output import counted, note, print_answer, print_json_rows
 from cli.output_files import STANDARD_OUTPUT, output_file, output_path
@@ -44,6 +44,7 @@ from inventory_updater.intake.csv_format import (
 from inventory_updater.intake.refusals import Refusal, Refusals, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.intake.writing import told
+from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.items import ItemKey
 
 STANDARD_INPUT: Final = Path("/dev/stdin")
@@ -81,15 +82,11 @@ class _Run:
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(KEPT_IN_MEMORY_BYTES, "w+")  # noqa: SIM115  # it lives as long as this
-        self.count = 0
-        self.rows = 0
-        self._last_line: int | None = None
+        self.last_line = 0
 
     def add(self, problem: Problem) -> None:
         self._file.write(json.dumps(asdict(problem)) + "\n")
-        self.count += 1
-        self.rows += problem.line != self._last_line
-        self._last_line = problem.line
+        self.last_line = _line_of(problem)
 
     def __iter__(self) -> Iterator[Problem]:
         self._file.seek(0)
@@ -101,6 +98,42 @@ class _Run:
 
     def close(self) -> None:
         self._file.close()
+
+
+class _Problems:
+    """Problems by line, whatever order they come in: what is found in one pass over the rows is one run."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+        self.count = 0
+        self.unusual = 0
+
+    def add(self, problem: Problem) -> None:
+        if not self._runs or _line_of(problem) < self._runs[-1].last_line:
+            self._runs.append(_Run())
+        self._runs[-1].add(problem)
+        self.count += 1
+        self.unusual += _is_unusual(problem)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return heapq.merge(*self._runs, key=_line_of)
+
+    def close(self) -> None:
+        for run in self._runs:
+            run.close()
+
+
+def _is_unusual(problem: Problem) -> bool:
+    return problem.code in UNUSUAL
+
+
+def _line_of(problem: Problem) -> int:
+    return problem.line or 0
+
+
+def _rows_of(problems: Iterable[Problem]) -> int:
+    """On how many lines they are."""
+    return sum(1 for _ in groupby(problems, key=_line_of))
 
 
 @dataclass(slots=True)
@@ -127,9 +160,9 @@ class InputFile(Generic[RowT]):
     is_broken_off: bool = False
     given_back: int = 0
     _is_read: bool = False
-    _of_reading: _Run = field(default_factory=_Run)
-    _of_tables: _Run = field(default_factory=_Run)
-    _of_items: _Run = field(default_factory=_Run)
+    _of_reading: _Problems = field(default_factory=_Problems)
+    _of_tables: _Problems = field(default_factory=_Problems)
+    _of_items: _Problems = field(default_factory=_Problems)
     _clashes: "_FirstLines" = field(default_factory=lambda: _FirstLines())
 
     @property
@@ -142,13 +175,18 @@ class InputFile(Generic[RowT]):
         return self._of_reading.count + self._of_tables.count + self._of_items.count
 
     @property
+    def is_held(self) -> bool:
+        """Whether all that keeps it from being written is that it is unusual."""
+        return 0 < self.problem_count == self._of_tables.unusual
+
+    @property
     def row_count(self) -> int:
-        return self.good + self._of_reading.rows
+        return self.good + _rows_of(self._of_reading)
 
     @property
     def good_count(self) -> int:
-        """How many rows nothing is wrong with, as far as is known."""
-        return self.good - self._of_tables.rows
+        """How many rows nothing is wrong with, as far as is known; what is unusual is not wrong."""
+        return self.good - _rows_of(filterfalse(_is_unusual, self._of_tables))
 
     def rows(self) -> Iterator[RowT]:
         """The rows that nothing is wrong with by themselves; the first time, what is wrong with the others is noted.
@@ -261,11 +299,7 @@ class InputFile(Generic[RowT]):
 
     def problems(self) -> Iterator[Problem]:
         """All that is wrong with it, by line."""
-        runs = (self._of_reading, self._of_tables, self._of_items)
-        return heapq.merge(*runs, key=lambda problem: problem.line or 0)
-
-    def documents(self) -> Iterator[Said]:
-        return ({name: getattr(problem, name) for name in PROBLEM_COLUMNS} for problem in self.problems())
+        return heapq.merge(self._of_reading, self._of_tables, self._of_items, key=_line_of)
 
     def tell_notes(self) -> None:
         """Say how it was understood, and what is allowed but hardly meant."""
@@ -277,21 +311,33 @@ class InputFile(Generic[RowT]):
     def refuse_any(self) -> None:
         """
         Raises:
+            FileHeld: where nothing is wrong with it, but something unusual.
             ProblemsFound: where anything is wrong with it.
         """
-        if count := self.problem_count:
-            first = islice(self.problems(), PROBLEMS_SHOWN)
-            raise ProblemsFound([f"{self.name}: {problem}" for problem in first], count)
+        if not (count := self.problem_count):
+            return
+        first = [f"{self.name}: {problem}" for problem in islice(self.problems(), PROBLEMS_SHOWN)]
+        if not self._of_tables.unusual:
+            raise ProblemsFound(first, count)
+        unusual = _rows_of(filter(_is_unusual, self._of_tables))
+        held = f"{counted(unusual, 'row')} {'is' if unusual == 1 else 'are'} unusual, and nothing was written"
+        if self.is_held:
+            raise FileHeld(first, count, f"{held}; if that is meant, send the file again with --accept-unusual")
+        raise ProblemsFound(first, count, f"{held}; correct the rest, and if that is meant add --accept-unusual")
 
     def close(self) -> None:
         for run in (self._of_reading, self._of_tables, self._of_items):
             run.close()
 
 
+def _documents(problems: Iterable[Problem]) -> Iterator[Said]:
+    return ({name: getattr(problem, name) for name in PROBLEM_COLUMNS} for problem in problems)
+
+
 def _problem_of(refusal: Refusal) -> Problem:
     row = refusal.row
     assert isinstance(row, ChangeRow | StockRow)
-    column = _COLUMN_OF.get(refusal.code)
+    column = refusal.column or _COLUMN_OF.get(refusal.code)
     cells = {**row.key._asdict(), **(asdict(row.change) if isinstance(row, ChangeRow) else {})}
     value = str(cells[column]) if column in cells else None
     return Problem(row.line, column, refusal.code, refusal.message, value)
@@ -401,8 +447,9 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         note(f"note: {file.name}: {left} not taken, but written to {options.accept_good}")
         return left_out
     if options.json and (options.check or file.problem_count):
-        document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes}
-        print_json_rows("problems", file.documents(), lambda: document, options)
+        document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes, "held": file.is_held}
+        wrong, unusual = filterfalse(_is_unusual, file.problems()), filter(_is_unusual, file.problems())
+        print_json_rows({"problems": _documents(wrong), "unusual": _documents(unusual)}, lambda: document, options)
     file.refuse_any()
     if options.check and not options.json:
         print(f"{counted(file.good_count, 'row')}, all good")
@@ -425,7 +472,8 @@ def _write_problems(file: InputFile[RowT], path: Path) -> None:
     with output_file(path) as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(PROBLEM_COLUMNS)
-        writer.writerows(["" if cell is None else cell for cell in said.values()] for said in file.documents())
+        documents = _documents(file.problems())
+        writer.writerows(["" if cell is None else cell for cell in said.values()] for said in documents)
 
 
 def check_outputs(options: argparse.Namespace) -> None:

@@ -57,7 +57,7 @@ def print_changes(
     if options.json:
         with _progress_beside_rows(total) as tell:
             filled = ({name: value for name, value in each.items() if value is not None} for each in all_of_them(tell))
-            print_json_rows("changes", filled, lambda: {"by_status": counts}, options)
+            print_json_rows({"changes": filled}, lambda: {"by_status": counts}, options)
         return counts
     if options.csv:
         with _progress_beside_rows(total) as tell:
@@ -130,7 +130,7 @@ def print_first(
         with _progress_beside_rows(None) as tell:
             found = begun(first(tell))
             if options.json:
-                print_json_rows(name, found, lambda: {"has_more": has_more}, options)
+                print_json_rows({name: found}, lambda: {"has_more": has_more}, options)
             else:
                 print_rows(columns, rows(found), options)
         if options.csv and has_more:

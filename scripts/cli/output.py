@@ -94,24 +94,26 @@ def print_json(document: Mapping[str, object], options: argparse.Namespace) -> N
 
 
 def print_json_rows(
-    name: str,
-    rows: Iterable[Mapping[str, object]],
+    lists: Mapping[str, Iterable[Mapping[str, object]]],
     rest: Callable[[], Mapping[str, object]],
     options: argparse.Namespace,
 ) -> None:
-    """Print one JSON document with ``rows`` under ``name``, each printed as it comes: there may be any number of them.
+    """Print one JSON document with lists by their names, each row printed as it comes: there may be any number of them.
 
     ``rest`` is what else is in it, asked for after the last row.
     """
     print("{")
     for key, value in options.where.items():
         print(f"  {json.dumps(key)}: {json.dumps(value)},")
-    print(f"  {json.dumps(name)}: [", end="")
-    before, after = "\n    ", "]"
-    for row in rows:
-        print(before + json.dumps(row, default=_as_json), end="")
-        before, after = ",\n    ", "\n  ]"
-    print(after, end="")
+    before_list = ""
+    for name, rows in lists.items():
+        print(f"{before_list}  {json.dumps(name)}: [", end="")
+        before, after = "\n    ", "]"
+        for row in rows:
+            print(before + json.dumps(row, default=_as_json), end="")
+            before, after = ",\n    ", "\n  ]"
+        print(after, end="")
+        before_list = ",\n"
     for key, value in rest().items():
         print(f",\n  {json.dumps(key)}: {json.dumps(value, default=_as_json)}", end="")
     print("\n}")

@@ -40,9 +40,10 @@ def item_row(told: Foreseen | InvalidItem) -> list[object]:
     return [*told.key, *figures, "; ".join(settled), "; ".join(rejected), None, None]
 
 
-def judgement_document(judged: Judgement, as_of: str) -> Document:
-    """The whole of a preview for programs."""
-    return {
+def judgement_document(judged: Judgement, as_of: str, unusual: Mapping[str, int] | None = None) -> Document:
+    """The whole of a preview for programs; of a file also how many rows are ``unusual``, by code."""
+    of_file = {} if unusual is None else {"unusual_by_code": unusual}
+    return of_file | {
         "plan_id": judged.plan_id,
         "as_of": as_of,
         "items": judged.items,
@@ -71,7 +72,9 @@ def judgement_document(judged: Judgement, as_of: str) -> Document:
     }
 
 
-def judgement_screen(judged: Judgement, as_of: str, view: View) -> RenderableType:
+def judgement_screen(
+    judged: Judgement, as_of: str, view: View, unusual: Mapping[str, int] | None = None
+) -> RenderableType:
     """The whole of a preview for people."""
     parts = [
         figures_screen(
@@ -87,6 +90,7 @@ def judgement_screen(judged: Judgement, as_of: str, view: View) -> RenderableTyp
                 ("out of stock", judged.out_of_stock or None),
                 ("below zero", judged.below_zero or None),
                 ("late counts", judged.late or None),
+                ("unusual, so held", statuses_text(unusual or {}) or None),
                 ("plan id", judged.plan_id),
             ],
             view,

@@ -1,18 +1,22 @@
 """Previews: what a job, or the changes of a file, would do, without a write."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from cli.command_line import CommandLine, input_path, time_of
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
-from cli.output import note, print_json, print_rows, print_screen, view_of
+from cli.output import note, print_json, print_rows, print_screen, statuses_text, view_of
 from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_document, judgement_screen
 from cli.progress import progress
 from inventory_updater.intake.csv_format import ChangeRow, read_change_file
 from inventory_updater.intake.previewing import Preview, Told
+from inventory_updater.intake.refusals import Refusals
+from inventory_updater.intake.scheduling import Scheduling
 from inventory_updater.intake.writing import Progress, no_progress
+from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.items import InvalidItem
 from inventory_updater.stock.judging import Judgement
 
@@ -32,7 +36,25 @@ def preview_file(options: argparse.Namespace) -> None:
         as_of = as_of or once_all_is_due(file)
         deployment = find_deployment(options)
         with progress(rows) as tell:
-            _print(_preview(deployment, as_of, tell).of_rows(file.rows()), as_of, options)
+            unusual = _unusual(file, deployment, tell)
+            _print(_preview(deployment, as_of, tell).of_rows(file.rows()), as_of, options, unusual)
+
+
+def _unusual(file: InputFile[ChangeRow], deployment: Deployment, tell: Progress) -> Mapping[str, int]:
+    """How many rows of a file are unusual, so that it would be held if it were scheduled: by code."""
+    codes = Counter[str]()
+    # What is wrong, and not only unusual, is for schedule to say.
+    scheduling = Scheduling(
+        *(deployment.dynamodb(), deployment.inventory(), deployment.changes(), file.rows, now()),
+        actor="",
+        source="",
+        allow_old=True,
+        create_missing=True,
+        guards=deployment.guards(),
+        progress=tell,
+    )
+    scheduling.check(Refusals(lambda refusal: codes.update({refusal.code} & UNUSUAL)))
+    return codes
 
 
 def refuse_another_plan(file: InputFile[ChangeRow], deployment: Deployment, plan_id: str) -> None:
@@ -60,7 +82,9 @@ def _preview(deployment: Deployment, as_of: str, tell: Progress = no_progress) -
     return Preview(deployment.inventory(), deployment.changes(), as_of, now(), allow_negative_stock, tell)
 
 
-def _print(told: Iterable[Told], as_of: str, options: argparse.Namespace) -> None:
+def _print(
+    told: Iterable[Told], as_of: str, options: argparse.Namespace, unusual: Mapping[str, int] | None = None
+) -> None:
     judged = Judgement()
 
     def rows() -> Iterator[list[object]]:
@@ -71,14 +95,16 @@ def _print(told: Iterable[Told], as_of: str, options: argparse.Namespace) -> Non
 
     if options.csv:
         print_rows(ITEM_COLUMNS, rows(), options)
+        if unusual:
+            note(f"schedule would hold the file, since rows are unusual: {statuses_text(unusual)}")
         note(f"{judged.changed:,} of {judged.items:,} items would change; plan id {judged.plan_id}")
         return
     for _ in rows():
         pass
     if options.json:
-        print_json(judgement_document(judged, as_of), options)
+        print_json(judgement_document(judged, as_of, unusual), options)
     else:
-        print_screen(judgement_screen(judged, as_of, view_of(options)), view_of(options))
+        print_screen(judgement_screen(judged, as_of, view_of(options), unusual), view_of(options))
 
 
 def _as_of(options: argparse.Namespace) -> str | None:

@@ -293,7 +293,7 @@ def variance(options: argparse.Namespace) -> None:
                     missing = sum(1 for _ in comparison.missing())
                     return {**findings, "missing": missing, "differences": difference_documents(comparison)}
 
-                print_json_rows("rows", map(variance_document, found), rest, options)
+                print_json_rows({"rows": map(variance_document, found)}, rest, options)
                 return
             if options.csv:
                 print_rows(VARIANCE_COLUMNS, (list(variance_document(each).values()) for each in found), options)

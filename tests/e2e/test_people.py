@@ -12,7 +12,7 @@ import pytest
 
 from cli.engine import CHECKOUT, REGION, Engine
 from inventory_updater.stock.items import ItemKey
-from tests.builders import change, record_attributes, stocked
+from tests.builders import NEXT_YEAR, change, record_attributes, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.shop import put_items
 from tests.stacks import Stack, deploy_stack
@@ -97,8 +97,7 @@ Run = Callable[[str, str], Script]
 @pytest.fixture
 def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> Run:
     (tmp_path / "changes.csv").write_text(
-        "change_id,sku,location_id,kind,value,effective_at,reason,reference\n"
-        "c2,MUG,DC1,adjustment,2,2099-01-01T00:00:00Z,,\n",
+        f"change_id,sku,location_id,kind,value,effective_at,reason,reference\nc2,MUG,DC1,adjustment,2,{NEXT_YEAR},,\n",
         encoding="utf-8",
     )
     (tmp_path / "stock.csv").write_text(

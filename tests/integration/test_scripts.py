@@ -19,7 +19,7 @@ import pytest
 from cli import deployments, engine, stock_verbs
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
-from tests.builders import item_attributes
+from tests.builders import NEXT_YEAR, item_attributes
 from tests.desk import SCRIPTS, run_here
 from tests.engines import Script, private_ministack, run_script
 from tests.stacks import Stack, deploy_stack
@@ -575,10 +575,25 @@ def test_what_can_be_read_only_once_is_scheduled_too_and_leaves_nothing_behind(
 
 def test_what_clashes_is_noted_and_scheduled(run: Run) -> None:
     load(run)
-    prices = [change_row(change_id=f"p{number}", kind="price", value=str(number)) for number in (1, 2)]
+    prices = [change_row(change_id=f"p{number}", kind="price", value=str(number)) for number in (3, 4)]
     said = run("changes", "schedule", write_changes(*prices))
     assert (said.status, said.output) == (0, "2 changes added for 1 item\n")
     assert said.errors.startswith("note: changes.csv: line 3: sets the price of the same item at the same moment as ")
+
+
+def test_the_guards_of_the_stack_hold_a_file_until_it_is_said_to_be_meant(
+    run: Run, records: Callable[[], Records]
+) -> None:
+    load(run)
+    file = write_changes(change_row(kind="price", value="350"))
+    said = run("changes", "schedule", file)
+    assert (said.status, said.output, records()) == (5, "", {})
+    assert said.errors.splitlines() == [
+        "error: changes.csv: line 2, column value: 350 is 9,900 % above the price of 3.50; MaxPriceChangePercent is 50",
+        "1 row is unusual, and nothing was written; if that is meant, send the file again with --accept-unusual",
+    ]
+    said = run("changes", "schedule", "--accept-unusual", file)
+    assert (said.status, said.output) == (0, "1 change added for 1 item\n")
 
 
 def test_a_missing_item_is_made_when_asked_for(run: Run, items: Callable[[], Items]) -> None:
@@ -592,7 +607,7 @@ def test_changes_are_listed_in_the_order_in_which_they_are_due(run: Run) -> None
     schedule(
         run,
         change_row(),
-        change_row(change_id="c2", effective_at="2099-01-05T12:00:00Z"),
+        change_row(change_id="c2", effective_at=NEXT_YEAR),
         change_row(change_id="c3", sku="BOWL", effective_at=YESTERDAY.replace("Z", "+01:00")),
     )
 
@@ -677,8 +692,8 @@ def test_what_a_file_or_a_job_has_applied_is_undone_once(run: Run, items: Callab
 
 def test_changes_are_cancelled_by_id_and_a_window_ends_at_once(run: Run, items: Callable[[], Items]) -> None:
     load(run)
-    schedule(run, change_row(effective_at="2099-01-05T12:00:00Z"))
-    schedule(run, change_row(change_id="w1", kind="price", value="2", until="2099-01-05T12:00:00Z"))
+    schedule(run, change_row(effective_at=NEXT_YEAR))
+    schedule(run, change_row(change_id="w1", kind="price", value="2", until=NEXT_YEAR))
     assert run("job", "run", "--json").answer["changes_opened"] == 1
     assert "Open windows, and what the figure is without them" in run("stock", "show", "MUG", "LEEDS").output
     assert items()["MUG", "LEEDS"]["unit_price"] == Decimal(2)
@@ -710,7 +725,7 @@ def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
     run: Run, records: Callable[[], Records]
 ) -> None:
     load(run)
-    later = {"effective_at": "2099-01-05T12:00:00Z", "reference": "PO 9"}
+    later = {"effective_at": NEXT_YEAR, "reference": "PO 9"}
     schedule(run, change_row(), change_row(change_id="c2", **later), change_row(change_id="c3", value="-500"))
     job = run("job", "run", "--json").answer["job_id"]
     written("both.csv", CHANGE_HEADER, change_row(), change_row(change_id="c2", **later))
@@ -734,7 +749,7 @@ def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
 
 def test_the_history_of_an_item_says_what_it_was_before_a_job_and_after_it(run: Run) -> None:
     load(run)
-    window = {"kind": "price", "value": "2", "until": "2099-01-05T12:00:00Z"}
+    window = {"kind": "price", "value": "2", "until": NEXT_YEAR}
     schedule(run, change_row(), change_row(change_id="w1", **window))
     before = deployments.now()
     assert run("job", "run", "--json").status == 0

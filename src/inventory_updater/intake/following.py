@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
-from inventory_updater.intake.scheduling import Row
+from inventory_updater.intake.rows import Row
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.scheduling import TAKEN, Standing, standing

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
 
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.gathering import Gathered
-from inventory_updater.intake.scheduling import Row
+from inventory_updater.intake.rows import RowT
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status, read_record
@@ -28,7 +27,6 @@ from inventory_updater.stock.times import LAST_MOMENT
 from inventory_updater.tables.change_table import ChangeTable, Name
 from inventory_updater.tables.inventory_table import InventoryTable
 
-RowT = TypeVar("RowT", bound=Row)
 Told = Foreseen | InvalidItem
 
 

@@ -22,13 +22,15 @@ class Refusal:
         row: the row as it came, or the name of the change.
         code: for programs: ``UNKNOWN_ITEM``, ``CHANGE_ID_TAKEN``, ``TOO_OLD``, ``TWICE``, ``ITEM_EXISTS``,
             ``NO_QUANTITY``, ``TOO_PRECISE``, ``UNKNOWN_CHANGE``, ``AMBIGUOUS_CHANGE``, ``NOT_REJECTED``, or what
-            is wrong with an item that cannot be read.
+            is wrong with an item that cannot be read. What is only unusual has one of ``guards.UNUSUAL``.
         message: for people.
+        column: the attribute that it is about, where the code alone does not say it.
     """
 
     row: object
     code: str
     message: str
+    column: str | None = None
 
 
 TellRefusal = Callable[[Refusal], object]

@@ -7,24 +7,31 @@ puts there in between is met by the condition of the write. Sent again, a file w
 The check reads eventually consistently, for half the price. A record that it does not see yet, the write will meet;
 what it says of a record is right, since the content of one never changes. An item that it does not see is looked for
 again, consistently; an item that was deleted a moment ago is as one that is deleted a moment later: a job tells of it.
+
+Guards look at what this check reads anyway. What they need of an item is kept for the rows of it that follow, of so
+many items that memory is bounded: only a file that comes back to an item after that many others has it read once more.
+A row that is known was taken once, and one so old that it may be forgotten is history that is booked late: neither is a
+decision that what the item is today could be held against, so guards see only the rows that are new and later.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic
 
 from inventory_updater.dynamodb.batches import BATCH_LIMIT
 from inventory_updater.dynamodb.concurrency import side_by_side
 from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched, patiently
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.dynamodb.statements import statement
+from inventory_updater.intake.guarding import Guarding
 from inventory_updater.intake.look_alikes import LookAlikes, other_unicode_form
 from inventory_updater.intake.refusals import Names, Refusal, Refusals, TellRefusal, Unwritten
+from inventory_updater.intake.rows import Row, RowT
 from inventory_updater.intake.writing import NotWritten, Progress, no_progress, told, write_each
 from inventory_updater.stock.attributes import Attributes
-from inventory_updater.stock.changes import Change
+from inventory_updater.stock.guards import NOTHING, Before, Guards, before_of
 from inventory_updater.stock.items import Figures, ItemKey
 from inventory_updater.stock.loading import new_item
 from inventory_updater.stock.numbers import ZERO
@@ -39,20 +46,10 @@ if TYPE_CHECKING:
 _ORIGIN_BYTES: Final = 64
 """How much of an actor's or a source's name a record keeps: its end, which says most. A record stays under 1 KB."""
 
+_GUARDED_ITEMS_KEPT: Final = 20_000
+"""Of how many items what guards need is kept: some ten megabytes."""
+
 _NEW, _KNOWN, _NEEDS_ITEM = range(3)
-
-
-class Row(Protocol):
-    """A change that somebody asks for, and the item it is for."""
-
-    @property
-    def key(self) -> ItemKey: ...
-
-    @property
-    def change(self) -> Change: ...
-
-
-RowT = TypeVar("RowT", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +78,26 @@ class _Checked:
     known: Counter[str] = field(default_factory=Counter)
     is_there: dict[int, bool | None] = field(default_factory=dict)
     """By the hash of an item's key: whether the item is there; None where nothing had to be known about it."""
+    lately: OrderedDict[int, Before] = field(default_factory=OrderedDict)
+    """By the same: what guards need, of the items that were read last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk(Generic[RowT]):
+    """Some rows, and what the tables say of them.
+
+    Attributes:
+        records: by the names of the rows, and by ids that another form in Unicode makes of theirs.
+        there: of the rows without a record, the items that were read; None where there is none.
+        befores: what guards need of the items of these rows, as far as they are there.
+        hints: what an item may be that is not there.
+    """
+
+    rows: Sequence[RowT]
+    records: Mapping[Name, Attributes]
+    there: Mapping[ItemKey, Before | None]
+    befores: Mapping[ItemKey, Before]
+    hints: Mapping[ItemKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,7 @@ class Scheduling(Generic[RowT]):
     source: str
     allow_old: bool = False
     create_missing: bool = False
+    guards: Guards | None = None
     progress: Progress = no_progress
     left_out: Set[int] = frozenset()
     checked: _Checked = field(default_factory=_Checked)
@@ -108,52 +126,61 @@ class Scheduling(Generic[RowT]):
     # The first pass
 
     def check(self, refusals: Refusals) -> None:
-        """Tell what of the rows cannot be taken."""
-        forgotten_until = "" if self.allow_old else self.changes.forgotten_until(self.now)
+        """Tell what of the rows cannot be taken, or is unusual."""
+        guarding = None if self.guards is None else Guarding(self.guards, self.now)
+        forgotten_until = self.changes.forgotten_until(self.now)
         rows = told(self.rows(), "checking", self.progress)
-        for chunk, stored, there, hints in side_by_side(self._read, batched(rows, READ_LIMIT)):
-            for key, is_there in there.items():
+        for chunk in side_by_side(self._read, batched(rows, READ_LIMIT)):
+            for key, before in chunk.there.items():
                 # Another chunk may have said so already, and an item that is to be made counts as there since.
                 if self.checked.is_there.get(hash(key)) is None:
-                    self.checked.is_there[hash(key)] = is_there
-            for row in chunk:
-                self._check(row, stored, hints, forgotten_until, refusals)
+                    self.checked.is_there[hash(key)] = before is not None
+                if guarding is not None:
+                    self.checked.lately[hash(key)] = before or NOTHING
+            while len(self.checked.lately) > _GUARDED_ITEMS_KEPT:
+                self.checked.lately.popitem(last=False)
+            for row in chunk.rows:
+                is_new = self._check(row, chunk, forgotten_until, refusals)
+                if guarding is not None and is_new and row.change.effective_at > forgotten_until:
+                    guarding.look_at(row, chunk.befores.get(row.key, NOTHING), refusals)
         for row in self.checked.names.twice(self.rows, _name_of):
             refusals.add(Refusal(row, "TWICE", f"change {row.change.change_id} of {row.key} comes twice"))
+        if guarding is not None:
+            guarded = partial(self._new_later_than, forgotten_until)
+            guarding.look_back(guarded, len(self.checked.is_there), refusals)
 
-    def _read(
-        self, chunk: Sequence[RowT]
-    ) -> tuple[Sequence[RowT], Mapping[Name, Attributes], Mapping[ItemKey, bool], Mapping[ItemKey, str]]:
-        """The records of these rows, whether the items of the others are there, and what those that are not may be.
+    def _new_later_than(self, forgotten_until: str) -> Iterator[RowT]:
+        return (row for row in self._rows_with(_NEW, "checking") if row.change.effective_at > forgotten_until)
 
-        As far as that is not known. A record whose id has another form in Unicode is among the records.
-        """
+    def _read(self, rows: Sequence[RowT]) -> _Chunk[RowT]:
         limits = Limits.for_seconds(PATIENCE_SECONDS)
-        names = [_name_of(row) for row in chunk]
+        names = [_name_of(row) for row in rows]
         others = [(key, other) for key, change_id in names if (other := other_unicode_form(change_id))]
         stored = patiently(partial(self.changes.stored, [*names, *others], is_consistent=False), limits)
         keys = dict.fromkeys(key for key, change_id in names if (key, change_id) not in stored)
-        wanted = [key for key in keys if self.checked.is_there.get(hash(key)) is None]
+        known = {key: before for key in keys if (before := self.checked.lately.get(hash(key))) is not None}
+        wanted = [key for key in keys if key not in known and self._is_to_be_read(key)]
         there = self._there(wanted, limits, is_consistent=False)
         if not self.create_missing:
-            there |= self._there([key for key, is_there in there.items() if not is_there], limits, is_consistent=True)
-        missing = () if self.create_missing else [key for key, is_there in there.items() if not is_there]
-        return chunk, stored, there, {key: self.look_alikes.hint(self.inventory, key, limits) for key in missing}
+            there |= self._there([key for key, before in there.items() if before is None], limits, is_consistent=True)
+        missing = () if self.create_missing else [key for key, before in there.items() if before is None]
+        befores = known | {key: before for key, before in there.items() if before is not None}
+        hints = {key: self.look_alikes.hint(self.inventory, key, limits) for key in missing}
+        return _Chunk(rows, stored, there, befores, hints)
 
-    def _there(self, keys: Sequence[ItemKey], limits: Limits, *, is_consistent: bool) -> dict[ItemKey, bool]:
+    def _is_to_be_read(self, key: ItemKey) -> bool:
+        is_there = self.checked.is_there.get(hash(key))
+        return is_there is None or (is_there and self.guards is not None)
+
+    def _there(self, keys: Sequence[ItemKey], limits: Limits, *, is_consistent: bool) -> dict[ItemKey, Before | None]:
+        """What guards need of each of these items; None where it is not there."""
         found = patiently(partial(self.inventory.read_many, keys, is_consistent=is_consistent), limits)
-        return {key: key in found for key in keys}
+        return {key: before_of(found[key]) if key in found else None for key in keys}
 
-    def _check(
-        self,
-        row: RowT,
-        records: Mapping[Name, Attributes],
-        hints: Mapping[ItemKey, str],
-        forgotten_until: str,
-        refusals: Refusals,
-    ) -> None:
+    def _check(self, row: RowT, chunk: _Chunk[RowT], forgotten_until: str, refusals: Refusals) -> bool:
+        """Tell what is wrong with a row, and say whether it is a new one."""
         checked, change, item = self.checked, row.change, hash(row.key)
-        stored = records.get(_name_of(row))
+        stored = chunk.records.get(_name_of(row))
         checked.names.add(_name_of(row))
         is_there = checked.is_there.setdefault(item, None)
         verdict = _NEW
@@ -168,23 +195,24 @@ class Scheduling(Generic[RowT]):
                 verdict = _NEEDS_ITEM
                 checked.is_there[item] = True
             elif not is_there:
-                refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}{hints.get(row.key, '')}"))
+                refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}{chunk.hints.get(row.key, '')}"))
             other = other_unicode_form(change.change_id)
-            if other and (row.key, other) in records:
+            if other and (row.key, other) in chunk.records:
                 message = (
                     f"change {change.change_id!r} of {row.key} is known in another form in Unicode; write it alike"
                 )
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", message))
-            if change.effective_at <= forgotten_until:
+            if change.effective_at <= forgotten_until and not self.allow_old:
                 refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
         checked.verdicts.append(verdict)
+        return verdict != _KNOWN
 
     def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
         """Of rows that have another problem: what is wrong with their items, as code and message."""
         if self.create_missing:
             return {}
         limits = Limits.for_seconds(PATIENCE_SECONDS)
-        missing = [key for key, is_there in self._there(keys, limits, is_consistent=True).items() if not is_there]
+        missing = [key for key, before in self._there(keys, limits, is_consistent=True).items() if before is None]
         return {
             key: ("UNKNOWN_ITEM", f"there is no item {key}{self.look_alikes.hint(self.inventory, key, limits)}")
             for key in missing
@@ -283,6 +311,7 @@ def schedule_changes(
     source: str,
     allow_old: bool = False,
     create_missing: bool = False,
+    guards: Guards | None = None,
     tell_refusal: TellRefusal = lambda _refusal: None,
     progress: Progress = no_progress,
 ) -> Scheduled:
@@ -298,6 +327,7 @@ def schedule_changes(
         source: which file or message brought it.
         allow_old: take changes so old that they may have been settled and forgotten.
         create_missing: make items that are not there, with nothing on hand.
+        guards: refuse what is unusual by them too; None where it is meant.
         tell_refusal: told every refusal; the error keeps the first thousand.
         progress: told how far it is.
 
@@ -307,7 +337,7 @@ def schedule_changes(
         RowsChangedError: where the rows are others the second time; some may have been written.
     """
     scheduling = Scheduling(
-        *(client, inventory, changes, rows, now, actor, source), allow_old, create_missing, progress
+        *(client, inventory, changes, rows, now, actor, source), allow_old, create_missing, guards, progress
     )
     refusals = Refusals(tell_refusal)
     scheduling.check(refusals)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from cli import cancelling, change_verbs, following, undoing
-from cli.exit_codes import EXIT_FAILED
+from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_HELD
 from inventory_updater.intake import withdrawing
 from inventory_updater.intake.csv_format import CHANGE_COLUMNS
 from inventory_updater.stock.change_records import Status
@@ -19,7 +19,7 @@ from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus, Run
-from tests.builders import NOW, change, item_attributes, moment, record_attributes
+from tests.builders import NEXT_YEAR, NOW, USUAL_GUARDS, change, item_attributes, moment, record_attributes
 from tests.fakes.warehouse import MUG, Warehouse
 from tests.shop import put_items
 
@@ -36,6 +36,7 @@ def command(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Command:
         inventory=lambda: services.inventory,
         changes=lambda: services.changes,
         jobs=lambda: services.jobs,
+        guards=lambda: USUAL_GUARDS,
         caller=lambda: "ann",
         protocol=lambda: Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"}),
     )
@@ -132,12 +133,12 @@ def problems_of(command: Command, capsys: pytest.CaptureFixture[str], *arguments
 
 
 BAD_ROWS = rows_of(
-    "taken,mug,DC1,adjustment,3,2099-03-02T12:00:00Z",
-    "c1,mug,DC1,adjustment,3,2099-03-02T12:00:00Z",
-    "c2,MUG,DC1,adjustment,many,2099-03-02T12:00:00Z",
+    f"taken,mug,DC1,adjustment,3,{NEXT_YEAR}",
+    f"c1,mug,DC1,adjustment,3,{NEXT_YEAR}",
+    f"c2,MUG,DC1,adjustment,many,{NEXT_YEAR}",
     "c3,cup,DC1,price,2,2020-03-02T12:00:00Z",
-    "c1,mug,DC1,adjustment,4,2099-03-02T12:00:00Z",
-    "c5,,DC1,price,2,2099-03-02T12:00:00Z",
+    f"c1,mug,DC1,adjustment,4,{NEXT_YEAR}",
+    f"c5,,DC1,price,2,{NEXT_YEAR}",
 )
 ALL_PROBLEMS = [
     (2, "change_id", "CHANGE_ID_TAKEN"),
@@ -176,8 +177,8 @@ def test_the_items_whose_rows_are_all_good_are_taken_and_the_rest_can_be_correct
     cup, pot = ItemKey("cup", "DC1"), ItemKey("pot", "DC1")
     warehouse.put(item_attributes(sku="cup"))
     warehouse.put(item_attributes(sku="pot"))
-    good = "g1;cup;DC1;price;2;2099-03-02T12:00:00Z;sale"
-    bad = ["b1;pot;DC1;price;many;2099-03-02T12:00:00Z; x ", "b2;pot;DC1;price;3;2099-03-02T12:00:00Z"]
+    good = f"g1;cup;DC1;price;2;{NEXT_YEAR};sale"
+    bad = [f"b1;pot;DC1;price;many;{NEXT_YEAR}; x ", f"b2;pot;DC1;price;3;{NEXT_YEAR}"]
     file, rest = tmp_path / "changes.csv", tmp_path / "rest.csv"
     header = rows_of().strip().replace(",", ";")
     file.write_text("\n".join([header, bad[0], good, bad[1]]), encoding="utf-8")
@@ -193,18 +194,99 @@ def test_the_items_whose_rows_are_all_good_are_taken_and_the_rest_can_be_correct
         [*bad[0].split(";"), "NOT_A_NUMBER"],
         [*bad[1].split(";"), "", "OTHER_ROW"],
     ]
-    rest.write_text(rest.read_text(encoding="utf-8").replace("many", "4"), encoding="utf-8")
+    rest.write_text(rest.read_text(encoding="utf-8").replace("many", "2.25"), encoding="utf-8")
     assert command("--json", "schedule", str(rest)) == 0
     assert json.loads(capsys.readouterr().out)["added"] == 2
     stored = warehouse.services.changes.stored([(cup, "g1"), (pot, "b1"), (pot, "b2")])
-    assert [str(record["value"]) for record in stored.values()] == ["2", "4", "3"]
+    assert [str(record["value"]) for record in stored.values()] == ["2", "2.25", "3"]
+
+
+def price_rows(*prices: object) -> str:
+    """A price for each of as many items; those of a warehouse cost 2.50."""
+    return rows_of(*(f"p{n},sku-{n},DC1,price,{price},{NEXT_YEAR}" for n, price in enumerate(prices)))
+
+
+HELD = "if that is meant, send the file again with --accept-unusual"
+
+
+def test_what_is_unusual_is_held_and_named_until_it_is_said_to_be_meant(
+    warehouse: Warehouse, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse.put(*(item_attributes(sku=f"sku-{n}") for n in range(60)))
+    file, told = tmp_path / "changes.csv", tmp_path / "problems.csv"
+    file.write_text(price_rows(3, *[250] * 55, 0, 2), encoding="utf-8")
+
+    assert command("schedule", "--problems", str(told), str(file)) == EXIT_HELD
+    screen = capsys.readouterr()
+    assert command("--json", "schedule", "--check", str(file)) == EXIT_HELD
+    answer = json.loads(capsys.readouterr().out)
+
+    lines = screen.err.splitlines()
+    assert (screen.out, len(lines)) == ("", 52)
+    assert lines[0].endswith(
+        "line 3, column value: 250 is 9,900 % above the price of 2.5; MaxPriceChangePercent is 50"
+    ), lines[0]
+    assert lines[-2:] == ["... and 6 more problems", f"56 rows are unusual, and nothing was written; {HELD}"]
+    codes = [(line, "value", "PRICE_CHANGE") for line in range(3, 58)] + [(58, "value", "PRICE_ZERO")]
+    assert (answer["held"], answer["rows"], answer["good"], answer["problems"]) == (True, 58, 58, [])
+    assert [(each["line"], each["column"], each["code"]) for each in answer["unusual"]] == codes
+    with told.open(encoding="utf-8", newline="") as text:
+        assert [(int(row["line"]), row["column"], row["code"]) for row in csv.DictReader(text)] == codes
+    assert warehouse.dynamodb.items(warehouse.tables.changes) == []
+
+    assert command("schedule", "--accept-unusual", "--check", str(file)) == 0
+    assert command("schedule", "--accept-unusual", str(file)) == 0
+    assert capsys.readouterr().out == "58 rows, all good\n58 changes added for 58 items\n"
+    assert command("schedule", str(file)) == 0
+
+
+def test_with_a_problem_beside_it_what_is_unusual_is_told_and_the_file_is_not_only_held(
+    warehouse: Warehouse, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse.put(*(item_attributes(sku=f"sku-{n}") for n in range(3)))
+    file = tmp_path / "changes.csv"
+    file.write_text(price_rows("many", 250, 3, 4), encoding="utf-8")
+
+    assert command("--json", "schedule", str(file)) == EXIT_BAD_INPUT
+
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    found = {name: [(each["line"], each["code"]) for each in answer[name]] for name in ("problems", "unusual")}
+    assert found == {"problems": [(2, "NOT_A_NUMBER"), (5, "UNKNOWN_ITEM")], "unusual": [(3, "PRICE_CHANGE")]}
+    assert (answer["held"], answer["good"]) == (False, 2)
+    assert [line.partition(", ")[0].rpartition(" ")[-1] for line in said.err.splitlines()[:-1]] == ["2", "3", "5"]
+    assert said.err.splitlines()[-1] == (
+        "1 row is unusual, and nothing was written; correct the rest, and if that is meant add --accept-unusual"
+    )
+
+
+def test_what_only_the_whole_file_shows_is_told_by_line_among_the_rest(
+    warehouse: Warehouse, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse.put(*(item_attributes(sku=f"sku-{n}") for n in range(12)))
+    counts = [f"c{n},sku-{n},DC1,count,0,{NEXT_YEAR}" for n in range(12)]
+    counts[5] = f"c5,sku-5,DC1,price,250,{NEXT_YEAR}"
+    file, rest = tmp_path / "changes.csv", tmp_path / "rest.csv"
+    file.write_text(rows_of(*counts, f"good,mug,DC1,count,9,{NEXT_YEAR}", counts[0]), encoding="utf-8")
+
+    assert command("schedule", "--check", "--problems", "-", str(file)) == EXIT_BAD_INPUT
+    found = [(int(row["line"]), row["code"]) for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+    emptied = [(line, "PRICE_CHANGE" if line == 7 else "OUT_OF_STOCK") for line in range(2, 14)]
+    assert found == [*emptied, (15, "DUPLICATE_ID")]
+
+    assert command("schedule", "--accept-good", str(rest), str(file)) == EXIT_FAILED
+    assert capsys.readouterr().out == "1 change added for 1 item; 13 rows given back in " + f"{rest}\n"
+    rest.write_text("\n".join(rest.read_text(encoding="utf-8").splitlines()[:-1]), encoding="utf-8")
+    assert command("schedule", str(rest)) == EXIT_HELD
+    assert command("schedule", "--accept-unusual", str(rest)) == 0
+    assert capsys.readouterr().out == "12 changes added for 12 items\n"
 
 
 def test_of_a_file_that_breaks_off_nothing_is_accepted(
     warehouse: Warehouse, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, rest = tmp_path / "changes.csv", tmp_path / "rest.csv"
-    file.write_text(rows_of("c1,mug,DC1,price,2,2099-03-02T12:00:00Z", 'c2,mug,DC1,"price'), encoding="utf-8")
+    file.write_text(rows_of(f"c1,mug,DC1,price,2,{NEXT_YEAR}", 'c2,mug,DC1,"price'), encoding="utf-8")
 
     assert command("schedule", "--accept-good", str(rest), str(file)) == 2
 

@@ -12,6 +12,8 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from inventory_updater.jobs import settings
 from inventory_updater.jobs.settings import Settings
+from inventory_updater.stock.guards import Guards
+from tests.builders import USUAL_GUARDS
 from tests.cloudformation import (
     PSEUDO_PARAMETERS,
     TEMPLATE,
@@ -59,6 +61,7 @@ TABLES: Final = resources_of_type("AWS::DynamoDB::Table")
 LOG_GROUPS: Final = resources_of_type("AWS::Logs::LogGroup")
 SCHEDULES: Final = resources_of_type("AWS::Scheduler::Schedule")
 PARAMETERS: Final = load_template()["Parameters"]
+GROUPS: Final = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 
 
 def names_of_resources(parameters: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -151,10 +154,9 @@ def test_everything_that_can_be_tagged_has_the_five_tags() -> None:
 
 def test_every_parameter_is_used_and_shown_in_a_group() -> None:
     used = set(re.findall(r"(?:!Ref |\$\{)(\w+)", TEMPLATE.read_text(encoding="utf-8")))
-    groups = load_template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 
     assert set(PARAMETERS) - used == set()
-    assert sorted(PARAMETERS) == sorted(name for group in groups for name in group["Parameters"])
+    assert sorted(PARAMETERS) == sorted(name for group in GROUPS for name in group["Parameters"])
 
 
 def test_every_parameter_says_what_it_is_and_takes_and_every_pattern_says_so_in_words() -> None:
@@ -190,6 +192,23 @@ def test_the_version_of_the_package_is_an_output() -> None:
     output = load_template()["Outputs"]["Version"]["Value"]
 
     assert [resolve(output, parameter_values(PackageVersion=given)) for given in ("1.2.3", "")] == ["1.2.3", "unknown"]
+
+
+def test_the_guards_are_an_output_for_whoever_schedules() -> None:
+    output = load_template()["Outputs"]["Guards"]["Value"]
+    others = {
+        "MaxPriceChangePercent": "20",
+        "MaxCountDifferencePercent": "75",
+        "MaxItemsOutOfStock": "25",
+        "MaxItemsOfOnePrice": "100",
+        "MaxDaysAhead": "365",
+        "WholeUnits": "true",
+    }
+    (group,) = (each for each in GROUPS if "WholeUnits" in each["Parameters"])
+
+    assert Guards.read(json.loads(resolve(output, parameter_values()))) == USUAL_GUARDS
+    assert json.loads(resolve(output, parameter_values(**others))) == others
+    assert group["Parameters"] == list(others)
 
 
 def test_the_version_of_a_package_is_three_numbers_or_empty() -> None:
