@@ -1,7 +1,7 @@
 """A server that answers as DynamoDB does, from memory and at once: what is left to measure is the client.
 
 Its inventory and changes tables are shelves: every read finds the same, every write succeeds and changes nothing, so a
-run can be repeated. Its jobs tables remember what is put into them.
+run can be repeated. Its jobs tables remember what is put into them, and so do a pair of others, ``KEPT``.
 
 Run as a program, with the milliseconds that every answer waits and the partitions of each table (0: as many as it
 takes), it prints its port and serves until its standard
@@ -20,10 +20,13 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, Final
 
-from benchmarks.memory import JOBS, Memory
+from benchmarks.memory import CHANGES, INVENTORY, JOBS, Memory
 from benchmarks.shelves import SHARDS, Made, Shelf, due_entry, due_record, rendering, stock_item
 from benchmarks.units import PAGE_BYTES, read_units, write_units
 from cli.engine import HOST
+
+KEPT: Final = ("inventory-kept", "changes-kept", "jobs-shelf")
+"""Tables of an environment that starts empty."""
 
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *DynamoDB_20120810\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -67,14 +70,15 @@ class Answers:
 
     def __init__(self, partitions: int = 0) -> None:
         self._partitions = Partitions(partitions) if partitions else None
-        jobs = Memory({"jobs-shelf": JOBS})
-        self._jobs: Mapping[bytes, Callable[..., dict[str, Any]]] = {
-            b"GetItem": jobs.get_item,
-            b"PutItem": jobs.put_item,
-            b"UpdateItem": jobs.update_item,
-            b"Query": jobs.query,
-            b"BatchGetItem": jobs.batch_get_item,
-            b"BatchWriteItem": jobs.batch_write_item,
+        kept = Memory(dict(zip(KEPT, (INVENTORY, CHANGES, JOBS), strict=True)))
+        self._kept: Mapping[bytes, Callable[..., dict[str, Any]]] = {
+            b"GetItem": kept.get_item,
+            b"PutItem": kept.put_item,
+            b"UpdateItem": kept.update_item,
+            b"Query": kept.query,
+            b"BatchGetItem": kept.batch_get_item,
+            b"BatchWriteItem": kept.batch_write_item,
+            b"BatchExecuteStatement": kept.batch_execute_statement,
         }
         self._requests = 0
         self._write_units = 0
@@ -82,8 +86,8 @@ class Answers:
     def answer(self, operation: bytes, body: bytes) -> bytes:
         """The body of the answer to one request; ValueError or KeyError where nobody can answer it."""
         self._requests += 1
-        if b'"jobs-' in body:
-            return _json(self._jobs[operation](**json.loads(body)))
+        if b'"jobs-' in body or b"-kept" in body:
+            return _json(self._kept[operation](**json.loads(body)))
         if operation in _WRITES:
             return self._write(operation, body)
         match operation:

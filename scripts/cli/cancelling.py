@@ -53,7 +53,6 @@ def cancel(options: argparse.Namespace) -> int:
             COLUMNS,
             options,
             total=rows,
-            of_none=": none that waits is of it" if file is None else "",
             is_shown=lambda each: each["status"] != Status.CANCELLED,
         )
     return EXIT_DONE if counts.keys() <= {Status.CANCELLED.value} else EXIT_FAILED

@@ -1,11 +1,10 @@
 """Changes: schedule a file, list changes, show one; retry and dismiss."""
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 
 from cli.cancelling import add_cancel
 from cli.change_screens import CSV_COLUMNS, LIST_COLUMNS, Document, change_screen, document_of
@@ -23,8 +22,8 @@ from cli.input_files import (
     reading_of,
     settle_problems,
 )
-from cli.long_answers import ROWS_SHOWN
-from cli.output import counted, note, print_json, print_rows, print_screen, statuses_text, view_of
+from cli.long_answers import ROWS_SHOWN, add_limit, limit_of, print_first
+from cli.output import counted, print_json, print_rows, print_screen, statuses_text, view_of
 from cli.previewing import add_preview, refuse_another_plan
 from cli.progress import progress
 from cli.undoing import add_undo
@@ -98,31 +97,14 @@ def schedule(options: argparse.Namespace) -> int:
 def list_changes(options: argparse.Namespace) -> None:
     if options.location is not None and options.sku is None:
         raise InputError("--location goes with --sku")
-    if options.limit is not None and options.limit < 1:
-        raise InputError("--limit: at least 1 change")
+    limit = limit_of(options)
     columns = CSV_COLUMNS if options.csv else LIST_COLUMNS
-    listed = _listed(find_deployment(options), options)
-    if options.csv and options.limit is None:
-        print_rows(columns, (_row(each, columns) for each in listed), options)
-        return
-    is_limited = options.limit is not None or not (options.all or options.json)
-    limit = (options.limit or ROWS_SHOWN) if is_limited else sys.maxsize - 1
-    with progress() as tell:
-        found = list(told(islice(listed, limit + 1), "reading", tell))
-    has_more = len(found) > limit
-    found = found[:limit]
-    if options.json:
-        print_json({"changes": found, "has_more": has_more}, options)
-        return
-    print_rows(columns, [_row(each, columns) for each in found], options)
-    if options.csv and has_more:
-        note("there are more")
-    elif found and not options.csv:
-        print(counted(len(found), "change") + (", and there are more: --all lists them" if has_more else ""))
+    deployment = find_deployment(options)
 
+    def documents(tell: Progress) -> Iterator[Document]:
+        return told(_listed(deployment, options), "reading", tell)
 
-def _row(document: Document, columns: Iterable[str]) -> list[object]:
-    return [document.get(name) for name in columns]
+    print_first("changes", documents, columns, limit, options, lambda count: counted(count, "change"))
 
 
 def _listed(deployment: Deployment, options: argparse.Namespace) -> Iterator[Document]:
@@ -303,9 +285,7 @@ def commands() -> CommandLine:
         which.add_argument(f"--{name}", dest="which", action="store_const", const=name, help=meaning)
     verb.add_argument("--sku", type=filled, metavar="SKU", help="only those of this sku, at whatever location")
     verb.add_argument("--location", type=filled, metavar="LOCATION", help="with --sku: only those of this item")
-    how_many = verb.add_mutually_exclusive_group()
-    how_many.add_argument("--limit", type=int, metavar="N", help="how many at most")
-    how_many.add_argument("--all", action="store_true", help=f"more than the first {ROWS_SHOWN} on a screen")
+    add_limit(verb, "first")
 
     verb = line.add_verb(
         "show",

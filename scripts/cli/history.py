@@ -1,11 +1,11 @@
 """`stock.py history`: what was settled of an item, and what its figures were at a moment."""
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from heapq import nlargest
+from itertools import starmap
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -14,10 +14,10 @@ from cli.change_screens import document_of
 from cli.command_line import CommandLine, filled, time_of
 from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
-from cli.long_answers import ROWS_SHOWN
+from cli.long_answers import ROWS_SHOWN, add_limit, limit_of, print_first
 from cli.output import View, note, print_json, print_rows, print_screen, rows_screen, time_text, view_of
 from cli.progress import progress
-from inventory_updater.intake.writing import told
+from inventory_updater.intake.writing import Progress, told
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.history import FIGURES, FigureThen, Settlement, figures_at, settlements
@@ -61,12 +61,11 @@ class Item:
 
 
 def history(options: argparse.Namespace) -> None:
-    if options.limit is not None and options.limit < 1:
-        raise InputError("--limit: at least 1 change")
+    limit = limit_of(options)
     moment = None if options.at is None else _moment(options.at)
     deployment = find_deployment(options)
     if moment is None:
-        _print_history(deployment, options)
+        _print_history(deployment, limit, options)
     else:
         _print_figures(deployment, moment, options)
 
@@ -93,41 +92,27 @@ def _items(deployment: Deployment, options: argparse.Namespace) -> list[Item]:
 # What was settled
 
 
-def _print_history(deployment: Deployment, options: argparse.Namespace) -> None:
+def _print_history(deployment: Deployment, limit: int | None, options: argparse.Namespace) -> None:
     items, changes = _items(deployment, options), deployment.changes()
-    is_limited = options.limit is not None or not (options.all or options.json or options.csv)
-    limit = (options.limit or ROWS_SHOWN) if is_limited else sys.maxsize - 1
-    with progress() as tell:
-        # As many as are wanted are kept, of however many there are; one more tells whether there are more.
-        settled = told((each for item in items for each in _numbered(item, changes)), "reading", tell)
-        found = _newest(settled, limit + 1)
-    documents = [settled_document(key, each, record) for key, each, record in found]
-    has_more, documents = len(documents) > limit, documents[:limit]
-    if options.json:
-        print_json({"settled": documents, "has_more": has_more}, options)
-        return
-    print_rows(HISTORY_COLUMNS, ([each.get(name) for name in HISTORY_COLUMNS] for each in documents), options)
-    if options.csv and has_more:
-        note("there are more")
-    elif documents and not options.csv:
-        print(f"{len(documents):,} settled" + (", and there are more: --all lists them" if has_more else ""))
+
+    def documents(tell: Progress) -> Iterator[Mapping[str, object]]:
+        settled = ((item.key, each, record) for item in items for each, record in item.settled(changes))
+        return starmap(settled_document, _newest(told(settled, "reading", tell), limit))
+
+    print_first("settled", documents, HISTORY_COLUMNS, limit, options, lambda count: f"{count:,} settled")
 
 
 Found = tuple[ItemKey, Settlement, Attributes]
 
 
-def _numbered(item: Item, changes: ChangeTable) -> Iterator[Found]:
-    return ((item.key, each, record) for each, record in item.settled(changes))
+def _newest(settled: Iterable[Found], limit: int | None) -> list[Found]:
+    """As many as are wanted, of however many there are, and one more, which tells whether there are more."""
 
-
-def _newest(settled: Iterable[Found], limit: int) -> list[Found]:
     def order(found: Found) -> tuple[object, ...]:
         key, each, _record = found
         return *each.order, key
 
-    if limit == sys.maxsize:
-        return sorted(settled, key=order, reverse=True)
-    return nlargest(limit, settled, key=order)
+    return sorted(settled, key=order, reverse=True) if limit is None else nlargest(limit + 1, settled, key=order)
 
 
 def settled_document(key: ItemKey, settlement: Settlement, record: Attributes) -> dict[str, object]:
@@ -243,10 +228,7 @@ def add_history(line: CommandLine) -> None:
     )
     verb.add_argument("sku", type=filled, metavar="SKU")
     verb.add_argument("location_id", nargs="?", type=filled, metavar="LOCATION", help="without it: at every location")
-    which = verb.add_mutually_exclusive_group()
-    which.add_argument("--limit", type=int, metavar="N", help="how many at most")
-    which.add_argument("--all", action="store_true", help=f"more than the newest {ROWS_SHOWN} on a screen")
-    which.add_argument(
+    add_limit(verb, "newest").add_argument(
         "--at",
         metavar="TIME",
         help="say what on hand, price, reorder point and safety stock were then, as far as the records know",

@@ -28,7 +28,7 @@ from cli.progress import progress
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.csv_format import ADDED_COLUMNS, CameRow, Clash, CsvError, Note, table_of_any_kind
-from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
+from inventory_updater.intake.refusals import Refusal, Refusals, RowsChangedError
 from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.intake.text_rows import AS_IT_STANDS, ChangeRow, CountRow, Problem, Reading, StockRow, problem_of
 from inventory_updater.intake.writing import told
@@ -303,18 +303,6 @@ class InputFile(Generic[RowT]):
         if self.is_held:
             raise FileHeld(first, count, f"{held}; if that is meant, send the file again with --accept-unusual")
         raise ProblemsFound(first, count, f"{held}; correct the rest, and if that is meant add --accept-unusual")
-
-    @contextmanager
-    def telling_lines(self) -> Iterator[None]:
-        """Tell what is refused within this context with the lines that it is on."""
-        try:
-            yield
-        except RefusedError as error:
-            rows = [(refusal.row, refusal.message) for refusal in error.refusals]
-            lines = sorted((row.line, message) for row, message in rows if isinstance(row, ChangeRow | StockRow))
-            raise ProblemsFound(
-                [f"{self.name}: line {line}: {message}" for line, message in lines], error.count
-            ) from None
 
     def close(self) -> None:
         for run in (self._of_reading, self._of_tables, self._of_items):

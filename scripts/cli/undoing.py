@@ -10,7 +10,16 @@ from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
 from inventory_updater.intake.csv_format import read_change_file
-from inventory_updater.intake.undoing import SCHEDULED, UNDONE, WINDOW_ENDED, Undone, undo_changes
+from inventory_updater.intake.scheduling import origin_of
+from inventory_updater.intake.undoing import (
+    SCHEDULED,
+    UNDONE,
+    WINDOW_ENDED,
+    Undone,
+    applied_by,
+    of_source,
+    undo_changes,
+)
 from inventory_updater.intake.writing import Progress
 from inventory_updater.stock.items import ItemKey
 from inventory_updater.tables.change_table import Name
@@ -20,9 +29,9 @@ COLUMNS = ("change_id", "status", "sku", "location_id", "kind", "value", "messag
 
 def undo(options: argparse.Namespace) -> int:
     check_item_options(options)
-    ways = (bool(options.change_ids), options.file is not None, options.job is not None)
+    ways = (bool(options.change_ids), *(each is not None for each in (options.file, options.job, options.source)))
     if sum(ways) != 1:
-        raise InputError("name what to undo in one way: by ID..., --file or --job")
+        raise InputError("name what to undo in one way: by ID..., --file, --job or --source")
     if bool(options.change_ids) != (options.sku is not None):
         raise InputError("ID... goes with --sku and --location: what is settled is found by its item")
     if options.file is None:
@@ -40,23 +49,21 @@ def _undo(
     deployment: Deployment, options: argparse.Namespace, names: Iterator[Name] | None = None, total: int | None = None
 ) -> int:
     protocol = deployment.protocol()
-    wanted = names or _named(deployment, options)
 
     def documents(tell: Progress) -> Iterator[Document]:
-        undone = undo_changes(
-            protocol, wanted, now, actor=protocol.by["cancelled_by"], is_written=not options.check, progress=tell
-        )
-        return map(undone_of, undone)
+        wanted = names or _named(deployment, options, tell)
+        return map(undone_of, undo_changes(protocol, wanted, now, is_written=not options.check, progress=tell))
 
     counts = print_changes(documents, COLUMNS, options, total=total)
     return EXIT_DONE if counts.keys() <= {SCHEDULED, WINDOW_ENDED, UNDONE} else EXIT_FAILED
 
 
-def _named(deployment: Deployment, options: argparse.Namespace) -> Iterator[Name]:
-    if options.job is None:
-        return iter([(ItemKey(options.sku, options.location), each) for each in dict.fromkeys(options.change_ids)])
-    settled = deployment.jobs().settled(options.job)
-    return ((each.key, each.change_id) for each in settled if each.outcome in ("APPLIED", "OPEN"))
+def _named(deployment: Deployment, options: argparse.Namespace, tell: Progress) -> Iterator[Name]:
+    if options.job is not None:
+        return applied_by(deployment.jobs(), options.job)
+    if options.source is not None:
+        return of_source(deployment.changes(), origin_of(options.source), progress=tell)
+    return iter([(ItemKey(options.sku, options.location), each) for each in dict.fromkeys(options.change_ids)])
 
 
 def undone_of(undone: Undone) -> Document:
@@ -75,12 +82,14 @@ def add_undo(line: CommandLine) -> None:
         "take back what was applied, by changes that the next job applies",
         "An adjustment is undone by its opposite, a count by the difference that it made, a setting by the value "
         "before it while what it set is still there; an open window ends at once. What others have sold stays "
-        "sold, and nothing is undone twice. Of what is left it says why, and the exit code is 1.",
+        "sold, and nothing is undone twice. Of what is left it says why, and the exit code is 1. For --source all "
+        "changes that are kept are read, which takes and costs as much as there are many; --file reads its own only.",
         has_rows=True,
     )
     verb.add_argument("change_ids", nargs="*", type=filled, metavar="ID", help="the change's id")
     verb.add_argument("--file", type=input_path, metavar="FILE", help="the rows of a change file; - is standard input")
     verb.add_argument("--job", type=filled, metavar="JOB_ID", help="all that this job applied")
+    verb.add_argument("--source", type=filled, metavar="NAME", help="what came in a file or from a system of this name")
     verb.add_argument("--check", action="store_true", help="only say what would be done; write nothing")
     verb.add_argument("--all", action="store_true", help=f"more than the first {ROWS_SHOWN} rows on a screen")
     add_item_options(verb)

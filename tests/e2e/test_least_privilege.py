@@ -92,14 +92,6 @@ CALL: Final = {"change_id": "called", "sku": "lost", "location_id": "DC1"}
 CANCEL: Final = {"action": "cancel", "changes": [CALL]}
 
 CALLS_WITHOUT: Final[Mapping[Pair, tuple[str, Mapping[str, object]]]] = {
-    # Whether an item is there at another location.
-    ("dynamodb:Query", "InventoryTable.Arn"): (
-        "Query",
-        {
-            "action": "schedule",
-            "changes": [{**CALL, "kind": "count", "value": 1, "effective_at": "2026-03-02T08:00:00Z"}],
-        },
-    ),
     # Cancelling the change of an item that is gone: one transaction of two actions.
     ("dynamodb:ConditionCheckItem", "InventoryTable.Arn"): (
         "TransactWriteItems",

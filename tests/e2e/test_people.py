@@ -13,8 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.engine import CHECKOUT, REGION, Engine
-from tests.builders import NEXT_YEAR, change, stocked
+from inventory_updater.stock.items import ItemKey
+from tests.builders import NEXT_YEAR, change, record_attributes, stocked
 from tests.engines import Script, private_ministack, run_script
+from tests.shop import put_items
 from tests.stacks import Stack, deploy_stack
 
 if TYPE_CHECKING:
@@ -124,7 +126,10 @@ def put_a_job_that_rejected(stack: Stack) -> str:
         stocked(change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z"), sku="MUG"),
         stocked(change("oversold", "adjustment", -3), on_hand=1, sku="POT"),
         stocked(change("junk", "adjustment", -3), on_hand=1, sku="PAN"),
+        stocked(sku="JUG"),
     )
+    sold = record_attributes(ItemKey("JUG", "DC1"), change("sold"), source="till")
+    put_items(stack.client("dynamodb"), stack.tables.changes, [sold])
     return stack.run_job().job_id
 
 
@@ -152,6 +157,7 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "changes schedule changes.csv",
             "changes cancel c1",
             "changes cancel --file changes.csv",
+            "changes undo --source till",
             "changes dismiss junk",
             f"changes retry {job}",
             "stock variance stock.csv",

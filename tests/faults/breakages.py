@@ -145,7 +145,7 @@ def part_for_all() -> Patches:
 
 def forget_early() -> Patches:
     """Drop what was decided although its record does not say so yet."""
-    return [mock.patch.object(settling, "_says", return_value=True)]
+    return [mock.patch.object(settling, "says", return_value=True)]
 
 
 def cancel_record_first() -> Patches:

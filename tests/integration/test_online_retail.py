@@ -7,7 +7,7 @@ checkout, not in it.
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cli.engine import CHECKOUT
-from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
+from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.intake.csv_format import Clash, read_change_file, read_stock_file
 from inventory_updater.intake.exporting import write_levels
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
-from inventory_updater.intake.undoing import Undone, undo_changes
+from inventory_updater.intake.undoing import Undone, applied_by, undo_changes
 from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.items import ItemKey, read_key
 from inventory_updater.stock.levels import Level, read_level
+from inventory_updater.tables.change_table import Name
 from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus, Run
 from tests.shop import Shop, put_items
@@ -228,33 +229,79 @@ def test_a_file_that_is_undone_leaves_the_opening_stock_without_what_others_have
     shop.run()
     opening = {row.key: row for row in stock_rows(folder)}
     # Of what was not there at the opening nobody else has sold anything.
-    in_stock = [read_key(item) for item in stored(shop.client, shop.tables.inventory) if item["on_hand"] != 0]
-    sold = [key for key in in_stock if opening[key].on_hand][:1_000]
-    for key in sold:
-        shop.client.update_item(
-            TableName=shop.tables.inventory,
-            Key=to_attribute_values(key._asdict()),
-            UpdateExpression="ADD on_hand :sold",
-            ExpressionAttributeValues={":sold": {"N": "-1"}},
-        )
+    sold = [key for key in in_stock(shop) if opening[key].on_hand][:1_000]
+    sell(shop, sold)
 
-    undone = Counter(each.status for each in undo(shop, folder))
+    undone = Counter(each.status for each in undo(shop, names_of(folder)))
 
     assert undone["SCHEDULED"] + undone["NO_EFFECT"] == APPLIED[folder]
     assert undone["REJECTED"] == REJECTED[folder]
     run = shop.run()
     assert (run.tally.changes_applied, run.tally.changes_rejected) == (undone["SCHEDULED"], 0)
-    assert {
-        read_key(item): (item["on_hand"], item.get("unit_price")) for item in stored(shop.client, shop.tables.inventory)
-    } == {key: ((row.on_hand or 0) - (key in sold), row.unit_price) for key, row in opening.items()}
-    again = Counter(each.status for each in undo(shop, folder))
-    undone["UNDONE"] = undone.pop("SCHEDULED")
-    assert again == undone
-    assert shop.run().tally.items_updated == 0
+    assert shown(shop) == {key: ((row.on_hand or 0) - (key in sold), row.unit_price) for key, row in opening.items()}
+    assert_it_is_undone_once(shop, undone, lambda: names_of(folder))
 
 
-def undo(shop: Shop, folder: str) -> Iterator[Undone]:
+@pytest.mark.slow_on("dynamodb_local")
+@pytest.mark.parametrize(
+    ("folder", "begins"),
+    [(DAY, "2011-09-20T13:59:59.999999Z"), pytest.param(WEEK, "2011-09-23T23:59:59.999999Z", marks=pytest.mark.slow)],
+)
+def test_a_single_job_that_is_undone_leaves_the_stock_before_it_without_what_others_have_sold(
+    shop: Shop, stocked: Filled, folder: str, begins: str
+) -> None:
+    stocked(shop, folder)
+    shop.run(as_of=begins)
+    sell(shop, in_stock(shop)[:500])
+    before = shown(shop)
+    unwanted = shop.run()
+    sold = [key for key in in_stock(shop) if before[key][0]][:500]
+    sell(shop, sold)
+
+    def names() -> Iterator[Name]:
+        return applied_by(shop.services.jobs, unwanted.job_id)
+
+    undone = Counter(each.status for each in undo(shop, names()))
+
+    assert len(sold) == 500
+    assert undone.keys() <= {"SCHEDULED", "NO_EFFECT"}
+    assert undone.total() == unwanted.tally.changes_applied > 400
+    run = shop.run()
+    assert (run.tally.changes_applied, run.tally.changes_rejected) == (undone["SCHEDULED"], 0)
+    assert shown(shop) == {key: (on_hand - (key in sold), price) for key, (on_hand, price) in before.items()}
+    assert_it_is_undone_once(shop, undone, names)
+
+
+def sell(shop: Shop, keys: Iterable[ItemKey]) -> None:
+    """One of each is sold by another writer."""
+    for key in keys:
+        shop.update("ADD on_hand :sold", *key, sold=-1)
+
+
+def shown(shop: Shop) -> dict[ItemKey, tuple[Decimal, object]]:
+    """What is on hand of each item, and its price."""
+    items = stored(shop.client, shop.tables.inventory)
+    return {read_key(item): (Decimal(str(item["on_hand"])), item.get("unit_price")) for item in items}
+
+
+def in_stock(shop: Shop) -> list[ItemKey]:
+    return sorted(key for key, (on_hand, _price) in shown(shop).items() if on_hand)
+
+
+def names_of(folder: str) -> Iterator[Name]:
+    return ((row.key, row.change.change_id) for row in change_rows(folder))
+
+
+def undo(shop: Shop, names: Iterable[Name]) -> Iterator[Undone]:
     services = shop.services
     protocol = Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"})
-    names = ((row.key, row.change.change_id) for row in change_rows(folder))
-    return undo_changes(protocol, names, services.now, actor="ann")
+    return undo_changes(protocol, names, services.now)
+
+
+def assert_it_is_undone_once(shop: Shop, undone: Counter[str], names: Callable[[], Iterator[Name]]) -> None:
+    """Undone once more, nothing is another, and nothing is left to do."""
+    before = shown(shop)
+    again = Counter(each.status for each in undo(shop, names()))
+    assert again == Counter(undone) - Counter(SCHEDULED=undone["SCHEDULED"]) + Counter(UNDONE=undone["SCHEDULED"])
+    assert shop.run().tally.items_updated == 0
+    assert shown(shop) == before

@@ -277,6 +277,7 @@ VERBS = {
     "changes": [
         *("schedule changes.csv", "list", "show c1", "cancel c1", "retry some-job", "retry --id c1", "dismiss c1"),
         *("status changes.csv", "cancel --file changes.csv", "cancel --source changes.csv"),
+        *("preview changes.csv", "undo --file changes.csv", "undo --job some-job", "undo --source changes.csv"),
     ],
     "job": ["run", "list", "show some-job", "stop some-job", "pause", "resume"],
 }
@@ -334,6 +335,8 @@ def test_what_makes_no_sense_is_told(run: Run) -> None:
         "changes cancel c9 --sku MUG": "--sku and --location go together: they name one item",
         "changes cancel c9 --sku MUG --location LEEDS": "there is no change c9 of MUG at LEEDS",
         "changes cancel": "name what to cancel in one way: by ID..., --file, --source or --reference",
+        "changes cancel --source s": f"nothing that waits has the source 's' {moment_ago}",
+        "changes undo --source s": f"no change has the source 's' {moment_ago}",
         "changes status nowhere.csv": "nowhere.csv: does not exist",
         "stock variance nowhere.csv": "nowhere.csv: does not exist",
         "stock history MUG YORK": "there is no item MUG at YORK, and no record of one",
@@ -673,10 +676,13 @@ def test_what_a_file_or_a_job_has_applied_is_undone_once(run: Run, items: Callab
     assert run("changes", "undo", "--file", "changes.csv", "--json").answer["by_status"] == {"UNDONE": 2, "REJECTED": 1}
     latest = run("job", "list", "--json").answer["jobs"][0]["job_id"]
     assert run("changes", "undo", "--job", latest, "--json").answer["by_status"] == {"SCHEDULED": 2}
+    of_source = run("changes", "undo", "--source", "changes.csv", "--json")
+    assert (of_source.status, of_source.answer["by_status"]) == (1, {"UNDONE": 2, "REJECTED": 1})
     refusals = {
         ("undo",): "name what to undo in one way",
         ("undo", "c1"): "ID... goes with --sku and --location",
         ("undo", "--job", "no-such-job"): "there is no job no-such-job",
+        ("undo", "--source", "change.csv"): "did you mean 'changes.csv'?",
     }
     said = {verb: run("changes", *verb) for verb in refusals}
     assert [
@@ -728,7 +734,8 @@ def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
 
     assert (said.status, said.output.splitlines()[-1]) == (1, "2 changes: 1 APPLIED, 1 CANCELLED")
     assert "change c1 of MUG at LEEDS is APPLIED, settled at " in " ".join(said.output.split())
-    assert run("changes", "cancel", "--reference", "PO 9").output == "0 changes: none that waits is of it\n"
+    said = run("changes", "cancel", "--reference", "PO 9")
+    assert (said.status, said.output, "nothing that waits has the reference 'PO 9'" in said.errors) == (2, "", True)
     answer = run("changes", "status", "changes.csv", "--json").answer
     assert answer["by_status"] == {"APPLIED": 1, "CANCELLED": 1, "REJECTED": 1}
     told = {each["change_id"]: each for each in answer["changes"]}

@@ -49,7 +49,7 @@ def old_records_after_a_conflict(patch: pytest.MonkeyPatch) -> None:
 
 def entries_dropped_early(patch: pytest.MonkeyPatch) -> None:
     """The item forgets what it has decided before the records say so."""
-    patch.setattr(settling, "_says", lambda _record, _decision: True)
+    patch.setattr(settling, "says", lambda _record, _decision: True)
 
 
 def no_version_in_the_guard(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -124,6 +124,12 @@ def batched(elements: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     iterator = iter(elements)
     while batch := tuple(islice(iterator, size)):
         yield batch
+
+
+def begun(elements: Iterable[T]) -> Iterator[T]:
+    """The same ``elements``, of which the first was taken already."""
+    iterator = iter(elements)
+    return chain(tuple(islice(iterator, 1)), iterator)
 
 
 def backoff(attempt: int) -> float:

@@ -7,9 +7,10 @@ hundred items.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.pacing import batched, in_a_minute
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.gathering import Gathered
 from inventory_updater.intake.rows import RowT
@@ -72,9 +73,9 @@ class Preview:
 
     def _plan(self, batch: Sequence[tuple[ItemKey, Mapping[str, Change | None]]]) -> list[Told]:
         """Plan items as a job does: each is read before its records."""
-        items = self.inventory.read_many(key for key, _ in batch)
+        items = in_a_minute(partial(self.inventory.read_many, [key for key, _ in batch]))
         names = [(key, each) for key, named in batch for each in {**named, **_decided_of(items.get(key))}]
-        records = self.changes.read(names)
+        records = in_a_minute(partial(self.changes.read, names))
         return [self._of_item(key, items.get(key), records.get(key, []), named) for key, named in batch]
 
     def _of_item(
@@ -87,7 +88,8 @@ class Preview:
         foreseen = self._foresee(item, [*found, *asked])
         if isinstance(foreseen, NeedsAllRecords):
             since = min((each.effective_at for each in asked if each.is_waiting_count), default=LAST_MOMENT)
-            foreseen = self._foresee(item, [*self.changes.all_that_count(key, since=since), *asked], are_all=True)
+            found = in_a_minute(partial(self.changes.all_that_count, key, since=since))
+            foreseen = self._foresee(item, [*found, *asked], are_all=True)
         assert not isinstance(foreseen, NeedsAllRecords)
         return foreseen
 

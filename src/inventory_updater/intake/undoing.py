@@ -9,14 +9,16 @@ from inventory_updater.dynamodb.pacing import PATIENCE_SECONDS, Limits, batched,
 from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.gathering import Gathered
 from inventory_updater.intake.scheduling import schedule_changes
-from inventory_updater.intake.withdrawing import cancel_changes
+from inventory_updater.intake.withdrawing import cancel_changes, saying
 from inventory_updater.intake.writing import Progress, no_progress, told
 from inventory_updater.stock.attributes import Attributes
+from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.item_states import read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
 from inventory_updater.stock.undoing import EndsWindow, Left, Undoing, undo_id, undoings
-from inventory_updater.tables.change_table import Name
+from inventory_updater.tables.change_table import ChangeTable, Name
+from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.protocol import Protocol
 
 SCHEDULED: Final = "SCHEDULED"
@@ -47,22 +49,36 @@ class _Row(NamedTuple):
     change: Change
 
 
+def applied_by(jobs: JobTable, job_id: str) -> Iterator[Name]:
+    """What took effect by a job: what it applied, and the windows that it opened."""
+    return (
+        (each.key, each.change_id) for each in jobs.settled(job_id) if each.outcome in (Status.APPLIED, Status.OPEN)
+    )
+
+
+def of_source(changes: ChangeTable, source: str, *, progress: Progress = no_progress) -> Iterator[Name]:
+    """All changes that came from a source, whatever became of them; the whole table is looked through for them.
+
+    Raises:
+        RefusedError: where there is none.
+    """
+    return saying(source, told(changes.sources(), "looking through all changes", progress), "no change has the source")
+
+
 def undo_changes(
     protocol: Protocol,
     names: Iterable[Name],
     clock: Callable[[], str],
     *,
-    actor: str,
     is_written: bool = True,
     progress: Progress = no_progress,
 ) -> Iterator[Undone]:
     """Undo changes, item by item; any number.
 
     Args:
-        protocol: its ``by`` says who ends windows.
+        protocol: its ``by`` says who asks for it: ``{"cancelled_by": ...}``.
         names: what is not wanted any more.
         clock: the stored time; asked for each batch.
-        actor: who asks for it.
         is_written: whether anything is written; if not, it says what would be.
         progress: told how far it is.
     """
@@ -71,7 +87,7 @@ def undo_changes(
         for batch in batched(told(gathered.by_item(), "undoing", progress), READ_LIMIT):
             moment = clock()
             planned = list(_planned(protocol, [(key, list(ids)) for key, ids in batch], moment))
-            yield from _written(protocol, planned, moment, actor) if is_written else planned
+            yield from _written(protocol, planned, moment) if is_written else planned
 
 
 def _planned(protocol: Protocol, batch: Sequence[tuple[ItemKey, Sequence[str]]], now: str) -> Iterator[Undone]:
@@ -111,11 +127,11 @@ def _told(name: Name, undoing: Undoing) -> Undone:
     return Undone(name, SCHEDULED, undoing)
 
 
-def _written(protocol: Protocol, planned: Sequence[Undone], now: str, actor: str) -> Iterator[Undone]:
+def _written(protocol: Protocol, planned: Sequence[Undone], now: str) -> Iterator[Undone]:
     rows = [_Row(each.name[0], each.change) for each in planned if each.change is not None]
     schedule_changes(
         *(protocol.client, protocol.inventory, protocol.changes, partial(iter, rows), now),
-        actor=actor,
+        actor=protocol.by["cancelled_by"],
         source="undo",
         allow_old=True,
     )

@@ -8,6 +8,7 @@ that an item's old decision cannot be taken for a new one. All may be done again
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,14 @@ _WAITS: Final = (Status.PENDING.value, Status.OPEN.value)
 
 _ROUNDS: Final = 5
 """How often an item that comes and goes is asked again."""
+
+_OTHERS_KEPT: Final = 10_000
+"""Among so many different names the nearest to one that nothing has is looked for."""
+
+_NEAR: Final = 0.75
+"""So like is a misspelt name to the one that is meant: nobody is to take back tuesday.csv for monday.csv."""
+
+_A_MOMENT_LATER: Final = "one that was written a moment ago is found a moment later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def find_each(
     refusals, named = Refusals(), dict[ItemKey, list[str]]()
     for change_id, keys in holders.items():
         if not keys:
-            message = f"no change {change_id} is {state} (one that was written a moment ago is found a moment later)"
+            message = f"no change {change_id} is {state} ({_A_MOMENT_LATER})"
             refusals.add(Refusal(change_id, "UNKNOWN_CHANGE", message))
         elif len(keys) > 1:
             message = (
@@ -117,17 +126,44 @@ def find_waiting(
     """What waits and says this in its record, in ``source`` or ``reference``, say; looked through as it is taken.
 
     The index names what waits, and may not show yet what was scheduled a moment ago.
+
+    Raises:
+        RefusedError: where nothing that waits says so.
     """
 
     def read(batch: Sequence[Name]) -> Mapping[Name, Attributes]:
         return in_a_minute(partial(changes.stored, batch))
 
     names = told(changes.waiting(), "looking through what waits", progress)
-    for found in side_by_side(read, batched(names, READ_LIMIT)):
-        for name, attributes in found.items():
-            # The index may name one that has been settled a moment ago.
-            if attributes.get(attribute) == value and not read_record(attributes).status.is_final:
-                yield name
+    waiting = (
+        (name, attributes.get(attribute))
+        for found in side_by_side(read, batched(names, READ_LIMIT))
+        for name, attributes in found.items()
+        # The index may name one that has been settled a moment ago.
+        if not read_record(attributes).status.is_final
+    )
+    return saying(value, waiting, f"nothing that waits has the {attribute}")
+
+
+def saying(value: str, among: Iterable[tuple[Name, object]], of_none: str) -> Iterator[Name]:
+    """Those changes whose record says this, of all that are looked through with what they say.
+
+    Raises:
+        RefusedError: where there is none; it begins with ``of_none``, and names the nearest of what the others say.
+    """
+    others, is_known = set[str](), False
+    for name, said in among:
+        if said == value:
+            is_known = True
+            yield name
+        elif isinstance(said, str) and len(others) < _OTHERS_KEPT:
+            others.add(said)
+    if not is_known:
+        near = get_close_matches(value, others, 1, _NEAR)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        refusals = Refusals()
+        refusals.add(Refusal(value, "UNKNOWN", f"{of_none} {value!r} ({_A_MOMENT_LATER}){hint}"))
+        refusals.refuse_any()
 
 
 # Cancel

@@ -243,7 +243,8 @@ def settle(
 
     Args:
         state: the item as it was read.
-        records: the item's records, read after it, consistently: those that are due and those in ``decided``, at least.
+        records: the item's records, read after it, consistently: at least those that are due, and those that do not say
+            yet what is in ``decided``.
         moment: when.
         are_all: whether these are all records of the item.
         cancelled: ids of changes that are not wanted any more, due or not; one that is settled stays as it is.
@@ -277,7 +278,7 @@ def settle(
     derived = work.figures.derive_if_exact()
     if derived is None:
         return InvalidItem(state.key, "TOO_PRECISE", "a derived figure would need more than 38 digits")
-    kept = {name: entry for name, entry in state.decided.items() if name in by_id and not _says(by_id[name], entry)}
+    kept = {name: entry for name, entry in state.decided.items() if name in by_id and not says(by_id[name], entry)}
     marks = [
         Mark(by_id[name], decision)
         for name, decision in {**kept, **work.decided}.items()
@@ -306,7 +307,7 @@ def _was_applied(record: ChangeRecord, state: ItemState) -> bool:
     return decided or record.status is Status.APPLIED
 
 
-def _says(record: ChangeRecord, decision: Decision) -> bool:
+def says(record: ChangeRecord, decision: Decision) -> bool:
     """Whether a record says what was decided, or has gone on since."""
     return record.status.is_final or record.attempt > decision.attempt
 

@@ -12,13 +12,12 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
-from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 from inventory_updater.dynamodb.concurrency import side_by_side
-from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys
+from inventory_updater.dynamodb.pacing import batched, begun
+from inventory_updater.dynamodb.reading import READ_LIMIT, query, read_keys, scan
 from inventory_updater.dynamodb.statements import guarded_update, statement
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
 from inventory_updater.stock.attributes import Attributes
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         ConditionCheckTypeDef,
         QueryInputTypeDef,
         QueryOutputTypeDef,
+        ScanInputTypeDef,
         UpdateTypeDef,
     )
 
@@ -88,11 +88,6 @@ class DuePage:
 def shard_of(item: str) -> str:
     """The shard of the index in which an item's changes wait."""
     return SHARDS[int.from_bytes(sha256(item.encode()).digest()[:4], "big") % len(SHARDS)]
-
-
-def _begun(entries: Iterator[Attributes]) -> Iterator[Attributes]:
-    """The same entries, of which the first page has been read."""
-    return chain(tuple(islice(entries, 1)), entries)
 
 
 @lru_cache(maxsize=1024)
@@ -235,8 +230,8 @@ class ChangeTable:
         It comes from the index, which may not show yet what was written a moment ago. ``shards`` are all, unless only
         some items matter.
         """
-        begun = side_by_side(lambda shard: _begun(self._index(shard, "<=", until)), shards)
-        for entry in heapq.merge(*begun, key=itemgetter("due_at", "item", "change_id")):
+        entries = side_by_side(lambda shard: begun(self._index(shard, "<=", until)), shards)
+        for entry in heapq.merge(*entries, key=itemgetter("due_at", "item", "change_id")):
             yield key_of(str(entry["item"])), str(entry["change_id"])
 
     def rejected(self, since: str | None = None) -> Iterator[Name]:
@@ -257,7 +252,23 @@ class ChangeTable:
             "ScanIndexForward": is_forward,
             "Limit": _INDEX_PAGE,
         }
-        return query(self._client, request)
+        return query(self._client, request, is_patient=True)
+
+    def sources(self) -> Iterator[tuple[Name, object]]:
+        """Every change, settled or not, and the source that it came from; None of one that does not say.
+
+        No index knows what is settled, so the whole table is scanned: that costs as much as it is large. It may not
+        see what was written a moment ago.
+        """
+        request: ScanInputTypeDef = {
+            "TableName": self.name,
+            "ProjectionExpression": "#item, change_id, #source",
+            "ExpressionAttributeNames": {"#item": "item", "#source": "source"},
+        }
+        for found in scan(self._client, request):
+            key = key_of(str(found["item"]))
+            if all(key):  # another system may have put one under what names no item
+                yield (key, str(found["change_id"])), found.get("source")
 
     def forgotten_until(self, now: str) -> str:
         """The latest ``effective_at`` of a change whose record may have expired by ``now``: it would not be known."""

@@ -22,7 +22,7 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.stock.change_records import ChangeRecord, Status
 from inventory_updater.stock.item_states import ItemState, read_state
 from inventory_updater.stock.items import InvalidItem, ItemKey
-from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, settle
+from inventory_updater.stock.settling import Mark, Moment, NeedsAllRecords, Settled, says, settle
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
@@ -141,7 +141,13 @@ class Protocol:
         planned: dict[ItemKey, Settled] = {}
         for key, state in states.items():
             unwanted = cancelled.get(key, ())
-            settled = settle(state, records.get(key, ()), moment, cancelled=unwanted)
+            # What says what was decided, and waits again, has its turn: what comes before may be due in a later page.
+            found = [
+                each
+                for each in records.get(key, ())
+                if each.change_id in named[key] or not says(each, state.decided[each.change_id])
+            ]
+            settled = settle(state, found, moment, cancelled=unwanted)
             if isinstance(settled, NeedsAllRecords):
                 settled = settle(
                     state, self.changes.all_that_count(key, report.spend), moment, are_all=True, cancelled=unwanted

@@ -1,12 +1,12 @@
 """The instant server of the benchmarks, asked by boto3's own client."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.instant_server import UNITS_A_SECOND, Partitions
+from benchmarks.instant_server import KEPT, UNITS_A_SECOND, Partitions
 from benchmarks.measuring import instant_place
 from benchmarks.one_run import counts
 from benchmarks.shelves import AS_OF, SHARDS, Shelf, due_record, stock_item
@@ -41,7 +41,7 @@ def due(client: "DynamoDBClient", shard: int) -> list[str]:
     return [str(from_attribute_values(entry)["change_id"]) for page in pages for entry in page["Items"]]
 
 
-def read(client: "DynamoDBClient", table: str, keys: list[dict[str, object]]) -> list[Attributes]:
+def read(client: "DynamoDBClient", table: str, keys: Sequence[Mapping[str, object]]) -> list[Attributes]:
     wanted: Any = {table: {"Keys": [to_attribute_values(key) for key in keys], "ConsistentRead": True}}
     return [from_attribute_values(item) for item in client.batch_get_item(RequestItems=wanted)["Responses"][table]]
 
@@ -113,6 +113,19 @@ def test_every_write_succeeds_is_counted_and_changes_nothing(client: "DynamoDBCl
         "write_units": counted["write_units"] + 1 + 2 + (1 + 2),
     }
     assert scanned(client, TABLE) == before
+
+
+def test_a_pair_of_tables_starts_empty_and_keeps_what_is_written(client: "DynamoDBClient") -> None:
+    inventory, changes, _jobs = KEPT
+    item, record = {"sku": "mug", "location_id": "DC1"}, {"item": "mug#DC1", "change_id": "c1"}
+    assert (read(client, inventory, [item]), read(client, changes, [record])) == ([], [])
+
+    client.put_item(TableName=inventory, Item=to_attribute_values(item))
+    client.put_item(TableName=changes, Item=to_attribute_values(record))
+    client.batch_execute_statement(Statements=[guarded_update(inventory, item, {"description": "blue"}, (), {})])
+
+    assert read(client, inventory, [item]) == [item | {"description": "blue"}]
+    assert read(client, changes, [record]) == [record]
 
 
 def test_a_shelf_that_nobody_knows_is_refused(client: "DynamoDBClient") -> None:

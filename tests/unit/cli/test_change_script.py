@@ -3,12 +3,13 @@
 import csv
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cli import cancelling, change_verbs, following
+from cli import cancelling, change_verbs, following, undoing
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_HELD
 from inventory_updater.intake import withdrawing
 from inventory_updater.intake.text_rows import CHANGE_COLUMNS
@@ -39,7 +40,7 @@ def command(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Command:
         caller=lambda: "ann",
         protocol=lambda: Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"}),
     )
-    for verbs in (change_verbs, cancelling, following):
+    for verbs in (change_verbs, cancelling, following, undoing):
         monkeypatch.setattr(verbs, "find_deployment", lambda _options: deployed)
     return lambda *arguments: change_verbs.commands().main(arguments)
 
@@ -427,7 +428,7 @@ def test_what_waits_of_a_source_or_with_a_reference_is_cancelled(
         record_attributes(MUG, change("e"), source="monday.csv", status="APPLIED"),
     ]
     put_items(warehouse.dynamodb.client, warehouse.tables.changes, records)
-    ways = (("--reference", "PO-7"), ("--source", "monday.csv"), ("--source", long), ("--source", "x"))
+    ways = (("--reference", "PO-7"), ("--source", "monday.csv"), ("--source", long))
     cancelled = {}
     for way, value in ways:
         assert command("cancel", way, value, "--csv") == 0
@@ -437,10 +438,66 @@ def test_what_waits_of_a_source_or_with_a_reference_is_cancelled(
         ("--reference", "PO-7"): ["a"],
         ("--source", "monday.csv"): ["b"],
         ("--source", long): ["c"],
-        ("--source", "x"): [],
     }
-    assert said.err == "0 changes: none that waits is of it\n"
     assert {change_id for change_id, status in warehouse.statuses().items() if status == "PENDING"} == {"d"}
+
+
+def test_a_name_that_nothing_has_is_refused_with_the_nearest_that_is_known_before_a_word_of_an_answer(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [
+        record_attributes(MUG, change("a", reference="PO-7"), source="monday.csv"),
+        record_attributes(MUG, change("b"), source="tuesday.csv", status="APPLIED"),
+        record_attributes(MUG, change("c")),
+    ]
+    put_items(warehouse.dynamodb.client, warehouse.tables.changes, records)
+    later = "(one that was written a moment ago is found a moment later)"
+    refused = {
+        ("cancel", "--source", "mondy.csv"): (
+            f"nothing that waits has the source 'mondy.csv' {later}; did you mean 'monday.csv'?"
+        ),
+        ("cancel", "--source", "tuesday.csv"): (f"nothing that waits has the source 'tuesday.csv' {later}"),
+        ("cancel", "--reference", "po 7"): f"nothing that waits has the reference 'po 7' {later}",
+        ("undo", "--source", "tuesday"): (f"no change has the source 'tuesday' {later}; did you mean 'tuesday.csv'?"),
+        ("undo", "--source", "x"): f"no change has the source 'x' {later}",
+    }
+    before = warehouse.statuses()
+    for form in ((), ("--json",), ("--csv",)):
+        for words, message in refused.items():
+            assert command(*words, *form) == 2, words
+            said = capsys.readouterr()
+            assert (said.out, said.err) == ("", f"error: {message}\n")
+    assert warehouse.statuses() == before
+
+
+def test_what_came_from_a_source_is_undone_and_of_what_is_left_it_is_said_why(
+    warehouse: Warehouse, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "deliveries-of-the-second-week-of-march-" * 3
+    sent = {
+        "monday.csv": [change("sold", value=-3), change("dear", "price", 9), change("later", at="19:00")],
+        long[-64:]: [change("found", value=2)],
+    }
+    for source, changes in sent.items():
+        records = [record_attributes(MUG, each, source=source) for each in changes]
+        put_items(warehouse.dynamodb.client, warehouse.tables.changes, records)
+    warehouse.schedule(MUG, change("nobody", value=5))
+    warehouse.run_job("job-1")
+
+    told = {}
+    for source in ("monday.csv", long, "monday.csv"):
+        assert command("undo", "--source", source, "--json") == (source != long)
+        told[source] = {each["change_id"]: each["status"] for each in json.loads(capsys.readouterr().out)["changes"]}
+        if source == long:
+            assert told == {
+                "monday.csv": {"sold": "SCHEDULED", "dear": "SCHEDULED", "later": "PENDING"},
+                long: {"found": "SCHEDULED"},
+            }
+    assert told["monday.csv"] == {"sold": "UNDONE", "dear": "UNDONE", "later": "PENDING"}
+    warehouse.clock.goes_on(3600 * 24 * 365)
+    warehouse.run_job("job-2")
+    item = warehouse.items()[MUG]
+    assert (item["on_hand"], item["unit_price"]) == (10 + 5 + 1, Decimal("2.50"))
 
 
 def test_of_several_ids_those_that_wait_are_cancelled_and_of_the_others_it_is_said_why_not(

@@ -9,7 +9,7 @@ import pytest
 from cli.errors import ProblemsFound
 from cli.input_files import InputFile, input_file
 from inventory_updater.intake.csv_format import read_change_file
-from inventory_updater.intake.refusals import Refusal, Refusals, RefusedError, RowsChangedError
+from inventory_updater.intake.refusals import RowsChangedError
 from inventory_updater.intake.text_rows import ChangeRow
 
 HEADER = "change_id,sku,location_id,kind,value,effective_at\n"
@@ -58,17 +58,6 @@ def test_problems_and_clashes_are_told_up_to_fifty(tmp_path: Path, capsys: pytes
     noted = capsys.readouterr().err.splitlines()
     assert noted[0].startswith("note: changes.csv: line 3: sets the count of the same item at the same moment")
     assert (len(noted), noted[-1]) == (51, "note: changes.csv: 19 more such lines")
-
-
-def test_refusals_are_told_with_their_lines_in_their_order(tmp_path: Path) -> None:
-    file, refusals = change_file(tmp_path, lines(3)), Refusals()
-    for row in reversed(list(file.rows())):
-        refusals.add(Refusal(row, "UNKNOWN_ITEM", f"there is no item {row.key}"))
-    with pytest.raises(ProblemsFound) as found, file.telling_lines():
-        raise RefusedError(refusals)
-    assert str(found.value).splitlines() == [
-        f"changes.csv: line {line}: there is no item MUG at LEEDS" for line in (2, 3, 4)
-    ]
 
 
 def test_a_file_that_is_another_one_by_now_is_told(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from inventory_updater.dynamodb.reading import query, read_keys
+from inventory_updater.dynamodb.reading import query, read_keys, scan
+from tests.builders import change, stocked
 from tests.fakes.dynamodb import ScriptedClient
+from tests.fakes.warehouse import Warehouse
+from tests.simulation.faults import Fault, Refused, Request
 
 CUP, MUG = {"sku": "cup"}, {"sku": "mug"}
 
@@ -50,3 +53,24 @@ def test_keys_that_are_left_in_every_round_are_an_error_that_counts_them() -> No
     assert list(read(ScriptedClient(batch_get_item=[left, left, found]), [], rounds=3)) == [CUP, MUG]
     with pytest.raises(TimeoutError, match="table shop did not answer for 2 keys"):
         list(read(ScriptedClient(batch_get_item=[left] * 3), [], rounds=3))
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_a_scan_finds_everything_once_in_pages_of_many_segments_and_waits_where_the_table_throttles(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.put(*(stocked(change("c1"), change("c2"), sku=f"sku-{number}") for number in range(200)))
+    asked: set[int] = set()
+
+    def throttled_once(_operation: str, request: Request) -> Fault | None:
+        """Each segment is refused at first."""
+        is_new = request["Segment"] not in asked
+        asked.add(request["Segment"])
+        return Refused("ProvisionedThroughputExceededException") if is_new else None
+
+    warehouse.happens = throttled_once
+    found = scan(warehouse.dynamodb.client, {"TableName": warehouse.tables.changes, "Limit": 3})
+
+    names = sorted((str(each["sku"]), str(each["change_id"])) for each in found)
+    assert names == sorted((f"sku-{number}", name) for number in range(200) for name in ("c1", "c2"))
+    assert warehouse.dynamodb.calls["scan"] > 2 * len(asked) > 8

@@ -1,21 +1,28 @@
 """Previews: what they say equals what jobs then do, to the row, and nothing is written."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory_updater.intake.previewing import Preview, Told
 from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.stock import previewing
+from inventory_updater.stock.change_records import ChangeRecord
 from inventory_updater.stock.changes import Change
+from inventory_updater.stock.item_states import ItemState
 from inventory_updater.stock.items import InvalidItem, ItemKey, StockItem, read_item
 from inventory_updater.stock.judging import Judgement, LateCount
 from inventory_updater.stock.previewing import Foreseen
+from inventory_updater.stock.settling import settle
 from tests.builders import Stocked, change, item_attributes, moment, stocked, unreadable
 from tests.fakes.clock import Clock
 from tests.fakes.warehouse import Warehouse, mug
+from tests.simulation.faults import Refused
 
 NOW = moment("12:00")
 MUG = ItemKey("mug", "DC1")
@@ -129,6 +136,66 @@ def test_of_the_future_a_preview_looks_whenever_something_is_due_as_the_schedule
     warehouse.clock.starts = Clock.at("16:00").starts
     warehouse.run_job("job-2")
     assert warehouse.items()[MUG]["unit_price"] == 25
+
+
+@settings(max_examples=15)
+@given(early=DAYS, late=DAYS)
+def test_what_a_preview_of_the_future_says_equals_what_a_job_at_each_moment_does(
+    early: list[Change], late: list[Change]
+) -> None:
+    warehouse = Warehouse()
+    warehouse.configure(page_size=100)
+    warehouse.put(mug(*early))
+    warehouse.clock.starts = Clock.at("04:30").starts
+    warehouse.run_job("job-0")
+    warehouse.schedule(MUG, *(replace(each, change_id=f"late-{each.change_id}") for each in late))
+
+    told = {each.key: foreseen(each) for each in preview_of(warehouse, now=moment("04:30")).of_job()}
+
+    for at in ("04:30", *(f"{hour:02}:00" for hour in range(5, 13))):
+        warehouse.clock.starts = Clock.at(at).starts
+        warehouse.run_job(f"job-{at}")
+    assert {key: each.after for key, each in told.items()} == (items_of(warehouse) if told else {})
+    assert all(outcomes(each).items() <= warehouse.statuses().items() for each in told.values())
+
+
+def test_of_a_hot_item_no_more_is_gone_through_at_each_moment_than_matters_then(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.put(mug(*(change(f"c{number:03}", at=f"13:{number // 60:02}:{number % 60:02}") for number in range(400))))
+    looked_at = []
+
+    def counting(state: ItemState, records: Sequence[ChangeRecord], *rest: Any, **options: Any) -> Any:
+        looked_at.append(len(records))
+        return settle(state, records, *rest, **options)
+
+    monkeypatch.setattr(previewing, "settle", counting)
+    (told,) = map(foreseen, preview_of(warehouse, moment("14:00")).of_job())
+
+    assert (len(told.decided), told.after.on_hand) == (400, Decimal(410))
+    assert len(looked_at) > 400
+    assert max(looked_at) <= 2
+
+
+@pytest.mark.usefixtures("without_pauses")
+def test_a_preview_waits_where_the_tables_throttle(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("c1", "count", 4, "08:00"), change("c2")))
+    warehouse.run_job("job-0")
+    warehouse.schedule(MUG, change("late", "count", 7, "08:30"))
+    asked: set[tuple[str, str, object]] = set()
+
+    def throttled_once(operation: str, request: Any) -> Refused | None:
+        """Every sort of read is refused at first."""
+        sort = (operation, str(request.get("RequestItems", request.get("TableName"))), request.get("IndexName"))
+        is_new = sort not in asked
+        asked.add(sort)
+        return Refused() if is_new else None
+
+    warehouse.happens = throttled_once
+    (told,) = map(foreseen, preview_of(warehouse).of_job())
+
+    assert told.after.on_hand == 8
+    assert {operation for operation, *_ in asked} == {"query", "batch_get_item"}
 
 
 def test_of_scope_all_what_is_derived_wrong_is_mended_too(warehouse: Warehouse) -> None:

@@ -39,7 +39,7 @@ def undo(warehouse: Warehouse, change_ids: Iterable[str], *, is_written: bool = 
     services = warehouse.services
     protocol = Protocol(services.dynamodb, services.inventory, services.changes, {"cancelled_by": "ann"})
     names = [(MUG, each) for each in change_ids]
-    done = undo_changes(protocol, names, services.now, actor="ann", is_written=is_written)
+    done = undo_changes(protocol, names, services.now, is_written=is_written)
     return {each.name[1]: each for each in done}
 
 

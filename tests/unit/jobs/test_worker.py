@@ -14,6 +14,7 @@ from inventory_updater.stock.items import ItemKey, item_id
 from inventory_updater.tables.change_table import SHARDS, shard_of
 from inventory_updater.tables.records import JobStatus, Segment
 from tests.builders import Stocked, change, item_attributes, moment, record_attributes, unreadable
+from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import WRITE
 from tests.fakes.warehouse import MUG, Warehouse, counted, items_with_work, mug
 from tests.shop import put_items
@@ -54,6 +55,20 @@ def test_a_segment_is_worked_off_lane_by_lane_and_stays_done(warehouse: Warehous
     }
     assert warehouse.update() is True
     assert warehouse.segment() == segment
+
+
+def test_a_window_that_is_open_ends_after_what_is_due_before_its_end_in_a_later_page(warehouse: Warehouse) -> None:
+    warehouse.put(mug(change("offer", "price", 8, "06:00", until="11:00")))
+    warehouse.clock.starts = Clock.at("10:00").starts
+    warehouse.run_job("job-0")
+    warehouse.clock.starts = Clock.at("12:00").starts
+    price = change("price", "price", 9, "10:50", expected=8)
+    warehouse.schedule(MUG, *(change(f"c{hour}", at=f"{hour:02}:00") for hour in (7, 8, 9, 10)), price)
+
+    warehouse.run_job("job-2")
+
+    assert set(warehouse.statuses().values()) == {"APPLIED"}
+    assert warehouse.items()[MUG]["unit_price"] == 9
 
 
 def test_each_segment_has_the_shards_whose_number_is_its_own_modulo_the_segments(warehouse: Warehouse) -> None:
