@@ -47,7 +47,7 @@ class Context(Protocol):
     def aws_request_id(self) -> str: ...
 
     @property
-    def invoked_function_arn(self) -> str: ...
+    def function_name(self) -> str: ...
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -136,7 +136,7 @@ def _desk(services: Services, context: Context) -> Desk:
         services.changes,
         services.settings.guards,
         services.now,
-        actor=context.invoked_function_arn,
+        actor=f"function:{context.function_name}",
         source=f"invocation:{context.aws_request_id}",
     )
 

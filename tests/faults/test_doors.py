@@ -55,7 +55,7 @@ json_values: Final[st.SearchStrategy[Any]] = st.recursive(
 
 class Context:
     aws_request_id = "11111111-2222-3333-4444-555555555555"
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:inventory-updater-test"
+    function_name = "inventory-updater-test"
 
     def get_remaining_time_in_millis(self) -> int:
         return 60_000

@@ -30,7 +30,7 @@ NAMES = ("inventory-test", "inventory-changes-test", "inventory-jobs-test")
 CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 12_500,
     aws_request_id="11111111-2222-3333-4444-555555555555",
-    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:inventory-updater-test",
+    function_name="inventory-updater-test",
 )
 
 

@@ -1,6 +1,7 @@
 """What other systems ask the function for: each change has its answer, and a bad call is refused as a whole."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.engine import CHECKOUT
 from inventory_updater import handler
 from inventory_updater.intake.calls import BadCallError, Desk
 from tests.builders import USUAL_GUARDS, item_attributes
@@ -24,7 +26,7 @@ def desk_of(warehouse: Warehouse) -> Desk:
     services = warehouse.services
     return Desk(
         *(services.dynamodb, services.inventory, services.changes, USUAL_GUARDS, services.now),
-        actor="arn:aws:lambda:eu-west-1:123456789012:function:inventory-updater-test",
+        actor="function:inventory-updater-prod",
         source="invocation:1",
     )
 
@@ -66,12 +68,12 @@ def test_what_is_sent_waits_and_sent_again_is_known_with_its_status(desk: Desk, 
     assert (again["status"], results(again)) == ("ACCEPTED", ["KNOWN", "KNOWN"])
     assert [each["status"] for each in again["changes"]] == ["PENDING", "PENDING"]
     record = warehouse.services.changes.stored([(MUG, "c1")])[MUG, "c1"]
-    assert {name: record[name] for name in ("kind", "reason", "source")} == {
+    assert {name: record[name] for name in ("kind", "reason", "actor", "source")} == {
         "kind": "adjustment",
         "reason": "sold",
+        "actor": "function:inventory-updater-prod",
         "source": "invocation:1",
     }
-    assert str(record["actor"]).endswith(":function:inventory-updater-test")
 
 
 def test_one_change_that_is_bad_keeps_all_others_out_and_everything_about_it_is_told(
@@ -241,14 +243,24 @@ def test_where_a_change_comes_from_is_said_by_lambda_and_never_by_what_is_sent(
 ) -> None:
     warehouse.put(item_attributes(on_hand=40))
     monkeypatch.setattr(handler, "services", lambda: warehouse.services)
-    arn = "arn:aws:lambda:eu-west-1:123456789012:function:inventory-updater-test"
     context = SimpleNamespace(
-        get_remaining_time_in_millis=lambda: 60_000, aws_request_id="a-b-c", invoked_function_arn=arn
+        get_remaining_time_in_millis=lambda: 60_000, aws_request_id="a-b-c", function_name="inventory-updater-test"
     )
 
     handler.handle({"action": "schedule", "changes": [wanted("c1")]}, context)
     refused = handler.handle({"action": "schedule", "changes": [wanted("c2", actor="me")]}, context)
 
     record = warehouse.services.changes.stored([(MUG, "c1")])[MUG, "c1"]
-    assert (record["actor"], record["source"]) == (arn[-64:], "invocation:a-b-c")
+    assert (record["actor"], record["source"]) == ("function:inventory-updater-test", "invocation:a-b-c")
     assert refused["status"] == "REFUSED"
+
+
+def test_the_contract_says_what_each_of_its_calls_is_answered(warehouse: Warehouse) -> None:
+    page = (CHECKOUT / "docs" / "contract.md").read_text(encoding="utf-8")
+    said = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+    warehouse.put(*(item_attributes(sku=sku, on_hand=40, unit_price=10) for sku in ("mug", "cup")))
+    desk = desk_of(warehouse)
+    calls, answers = said[::2], said[1::2]
+
+    assert [call["action"] for call in calls] == ["schedule", "schedule", "status", "show", "cancel"]
+    assert [desk.answer(call) for call in calls] == answers
