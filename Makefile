@@ -37,7 +37,8 @@ INSTALL := -m pip --quiet --disable-pip-version-check install --require-hashes -
 TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning" ../.venv-taskcat/bin/python
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+# The longest modules come first by their names; ordered by their number of tests they would come last, and alone.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 # `venv --clear` follows a symbolic link.
 REFUSE_LINK = @if [ -L $(@D) ]; then \
   echo "$(@D) is a symbolic link, and setting it up would empty the directory behind it: remove the link first." >&2; \

@@ -15,6 +15,7 @@ from cli.deployments import WRITERS
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
+from tests.builders import USUAL_GUARDS
 from tests.shop import session
 
 
@@ -23,6 +24,8 @@ def main(endpoint_url: str, inventory: str, changes: str, *arguments: str) -> in
     deployed: Any = SimpleNamespace(
         inventory=lambda: InventoryTable(client, inventory),
         changes=lambda: ChangeTable(client, changes, retention_days=30),
+        dynamodb=lambda: client,
+        guards=lambda: USUAL_GUARDS,
         parameters={"AllowNegativeStock": "false"},
     )
     with patch.object(previewing, "find_deployment", lambda _options: deployed):

@@ -90,6 +90,7 @@ def test_every_alarm_of_the_template_is_there_and_speaks_through_the_topic(stack
         assert (alarm["ActionsEnabled"], alarm["AlarmActions"], alarm["OKActions"]) == (True, topic, topic), name
 
 
+@pytest.mark.slow
 def test_a_metric_that_breaches_is_one_message_and_one_more_when_it_is_over(stack: Stack, inbox: Inbox) -> None:
     deployed = {name: alarm for name, alarm in alarms(stack).items() if name not in SILENCE}
 

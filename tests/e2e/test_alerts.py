@@ -55,6 +55,7 @@ def test_what_the_message_says_to_run_shows_the_failures(stack: Stack, inbox: In
     assert [failure["code"] for failure in shown["failures"]] == ["INSUFFICIENT_STOCK"]
 
 
+@pytest.mark.slow
 def test_the_same_failures_are_not_sent_again_and_other_ones_are(stack: Stack, inbox: Inbox) -> None:
     stack.put(unreadable("pot", change("c1", at="08:00")))
     first, again = stack.run_job(), stack.run_job()

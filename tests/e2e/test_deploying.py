@@ -132,6 +132,7 @@ def test_a_new_schedule_alone_updates_only_that_schedule(stack: Stack) -> None:
     assert "rate(7 minutes)" == expression_of(stack)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_not_given_any_more_is_back_at_its_default(stack: Stack) -> None:
     deploy_again(stack, PageSize="7")
     shown = stack.script("deploy", "show", "--environment", "local", "--json").answer
@@ -238,6 +239,7 @@ def test_a_first_deployment_that_fails_says_what_to_do_and_is_deleted_only_by_na
     assert 2 == run_script(server, "deploy", "--environment", "staging", "--delete", "--yes", "x").status
 
 
+@pytest.mark.slow
 def test_an_update_that_fails_is_rolled_back_and_says_why(stack: Stack, checkout: Path) -> None:
     deploy_again(stack, DueScheduleExpression="rate(7 minutes)")
     stack.put(with_a_sale())

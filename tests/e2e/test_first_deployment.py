@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from cli.engine import Engine
 from inventory_updater import __version__
 from tests.engines import Script, make_client
@@ -58,6 +60,7 @@ def test_a_schedule_that_is_on_has_its_alarm_of_silence(server: Engine) -> None:
     assert expected == {alarm["AlarmName"]: alarm["Threshold"] for alarm in alarms}
 
 
+@pytest.mark.slow
 def test_the_first_job_can_be_left_out_and_is_where_no_schedule_is_on(server: Engine) -> None:
     quiet = deploy(server, "inventory-updater-quiet", ON | {"EnvironmentSuffix": "quiet"}, "--no-first-job")
     off = deploy(server, "inventory-updater-off", {"EnvironmentSuffix": "off"})

@@ -279,7 +279,7 @@ def test_whatever_is_in_a_record_it_is_settled_by_itself(shop: Shop, spoilt: lis
         shop.client.delete_item(TableName=shop.tables.changes, Key=to_attribute_values(named))
 
 
-@pytest.mark.slow_on("dynamodb_local")
+@pytest.mark.slow
 def test_an_item_with_2500_changes_is_worked_off(shop: Shop) -> None:
     shop.put(stocked(*(change(f"c{number:04}", "adjustment", 1, "09:00") for number in range(2_500))))
 

@@ -160,16 +160,16 @@ def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_
     assert (shop.items(), stored(shop.client, shop.tables.changes)) == before
 
 
-@second_opinion_is_slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "client_kind", "settings"),
     [
         (DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
-        pytest.param(DAY, "JSON", {"segments": 1, "page_size": 1000}, marks=pytest.mark.slow),
-        pytest.param(DAY, "JSON", {"segments": 1, "write_concurrency": 1}, marks=pytest.mark.slow),
-        pytest.param(DAY, "JSON", {"page_size": 1, "batch_size": 1}, marks=pytest.mark.slow),
-        pytest.param(DAY, "botocore", {}, marks=pytest.mark.slow),
-        pytest.param(WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}, marks=pytest.mark.slow),
+        (DAY, "JSON", {"segments": 1, "page_size": 1000}),
+        (DAY, "JSON", {"segments": 1, "write_concurrency": 1}),
+        (DAY, "JSON", {"page_size": 1, "batch_size": 1}),
+        (DAY, "botocore", {}),
+        (WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}),
     ],
     ids=str,
 )
@@ -220,8 +220,8 @@ def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(sho
     assert run.tally.calls > 5 * run.segments
 
 
-@pytest.mark.slow_on("dynamodb_local")
-@pytest.mark.parametrize("folder", [DAY, pytest.param(WEEK, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [DAY, WEEK])
 def test_a_file_that_is_undone_leaves_the_opening_stock_without_what_others_have_sold(
     shop: Shop, stocked: Filled, folder: str
 ) -> None:

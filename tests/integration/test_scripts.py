@@ -885,6 +885,7 @@ def started(run: Run, stack: Stack) -> Iterator[Started]:
     run("job", "stop", job_id)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_follow_it(run: Run, stack: Stack, started: Started) -> None:
     job_id, process = started
     process.send_signal(signal.SIGINT)
@@ -900,6 +901,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_follow_it(run: Run, stack
     assert followed.answer["changes_applied"] == 300
 
 
+@pytest.mark.slow
 def test_a_stopped_job_is_abandoned_and_the_next_one_may_begin(run: Run, started: Started) -> None:
     job_id, process = started
     skipped = run("job", "run", "--json")
@@ -916,6 +918,7 @@ def test_a_stopped_job_is_abandoned_and_the_next_one_may_begin(run: Run, started
     assert run("changes", "list", "--json").answer["changes"] == []
 
 
+@pytest.mark.slow
 def test_an_aborted_job_is_exit_code_1(stack: Stack, started: Started) -> None:
     job_id, process = started
     step_functions: SFNClient = stack.client("stepfunctions")

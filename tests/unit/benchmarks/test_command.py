@@ -33,6 +33,7 @@ def test_every_peer_settles_the_same_changes(tmp_path: Path) -> None:
     assert far[LOOP, "wall_seconds"]["value"] > 20 * 0.01
 
 
+@pytest.mark.slow
 def test_what_is_counted_and_what_doors_and_partitions_take_is_measured_too(tmp_path: Path) -> None:
     results = tmp_path / "bench.json"
     options = ("--only", "idle_job,doors,partitions", "--items", "60", "--rounds", "1")

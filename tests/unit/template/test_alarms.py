@@ -249,10 +249,10 @@ def every(interval: int, until: int, *, start: int = MINUTE) -> list[int]:
     [
         ("due", 5 * MINUTE, {}),
         ("due", DAY, {"DueSilenceMinutes": str(2 * 24 * 60)}),
-        ("due", 31 * DAY, {"DueSilenceMinutes": str(2 * 31 * 24 * 60)}),
+        pytest.param("due", 31 * DAY, {"DueSilenceMinutes": str(2 * 31 * 24 * 60)}, marks=pytest.mark.slow),
         ("all", DAY, {}),
         ("all", 7 * DAY, {"AllSilenceHours": str(2 * 7 * 24)}),
-        ("all", 31 * DAY, {"AllSilenceHours": str(2 * 31 * 24)}),
+        pytest.param("all", 31 * DAY, {"AllSilenceHours": str(2 * 31 * 24)}, marks=pytest.mark.slow),
     ],
 )
 def test_a_schedule_of_minutes_or_of_a_month_may_miss_one_job_and_not_more(
