@@ -295,14 +295,30 @@ class InputFile(Generic[RowT]):
         """
         if not (count := self.problem_count):
             return
-        first = [f"{self.name}: {problem}" for problem in islice(self.problems(), PROBLEMS_SHOWN)]
         if not self._of_tables.unusual:
-            raise ProblemsFound(first, count)
-        unusual = _rows_of(filter(_is_unusual, self._of_tables))
-        held = f"{counted(unusual, 'row')} {'is' if unusual == 1 else 'are'} unusual, and nothing was written"
+            raise ProblemsFound(self._first_problems(), count)
+        held = f"{self._rows_are_unusual()}, and nothing was written"
         if self.is_held:
-            raise FileHeld(first, count, f"{held}; if that is meant, send the file again with --accept-unusual")
-        raise ProblemsFound(first, count, f"{held}; correct the rest, and if that is meant add --accept-unusual")
+            meant = "if that is meant, send the file again with --accept-unusual"
+            raise FileHeld(self._first_problems(), count, f"{held}; {meant}")
+        meant = "correct the rest, and if that is meant add --accept-unusual"
+        raise ProblemsFound(self._first_problems(), count, f"{held}; {meant}")
+
+    def tell_unusual(self) -> None:
+        """Say of a file that nothing is wrong with what about it is unusual, and what follows from that."""
+        if self.is_held:
+            for line in self._first_problems():
+                note(line)
+            if self.problem_count > PROBLEMS_SHOWN:
+                note(f"... and {self.problem_count - PROBLEMS_SHOWN:,} more")
+            note(f"{self._rows_are_unusual()}: it is held when it is scheduled, unless with --accept-unusual")
+
+    def _first_problems(self) -> list[str]:
+        return [f"{self.name}: {problem}" for problem in islice(self.problems(), PROBLEMS_SHOWN)]
+
+    def _rows_are_unusual(self) -> str:
+        rows = _rows_of(filter(_is_unusual, self._of_tables))
+        return f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} unusual"
 
     def close(self) -> None:
         for run in (self._of_reading, self._of_tables, self._of_items):
@@ -418,10 +434,14 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         return left_out
     if options.json and (options.check or file.problem_count):
         document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes, "held": file.is_held}
-        wrong, unusual = filterfalse(_is_unusual, file.problems()), filter(_is_unusual, file.problems())
-        print_json_rows({"problems": _documents(wrong), "unusual": _documents(unusual)}, lambda: document, options)
-    file.refuse_any()
+        # Whoever only checks asks what is wrong; else all is named that kept the file from being written.
+        problems = filterfalse(_is_unusual, file.problems()) if options.check else file.problems()
+        unusual = filter(_is_unusual, file.problems())
+        print_json_rows({"problems": _documents(problems), "unusual": _documents(unusual)}, lambda: document, options)
+    if not (options.check and file.is_held):
+        file.refuse_any()
     if options.check and not options.json:
+        file.tell_unusual()
         print(f"{counted(file.good_count, 'row')}, all good")
     return frozenset()
 

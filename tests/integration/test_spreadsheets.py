@@ -13,6 +13,7 @@ import pytest
 from cli import change_verbs, stock_verbs
 from cli.engine import CHECKOUT
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_DONE
+from tests.builders import USUAL_GUARDS
 from tests.shop import Shop
 
 DATA: Final = CHECKOUT.parent / "shared" / "data" / "spreadsheets"
@@ -29,6 +30,7 @@ def test_every_file_gives_the_rows_and_the_problems_that_its_folder_says(
         inventory=lambda: services.inventory,
         changes=lambda: services.changes,
         caller=lambda: "ann",
+        guards=lambda: USUAL_GUARDS,
     )
     for verbs in (change_verbs, stock_verbs):
         monkeypatch.setattr(verbs, "find_deployment", lambda _options: deployed)
@@ -36,7 +38,7 @@ def test_every_file_gives_the_rows_and_the_problems_that_its_folder_says(
     capsys.readouterr()
 
     def found(folder: Path, arguments: list[str], file: str) -> tuple[int, object, object]:
-        asked = ["schedule", "--check", "--json", "--accept-unusual", *arguments, str(folder / file)]
+        asked = ["schedule", "--check", "--json", *arguments, str(folder / file)]
         code = change_verbs.commands().main(asked)
         answer = json.loads(capsys.readouterr().out)
         return code, answer["good"], sorted([[each["line"], each["column"]] for each in answer["problems"]], key=str)

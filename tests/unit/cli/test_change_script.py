@@ -218,8 +218,12 @@ def test_what_is_unusual_is_held_and_named_until_it_is_said_to_be_meant(
 
     assert command("schedule", "--problems", str(told), str(file)) == EXIT_HELD
     screen = capsys.readouterr()
-    assert command("--json", "schedule", "--check", str(file)) == EXIT_HELD
+    assert command("--json", "schedule", str(file)) == EXIT_HELD
     answer = json.loads(capsys.readouterr().out)
+    assert command("--json", "schedule", "--check", str(file)) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert command("schedule", "--check", str(file)) == 0
+    looked = capsys.readouterr()
 
     lines = screen.err.splitlines()
     assert (screen.out, len(lines)) == ("", 52)
@@ -228,7 +232,15 @@ def test_what_is_unusual_is_held_and_named_until_it_is_said_to_be_meant(
     ), lines[0]
     assert lines[-2:] == ["... and 6 more problems", f"56 rows are unusual, and nothing was written; {HELD}"]
     codes = [(line, "value", "PRICE_CHANGE") for line in range(3, 58)] + [(58, "value", "PRICE_ZERO")]
-    assert (answer["held"], answer["rows"], answer["good"], answer["problems"]) == (True, 58, 58, [])
+    assert (answer["held"], answer["rows"], answer["good"]) == (True, 58, 58)
+    assert answer["problems"] == answer["unusual"]
+    assert checked == answer | {"problems": []}
+    assert looked.out == "58 rows, all good\n"
+    assert looked.err.splitlines()[-2:] == [
+        "... and 6 more",
+        "56 rows are unusual: it is held when it is scheduled, unless with --accept-unusual",
+    ]
+    assert looked.err.splitlines()[:50] == [line.removeprefix("error: ") for line in lines[:50]]
     assert [(each["line"], each["column"], each["code"]) for each in answer["unusual"]] == codes
     with told.open(encoding="utf-8", newline="") as text:
         assert [(int(row["line"]), row["column"], row["code"]) for row in csv.DictReader(text)] == codes
@@ -252,7 +264,8 @@ def test_with_a_problem_beside_it_what_is_unusual_is_told_and_the_file_is_not_on
     said = capsys.readouterr()
     answer = json.loads(said.out)
     found = {name: [(each["line"], each["code"]) for each in answer[name]] for name in ("problems", "unusual")}
-    assert found == {"problems": [(2, "NOT_A_NUMBER"), (5, "UNKNOWN_ITEM")], "unusual": [(3, "PRICE_CHANGE")]}
+    unusual = (3, "PRICE_CHANGE")
+    assert found == {"problems": [(2, "NOT_A_NUMBER"), unusual, (5, "UNKNOWN_ITEM")], "unusual": [unusual]}
     assert (answer["held"], answer["good"]) == (False, 2)
     assert [line.partition(", ")[0].rpartition(" ")[-1] for line in said.err.splitlines()[:-1]] == ["2", "3", "5"]
     assert said.err.splitlines()[-1] == (
