@@ -137,8 +137,8 @@ def assert_it_closes_right(shop: Shop, folder: str, *runs: Run) -> None:
     assert all(run.tally_is_exact for run in runs)
 
 
-@pytest.mark.slow_on("dynamodb_local")
-@pytest.mark.parametrize("folder", [DAY, pytest.param(WEEK, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [DAY, WEEK])
 def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_again(
     shop: Shop, stocked: Filled, folder: str
 ) -> None:
