@@ -111,6 +111,7 @@ def damage_the_upload_of(checkout: Path, stack: Stack) -> None:
 # What changes
 
 
+@pytest.mark.slow
 def test_new_code_alone_updates_only_the_function(stack: Stack, checkout: Path) -> None:
     before = code_of(stack)
     deployed = deploy_again(stack, checkout)

@@ -215,7 +215,7 @@ odd_numbers: Final = st.sampled_from(
 )
 
 
-@pytest.mark.slow_on("dynamodb_local")
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.lists(st.tuples(st.sampled_from(NAMES), dynamodb_values | odd_numbers | texts), min_size=1, max_size=8))
 def test_whatever_is_in_an_item_it_is_planned_or_recorded_and_never_spoilt(

@@ -26,6 +26,9 @@ from tests.fakes.dynamodb import WRITE, failed_request
 from tests.shop import Interposed, Shop, just_before, stored_items
 from tests.simulation.faults import ProcessDied
 
+# The second opinion on jobs; that of the protocol, the doors and the table in memory is quick.
+pytestmark = pytest.mark.slow_on("dynamodb_local")
+
 FUTURE: Final = "2099-01-01T00:00:00.000000Z"
 MUG: Final = ItemKey("mug", "DC1")
 
@@ -117,7 +120,6 @@ def test_a_job_is_recorded_with_what_was_asked_and_how_it_ended(shop: Shop) -> N
     assert [each.job_id for each in shop.services.jobs.runs()] == ["job-1"]
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_what_fits_into_a_page_is_settled_in_one_call_and_what_does_not_by_every_segment(shop: Shop) -> None:
     shop = shop.set_up_with(segments=3, page_size=5)
     shop.put(*mugs(5))
@@ -133,7 +135,6 @@ def test_what_fits_into_a_page_is_settled_in_one_call_and_what_does_not_by_every
     assert each_was_sold_once(shop)
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_a_deadline_so_short_that_a_segment_needs_many_calls_changes_nothing(shop: Shop) -> None:
     shop = shop.set_up_with(segments=2, page_size=5)
     shop.put(*mugs(60))
@@ -192,7 +193,6 @@ def two_items_of_each_shard(name: str) -> list[str]:
     return [sku for of_shard in found.values() for sku in of_shard[:2]]
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_what_a_job_reads_follows_what_is_due_and_not_what_waits_for_later(shop: Shop) -> None:
     shop = shop.set_up_with(page_size=100)
     later = [change(f"later-{number}", "price", 3, FUTURE) for number in range(20)]
@@ -259,7 +259,6 @@ class Sold(NamedTuple):
     change: Change
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_the_many_sales_of_a_busy_item_sent_again_with_a_late_one_among_them_book_the_late_one(shop: Shop) -> None:
     sales = [Sold(MUG, change(f"sale-{n:03}", "adjustment", -1, f"{9 + n // 60:02}:{n % 60:02}")) for n in range(600)]
     late = Sold(MUG, change("late", "adjustment", -1, "08:59"))
@@ -515,7 +514,6 @@ def test_a_statement_that_the_table_refuses_for_good_is_a_failure_of_its_item_un
 
 
 @pytest.mark.parametrize("logical_id", ["InventoryTable", "ChangesTable"])
-@pytest.mark.slow_on("dynamodb_local")
 def test_a_table_that_is_gone_is_named_in_the_error_of_the_job_with_its_way_back(shop: Shop, logical_id: str) -> None:
     shop.put(with_a_sale())
     definition = table_definition(logical_id, shop.tables.jobs.removeprefix("inventory-jobs-"))
@@ -551,7 +549,6 @@ def test_while_a_job_works_one_of_scope_due_is_skipped_and_one_of_scope_all_wait
     assert open_job(shop.services, third) == {"outcome": "OPENED", "segments": [0, 1]}
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_an_expired_lease_is_taken_over_and_the_old_job_becomes_abandoned(shop: Shop) -> None:
     open_job(shop.services, shop.request("dead", scope="all"))
     shop.put(*mugs(4))
@@ -581,7 +578,6 @@ def test_a_job_that_comes_back_to_life_writes_nothing_and_frees_nothing(shop: Sh
     assert shop.services.jobs.lease().holder == "next"
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_a_long_job_renews_its_lease(shop: Shop) -> None:
     shop = shop.set_up_with(segments=1, page_size=1, write_concurrency=1)
     shop.put(*mugs(4))
@@ -598,7 +594,6 @@ def test_a_long_job_renews_its_lease(shop: Shop) -> None:
     assert (run.status, run.tally.changes_applied) == (JobStatus.SUCCEEDED, 4)
 
 
-@pytest.mark.slow_on("dynamodb_local")
 def test_a_job_that_is_stopped_writes_no_further_batch_and_the_next_one_goes_on(shop: Shop) -> None:
     shop = shop.set_up_with(segments=2, page_size=1, write_concurrency=1)
     shop.put(*mugs(12))

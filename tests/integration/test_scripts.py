@@ -625,6 +625,7 @@ def test_changes_are_listed_in_the_order_in_which_they_are_due(run: Run) -> None
     assert (rows[0].split(",")[:2], len(rows)) == (["change_id", "sku"], 4)
 
 
+@pytest.mark.slow
 def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_until_something_differs(
     run: Run, items: Callable[[], Items], records: Callable[[], Records]
 ) -> None:
@@ -655,6 +656,7 @@ def test_a_preview_of_a_file_says_what_the_job_then_does_and_its_plan_holds_unti
     assert (screen.status, "--as-of: 'yesterday'" in screen.errors) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_a_file_or_a_job_has_applied_is_undone_once(run: Run, items: Callable[[], Items]) -> None:
     load(run, stock_row())
     rows = [
@@ -721,6 +723,7 @@ def test_an_id_that_waits_in_several_items_is_cancelled_in_the_one_that_is_named
     assert statuses == {"BOWL#LEEDS": "CANCELLED", "MUG#LEEDS": "PENDING"}
 
 
+@pytest.mark.slow
 def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
     run: Run, records: Callable[[], Records]
 ) -> None:
@@ -747,6 +750,7 @@ def test_what_still_waits_of_a_file_is_cancelled_and_every_row_is_followed(
     assert records()["MUG#LEEDS", "c4"]["status"] == "CANCELLED"
 
 
+@pytest.mark.slow
 def test_the_history_of_an_item_says_what_it_was_before_a_job_and_after_it(run: Run) -> None:
     load(run)
     window = {"kind": "price", "value": "2", "until": NEXT_YEAR}
