@@ -38,7 +38,8 @@ TASKCAT_PYTHON := PYTHONWARNINGS="ignore:pkg_resources is deprecated:UserWarning
 DYNAMODB_LOCAL := .local/dynamodb-local
 LOCAL_STACK := inventory-updater-local
 # The longest modules come first by their names; ordered by their number of tests they would come last, and alone.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+# One worker more than there are cores, since all of them wait for engines now and then.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadscope --no-loadscope-reorder
 # `venv --clear` follows a symbolic link.
 REFUSE_LINK = @if [ -L $(@D) ]; then \
   echo "$(@D) is a symbolic link, and setting it up would empty the directory behind it: remove the link first." >&2; \

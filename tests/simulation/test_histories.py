@@ -15,7 +15,7 @@ from tests.simulation.runs import toured
 from tests.simulation.shrinking import played, told
 from tests.simulation.turns import Actor, take_turns
 
-SEEDS: Final = 100
+SEEDS: Final = 200
 
 PINNED: Final[dict[str, int]] = {
     "records_read_before_the_item": 66,
