@@ -206,7 +206,7 @@ def test_what_a_preview_of_a_file_says_is_to_the_row_what_the_job_then_does(shop
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_a_preview_of_a_hundred_thousand_changes_is_right_to_the_row_and_takes_less_than_200_mb(tmp_path: Path) -> None:
     with instant_place() as place:
         shop = open_shop(place.environment["AWS_ENDPOINT_URL"], Tables(*KEPT))
