@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.dynamodb.reading import READ_LIMIT
 from inventory_updater.intake.messages import names_in, printable, read_changes
 from inventory_updater.intake.refusals import REFUSALS_KEPT, Refusal, Refusals
 from inventory_updater.intake.scheduling import Scheduling
@@ -77,8 +79,13 @@ class Delivery:
             UnfinishedError: where the tables did not take every write; the same request again writes the rest.
         """
         scheduling = replace(scheduling, tell=self._statuses.__setitem__)
+        unreadable = self._items_of_unreadable()
         scheduling.check(Refusals(self._refuse))
-        self._refuse_unknown_items(scheduling)
+        for batch in batched(unreadable, READ_LIMIT):
+            refused = scheduling.refused_items(list(dict.fromkeys(key for _place, key in batch)))
+            for place, key in batch:
+                if key in refused:
+                    self._keep(Problem(place, "sku", *refused[key], key.sku))
         if accept_good or not self._problems:
             replace(scheduling, left_out=self._items_with_problems()).write()
         return self._receipt(is_partial=accept_good)
@@ -90,17 +97,13 @@ class Delivery:
         assert problem.line is not None
         self._problems.setdefault(problem.line, []).append(problem)
 
-    def _refuse_unknown_items(self, scheduling: Scheduling[ChangeRow]) -> None:
-        """Say of changes that cannot be read whether at least their item is there."""
-        keys = {
-            place: key
+    def _items_of_unreadable(self) -> list[tuple[int, ItemKey]]:
+        """Of the changes with problems so far: their places and items, as far as they name one that may be there."""
+        return [
+            (place, key)
             for place, problems in self._problems.items()
             if (key := self._item_at(place)) and not {problem.column for problem in problems} & {*key._fields}
-        }
-        refused = scheduling.refused_items(list(dict.fromkeys(keys.values())))
-        for place, key in keys.items():
-            if key in refused:
-                self._keep(Problem(place, "sku", *refused[key], key.sku))
+        ]
 
     def _item_at(self, place: int) -> ItemKey | None:
         names = names_in(self.objects[place])

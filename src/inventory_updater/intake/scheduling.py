@@ -214,7 +214,7 @@ class Scheduling(Generic[RowT]):
         return verdict != _KNOWN
 
     def refused_items(self, keys: Sequence[ItemKey]) -> Mapping[ItemKey, tuple[str, str]]:
-        """Of rows that have another problem: what is wrong with their items, as code and message."""
+        """Of rows that have another problem: what is wrong with their items (at most 100), as code and message."""
         if self.create_missing:
             return {}
         limits = Limits.for_seconds(PATIENCE_SECONDS)

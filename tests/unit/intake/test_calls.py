@@ -134,6 +134,14 @@ def test_of_many_problems_the_first_thousand_are_told_and_all_are_counted(desk: 
     assert (len(receipt["problems"]), receipt["problem_count"], receipt["refused"]) == (1_000, 1_001, 1_001)
 
 
+def test_of_any_number_of_changes_that_cannot_be_read_it_is_said_whether_their_item_is_there(desk: Desk) -> None:
+    receipt = scheduled(desk, *(wanted(f"c{number}", value="x", sku=f"sku-{number}") for number in range(250)))
+
+    assert codes(receipt) == [
+        (number, *problem) for number in range(250) for problem in (("value", "NOT_A_NUMBER"), ("sku", "UNKNOWN_ITEM"))
+    ]
+
+
 def test_a_number_is_taken_exactly_or_not_at_all(desk: Desk, warehouse: Warehouse) -> None:
     exact: Sequence[object] = (0.1, 3, "0.10", "12345678901234567890.5", 1e-7, 10**37, -0.0)
     inexact: Mapping[object, str] = {
