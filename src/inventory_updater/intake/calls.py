@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, object]
 
-CALLS: Final = ("schedule", "cancel", "status", "show")
-
 LIFE: Final = (
     *(
         "actor",
@@ -81,7 +79,7 @@ class Desk:
         """The answer to a call.
 
         Args:
-            event: one whose ``action`` is among ``CALLS``.
+            event: its ``action`` is ``schedule``, ``cancel``, ``status`` or ``show``.
 
         Raises:
             BadCallError: nothing was done then.
@@ -118,7 +116,7 @@ class Desk:
             _told(place, each.name, {"status": each.standing.status, "message": each.standing.message})
             for place, each in enumerate(outcomes)
         ]
-        return {"schema": SCHEMA, "changes": told, "cancelled": sum(each.is_cancelled for each in outcomes)}
+        return _document({"schema": SCHEMA, "changes": told, "cancelled": sum(each.is_cancelled for each in outcomes)})
 
     def _status(self, event: Mapping[str, object]) -> Document:
         names = _names_in(event)
@@ -133,14 +131,14 @@ class Desk:
             )
             for place, name in enumerate(names)
         ]
-        return {"schema": SCHEMA, "changes": told}
+        return _document({"schema": SCHEMA, "changes": told})
 
     def _show(self, event: Mapping[str, object]) -> Document:
         problems = _unknown_fields(event, ("sku", "location_id"))
         name = _name_in("the call", {"change_id": "-", **event}, problems)
         _refuse_any(problems)
         attributes = self.inventory.read_many([name[0]]).get(name[0])
-        return {"schema": SCHEMA, "item": None if attributes is None else _document(item_document(attributes))}
+        return _document({"schema": SCHEMA, "item": None if attributes is None else item_document(attributes)})
 
 
 def _unknown_fields(event: Mapping[str, object], known: Sequence[str]) -> list[str]:
@@ -190,7 +188,7 @@ def _refuse_any(problems: Sequence[str]) -> None:
 def _told(place: int, name: Name, said: Mapping[str, object]) -> Document:
     key, change_id = name
     told = {each: value for each, value in said.items() if value is not None}
-    return _document({"index": place, "change_id": change_id, **key._asdict(), **told})
+    return {"index": place, "change_id": change_id, **key._asdict(), **told}
 
 
 def _document(said: Mapping[str, object]) -> Document:
