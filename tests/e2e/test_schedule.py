@@ -1,5 +1,6 @@
 """The schedule itself starts jobs: nobody else does, in a stack of its own."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +21,14 @@ def jobs_that_applied_something(stack: Stack) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_schedule_of_one_minute_applies_what_is_due(server: Engine, tmp_path: Path) -> None:
+    next_year = (datetime.now(UTC) + timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ")
     often = {"DueScheduleExpression": "rate(1 minute)", "DueScheduleState": "ENABLED"}
     stack = deploy_stack(server, "inventory-updater-test", **often)
     stock, changes = tmp_path / "stock.csv", tmp_path / "changes.csv"
     stock.write_text(f"{STOCK}MUG,GB-DC1,10,,,,2.5,GBP,Mug\n", encoding="utf-8")
     changes.write_text(
         f"{CHANGES}c1,MUG,GB-DC1,adjustment,-3,2026-03-02T09:00:00Z,sale,\n"
-        f"c2,MUG,GB-DC1,adjustment,-3,2999-03-02T09:00:00Z,sale,\n",
+        f"c2,MUG,GB-DC1,adjustment,-3,{next_year},sale,\n",
         encoding="utf-8",
     )
     assert stack.script("stock", "load", str(stock)).status == 0
