@@ -11,7 +11,7 @@ from cli.input_files import InputFile, add_reading_options, input_file, reading_
 from cli.output import note, print_json, print_rows, print_screen, statuses_text, view_of
 from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_document, judgement_screen
 from cli.progress import progress
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.previewing import Preview, Told
 from inventory_updater.intake.refusals import Refusals
 from inventory_updater.intake.scheduling import Scheduling
