@@ -134,7 +134,8 @@ class CheckedFile(Generic[RowT]):
         reading: how its cells are to be understood.
         good: how many rows its reader finds nothing wrong with.
         notes: how it was understood.
-        is_broken_off: whether it could not be read to its end.
+        is_broken_off: whether it could not be read to its end, or at all.
+        broken_off_at: the line at which reading ended; None where that was before the first.
         most_problems: how many problems are kept; whoever finds more of them has ``TooManyProblemsError``.
         given_back: how many of its rows were written to another file, to be corrected and sent again.
     """
@@ -146,6 +147,7 @@ class CheckedFile(Generic[RowT]):
     good: int = 0
     notes: list[str] = field(default_factory=list)
     is_broken_off: bool = False
+    broken_off_at: int | None = None
     most_problems: int = sys.maxsize
     given_back: int = 0
     _is_read: bool = False
@@ -227,8 +229,9 @@ class CheckedFile(Generic[RowT]):
                 self.clashes.add(str(found))
 
     def break_off(self, error: CsvError) -> None:
-        """Note why the rest of the file cannot be read."""
+        """Note why the rest of the file cannot be read, or is not."""
         self.is_broken_off = True
+        self.broken_off_at = error.problems[0].line
         for problem in error.problems:
             self.of_reading.add(problem)
 
@@ -249,6 +252,8 @@ class CheckedFile(Generic[RowT]):
             TooManyProblemsError: where that is more than is kept.
         """
         door.check(Refusals(self._refuse))
+        if not self.of_reading.count:
+            return
         for rows in batched(self._rows_with_readable_items(), READ_LIMIT):
             refused = door.refused_items(list(dict.fromkeys(key for _line, key in rows)))
             for line, key in rows:
