@@ -118,7 +118,7 @@ class _Tally:
 
     rows: int = 0
     added: int = 0
-    known: Counter[str] = field(default_factory=Counter)
+    known: dict[str, int] = field(default_factory=dict)
     is_broken_off: bool = False
     broken_off_at: int | None = None
     notes: list[str] = field(default_factory=list)
@@ -189,7 +189,7 @@ class _Taking:
 
     def _count(self, scheduled: Scheduled) -> None:
         self.tally.added = scheduled.added
-        self.tally.known = Counter(scheduled.known)
+        self.tally.known = dict(scheduled.known)
 
     # Several
 
@@ -198,7 +198,7 @@ class _Taking:
         for number in range(self.parts):
             checked = self._kept("checked", number, self._checked_part)
             self.tally.rows += checked.rows
-            self.tally.known += checked.known
+            self._add_known(checked)
             self.tally.notes += checked.notes
             if checked.is_broken_off:
                 self.file.is_broken_off, self.tally.broken_off_at = True, checked.broken_off_at
@@ -216,7 +216,7 @@ class _Taking:
         for number in range(self.parts):
             written = self._kept("written", number, partial(self._written_part, left_out))
             self.tally.added += written.added
-            self.tally.known += written.known
+            self._add_known(written)
 
     def _written_part(self, left_out: Set[int], number: int) -> tuple[_Tally, Iterable[Problem]]:
         # What is unusual was decided on; an item that has gone since is as one that goes a moment later.
@@ -230,7 +230,10 @@ class _Taking:
 
         scheduling.check(Refusals(keep))
         scheduled = replace(scheduling, left_out=left_out).write()
-        return _Tally(added=scheduled.added, known=Counter(scheduled.known)), taken
+        return _Tally(added=scheduled.added, known=dict(scheduled.known)), taken
+
+    def _add_known(self, of_part: _Tally) -> None:
+        self.tally.known = dict(Counter(self.tally.known) + Counter(of_part.known))
 
     def _part(self, number: int) -> CheckedFile[ChangeRow]:
         read = partial(read_change_file, part=Part(number, self.parts))
@@ -256,7 +259,6 @@ class _Taking:
     def _absorbed(self, lines: Iterable[bytes]) -> _Tally:
         told = iter(lines)
         tally = _Tally(**json.loads(next(told)))
-        tally.known = Counter(tally.known)
         for line in told:
             self.file.of_tables.add(Problem(**json.loads(line)))
         return tally
@@ -288,7 +290,7 @@ class _Taking:
             "rows": tally.rows,
             "added": tally.added,
             "known": known,
-            "known_by_status": dict(tally.known),
+            "known_by_status": tally.known,
             "held": held,
             "refused": refused,
             "not_written": max(0, tally.rows - tally.added - known - held - refused),
@@ -357,5 +359,5 @@ def _tally_of(file: CheckedFile[ChangeRow], scheduling: Scheduling[ChangeRow]) -
     rows = file.row_count - file.is_broken_off
     more = file.clashes.count - len(file.clashes.kept)
     notes = [*file.notes, *file.clashes.kept, *([f"{counted(more, 'more such line')}"] if more else [])]
-    known = Counter(scheduling.checked.known)
+    known = dict(scheduling.checked.known)
     return _Tally(rows, 0, known, file.is_broken_off, file.broken_off_at, notes)
