@@ -17,7 +17,8 @@ import pytest
 
 from cli.engine import CHECKOUT
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.intake.csv_format import Clash, read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import Clash, read_stock_file
 from inventory_updater.intake.exporting import write_levels
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import Scheduled, schedule_changes

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli import sample
-from inventory_updater.intake.csv_format import read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.changes import KINDS
