@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote_plus
 
 from cli.errors import InputError
+from cli.output import counted
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.stock.times import format_time
 
@@ -66,7 +67,7 @@ def about(body: str) -> str:
     try:
         said: Any = json.loads(body)
         if isinstance(said.get("changes"), list):
-            return f"{len(said['changes']):,} changes"
+            return counted(len(said["changes"]), "change")
         files = [each["s3"]["object"] for each in said["Records"]]
         return ", ".join(unquote_plus(each["key"]) for each in files)
     except (ValueError, RecursionError):
