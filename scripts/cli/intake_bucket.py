@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from cli.errors import CommandFailed, InputError
+from cli.errors import CommandFailed, InputError, explain
+from cli.output import note
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.stock.times import format_time
 
@@ -157,7 +158,7 @@ class IntakeBucket:
     def newest(self, begin: str, limit: int | None) -> Iterator[Receipt]:
         """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""
         # In this order: who gets a receipt in between has one.
-        files = [*self._versions(INCOMING + begin), *self._versions(APPROVED + begin)]
+        files = self._files(begin)
         receipts = dict(self._receipts(begin))
         waiting = {each.receipt_key: each for each in files if each.receipt_key not in receipts}
         times = receipts | {key: each.put_at for key, each in waiting.items()}
@@ -169,6 +170,14 @@ class IntakeBucket:
     def _read_all(self, keys: list[str]) -> list[Receipt]:
         with ThreadPoolExecutor(READERS) as readers:
             return list(readers.map(self._read, keys))
+
+    def _files(self, begin: str) -> list[FileVersion]:
+        """All versions of files whose names begin so; none, said on standard error, where they may not be listed."""
+        try:
+            return [*self._versions(INCOMING + begin), *self._versions(APPROVED + begin)]
+        except ClientError as error:
+            note(f"note: which files have no receipt yet is not known: {explain(error)}")
+            return []
 
     def _versions(self, prefix: str) -> Iterator[FileVersion]:
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)

@@ -191,7 +191,7 @@ def test_a_file_is_scheduled_as_it_arrives_and_applied_once(stack: Stack, tmp_pa
     assert (again["status"], again["added"], again["known_by_status"]) == ("ACCEPTED", 0, {"APPLIED": 3})
     assert str(stack.items()["MUG"]["on_hand"]) == "95.5"
     record = stack.records()["MUG", "MUG-0"]
-    assert record["source"] == f"incoming/acme/night 1+ü.csv@{first['version']}"
+    assert str(record["source"]).endswith(f"acme/night 1+ü.csv@{first['version']}")
     assert str(record["actor"]).startswith("principal:")
 
 
@@ -249,6 +249,7 @@ def test_a_message_that_cannot_be_read_has_a_receipt(stack: Stack) -> None:
     assert "MISSING" in said or "change_id" in said
 
 
+@pytest.mark.slow
 def test_a_message_that_fails_again_and_again_is_dead_until_it_is_redriven(stack: Stack) -> None:
     stack.put(item_attributes(100, sku="LAMP"))
     function: LambdaClient = stack.client("lambda")

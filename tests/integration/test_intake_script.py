@@ -5,7 +5,8 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from cli import approving, awaiting, dead_letters, intake_verbs, redriving
 from cli.deployments import Deployment
 from cli.engine import Engine
-from cli.intake_bucket import IntakeBucket
+from cli.intake_bucket import FileVersion, IntakeBucket
 from tests.desk import run_here
 from tests.engines import Script, make_client
 
@@ -319,6 +321,53 @@ def test_the_receipt_of_a_message_is_shown_by_its_id(run: Run, s3: "S3Client", o
         "error: there is no receipt of message m-2, or none that these credentials may read",
     )
     assert run("status", "a", "--message", "m-1").status == 2
+
+
+@contextmanager
+def denied(s3: "S3Client", operation: str) -> Iterator[None]:
+    """What this client asks of S3 by this operation is denied."""
+
+    def deny(**_request: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, operation)
+
+    event = f"before-call.s3.{operation}"
+    s3.meta.events.register(event, deny)
+    yield
+    s3.meta.events.unregister(event, deny)
+
+
+def test_whoever_may_not_list_the_bucket_is_denied_until_there_is_a_receipt(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+) -> None:
+    receipt = put(run, "ACCEPTED", "--json").answer
+    until_there_is_one = ExitStack()
+    until_there_is_one.enter_context(denied(s3, "GetObject"))
+
+    bucket = IntakeBucket(s3, outputs["IntakeBucketName"], sleep=lambda _seconds: until_there_is_one.close())
+
+    assert bucket.wait_for_receipt(FileVersion(receipt["key"], receipt["version"]), 300) == receipt
+
+
+def test_whoever_may_not_list_versions_sees_the_receipts(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    receipt = put(run, "ACCEPTED", "--json").answer
+
+    with denied(s3, "ListObjectVersions"):
+        found = list(IntakeBucket(s3, outputs["IntakeBucketName"]).newest("", None))
+
+    assert found == [receipt]
+    assert capsys.readouterr().err == (
+        "note: which files have no receipt yet is not known: these credentials may not do ListObjectVersions "
+        "(Access Denied)\n"
+    )
 
 
 # Held files
