@@ -33,7 +33,10 @@ def answer_for(file: FileVersion, bucket: IntakeBucket, options: argparse.Namesp
         return EXIT_DONE
     with progress() as tell:
         tell("waiting for the receipt", 0)
-        receipt = bucket.wait_for_receipt(file, options.timeout)
+        try:
+            receipt = bucket.wait_for_receipt(file, options.timeout)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{file.key} is in the bucket and goes on: intake.py status {file.name}") from None
     print_receipt(receipt, bucket, options)
     return EXIT_CODES[Answer(receipt["status"])]
 

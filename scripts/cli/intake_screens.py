@@ -38,6 +38,7 @@ def receipt_screen(receipt: Document, view: View, bucket: str) -> RenderableType
 def _figures(receipt: Document, bucket: str) -> Iterator[tuple[str, object]]:
     yield "status", receipt["status"]
     yield "version", receipt.get("version")
+    yield "put at", receipt.get("put_at")
     yield "taken at", receipt.get("taken_at")
     yield "rows", receipt.get("rows")
     for name in RESULTS:

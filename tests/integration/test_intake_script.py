@@ -232,6 +232,22 @@ def test_without_waiting_a_file_is_only_put(run: Run, s3: "S3Client", outputs: M
     assert run("put", "changes.csv").output.startswith("put as incoming/changes.csv, version ")
 
 
+def test_whoever_stops_waiting_is_told_that_the_file_goes_on(
+    run: Run, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stand_in, "take_all", interrupt)
+    stopped = put(run, "ACCEPTED")
+
+    assert (stopped.status, stopped.errors.splitlines()[-1]) == (
+        130,
+        "interrupted: incoming/changes.csv is in the bucket and goes on: intake.py status changes.csv",
+    )
+    assert "WAITING" in run("show", "changes.csv").output
+
+
 def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[str, str]) -> None:
     none_yet = (
         "incoming/changes.csv has no receipt after 0 seconds, or none that these credentials may read; "
