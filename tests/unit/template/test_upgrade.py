@@ -29,6 +29,7 @@ IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     "UndeliveredQueue": {"QueueName": "inventory-updater-undelivered-dev"},
     "SchedulerRole": {"RoleName": "inventory-updater-scheduler-dev-eu-west-1"},
     "AlertTopic": {"TopicName": "inventory-updater-alerts-dev"},
+    "ResultsTopic": {"TopicName": "inventory-updater-results-dev"},
     "Dashboard": {"DashboardName": "inventory-updater-dev-eu-west-1"},
 }
 
