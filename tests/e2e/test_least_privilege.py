@@ -84,6 +84,7 @@ WITHOUT: Final[Mapping[Pair, Missed]] = {
     ("dynamodb:Query", "JobsTable.Arn"): does_its_work("Query", "alert_error", "cause", execution="FAILED"),
     ("dynamodb:UpdateItem", "JobsTable.Arn"): cannot_keep_its_records("UpdateItem"),
     ("cloudwatch:PutMetricData", "*"): does_its_work("PutMetricData", "metrics_error"),
+    ("sns:Publish", "ResultsTopic"): does_its_work("Publish", "result_error"),
     ("sns:Publish", "AlertTopic"): does_its_work("Publish", "alert_error", "cause", execution="FAILED"),
 }
 """What each action of the function's role is for: the visible effect of its absence."""
@@ -196,6 +197,7 @@ def arns(stack: Stack) -> dict[str, str]:
         "ChangesTable.Arn/index/due": f"{changes}/index/due",
         "JobsTable.Arn": jobs,
         "AlertTopic": stack.outputs["AlertTopicArn"],
+        "ResultsTopic": stack.outputs["ResultsTopicArn"],
         "FunctionLogGroup.Arn": logs,
     }
 
@@ -253,7 +255,7 @@ def test_with_its_own_policies_the_function_does_everything(stack: Stack, inbox:
     assert job.execution_status == "SUCCEEDED", job.cause
     assert job.run is not None
     assert job.run.status == JobStatus.COMPLETED_WITH_FAILURES
-    assert (job.run.error, job.run.metrics_error, job.run.alert_error) == (None, None, None)
+    assert (job.run.error, job.run.metrics_error, job.run.alert_error, job.run.result_error) == (None,) * 4
     assert (job.run.tally.changes_applied, job.run.tally.changes_rejected) == (1, 1)
     assert {failure.change_id for failure in stack.jobs.failures(job.job_id)} == {"oversold", None}
     assert [job.job_id in message.text for message in inbox.take_messages()] == [True]

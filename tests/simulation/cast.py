@@ -196,6 +196,7 @@ def _stop(history: "History", client: Actor, member: Member) -> None:
         return
     if job_id in history.machines:
         history.machines[job_id].is_stopped = True
+    history.abandoned.add(job_id)
     abandon_job(services, job_id, "stopped")
     services.jobs.free_lease(job_id)
 
