@@ -23,8 +23,6 @@ from tests.faults.model import DERIVED, FIGURES, derived_of
 from tests.shop import Shop
 from tests.writers.languages import Java, JavaScript, Language, Place, Python, java_folder, node_project
 
-pytestmark = pytest.mark.slow_on("dynamodb_local")
-
 PAGE: Final = (CHECKOUT / "docs" / "contract.md").read_text(encoding="utf-8")
 
 STARTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -64,15 +62,23 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return node_project(tmp_path_factory.mktemp("node"))
 
 
+@pytest.fixture(scope="module")
+def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return java_folder(tmp_path_factory.mktemp("java"))
+
+
 @pytest.fixture(
     params=["Python", pytest.param("JavaScript", marks=pytest.mark.slow), pytest.param("Java", marks=pytest.mark.slow)]
 )
-def language(request: pytest.FixtureRequest, shop: Shop, tmp_path: Path) -> Language:
+def language(request: pytest.FixtureRequest, shop: Shop) -> Language:
     """The examples in each language in turn, on the tables of the shop."""
     place = Place(shop.client.meta.endpoint_url, shop.tables)
     if request.param == "JavaScript":
         return JavaScript(place, request.getfixturevalue("node_folder"))
-    return Java(place, java_folder(tmp_path)) if request.param == "Java" else Python(place)
+    return Java(place, request.getfixturevalue("class_folder")) if request.param == "Java" else Python(place)
+
+
+on_one_engine = pytest.mark.parametrize("dynamodb_client", ["ministack"], indirect=True, scope="session")
 
 
 def figures_of(item: Attributes) -> dict[str, Any]:
@@ -97,6 +103,7 @@ def expected(item: Attributes, verb: str, *words: str) -> dict[str, Any] | None:
     return None if after["on_hand"] < 0 or after["reserved"] < 0 or is_taken else after
 
 
+@on_one_engine
 def test_every_move_of_every_item_leaves_right_what_follows_in_each_language(language: Language, shop: Shop) -> None:
     items = {
         f"{name}-{number}": item_attributes(**start, sku=f"{name}-{number}")
@@ -142,6 +149,7 @@ def without_its_place(record: Attributes) -> dict[str, object]:
     return {name: value for name, value in record.items() if name not in of_the_place}
 
 
+@on_one_engine
 def test_a_record_that_is_put_is_that_of_a_change_that_is_scheduled_and_becomes_the_same(
     language: Language, shop: Shop
 ) -> None:
@@ -190,6 +198,7 @@ def test_a_record_that_is_put_is_that_of_a_change_that_is_scheduled_and_becomes_
     }
 
 
+@on_one_engine
 def test_the_code_on_the_page_does_what_is_said_beside_it(language: Language, shop: Shop) -> None:
     shop.put(item_attributes(sku="mug", on_hand=10, reserved=0, unit_price="2.50"))
     name = type(language).__name__.lower()
@@ -212,6 +221,7 @@ def rows_of(heading: str, columns: int) -> list[list[str]]:
     return [row for row in cells if row[0] not in (":status", "---", "case")]
 
 
+@pytest.mark.slow_on("dynamodb_local")
 def test_the_expressions_that_add_leave_right_what_was_right_whatever_the_status_becomes(shop: Shop) -> None:
     cases = rows_of("### Add, where many write one item", 4)
     statuses = rows_of("### Add, where many write one item", 2)
@@ -276,7 +286,7 @@ def is_added(shop: Shop, item: Attributes, case: list[str], status: list[str]) -
     return True
 
 
-@pytest.mark.parametrize("dynamodb_client", ["ministack"], indirect=True, scope="session")
+@on_one_engine
 def test_many_writers_beside_a_job_lose_nothing_and_leave_nothing_to_repair(shop: Shop) -> None:
     shop.clock.starts = lambda: read_time(moment("18:00"))
     skus = [f"mug-{number}" for number in range(4)]

@@ -120,10 +120,9 @@ class JavaScript:
 class Java:
     place: Place
     folder: Path
-    """Where classes go."""
+    """With the classes of the examples and the driver."""
 
     def drive(self, steps: Sequence[Step]) -> list[str]:
-        self._compile(DRIVERS / "Driver.java")
         return self._java("Driver", steps)
 
     def run(self, code: str) -> None:
@@ -131,22 +130,22 @@ class Java:
         client = "software.amazon.awssdk.services.dynamodb.DynamoDbClient"
         page = "".join(f"import {each};\n" for each in (*imports, client))
         page += "class Page {\n  public static void main(String[] tables) {\n"
-        page += "    var client = DynamoDbClient.create();\n    var stock = new Stock(client, tables[0]);\n"
-        page += '    var records = new Records(client, tables[1], "till-7", "order-4711");\n'
+        page += "    var client = DynamoDbClient.create();\n"
+        page += "    var inventory = tables[0];\n    var changes = tables[1];\n"
         page += textwrap.indent(code, "    ") + "  }\n}\n"
         source = self.folder / "Page.java"
         source.write_text(page, encoding="utf-8")
-        self._compile(source)
+        _compile([source], self.folder)
         self._java("Page")
-
-    def _compile(self, source: Path) -> None:
-        sources = [*(EXAMPLES / "java").glob("*.java"), source]
-        command = ["javac", "-Xlint:all,-serial", "-Werror", "-proc:none", "-cp", f"{JARS}/*", "-d", str(self.folder)]
-        _run([*command, *map(str, sources)], self.folder)
 
     def _java(self, program: str, steps: Sequence[Step] = ()) -> list[str]:
         command = ["java", "-Dfile.encoding=UTF-8", "-cp", f"{self.folder}:{JARS}/*", program]
         return _lines(command, self.folder, self.place, steps)
+
+
+def _compile(sources: Sequence[Path], folder: Path) -> None:
+    command = ["javac", "-encoding", "UTF-8", "-Xlint:all,-serial", "-Werror", "-proc:none"]
+    _run([*command, "-cp", f"{folder}:{JARS}/*", "-d", str(folder), *map(str, sources)], folder)
 
 
 def _lines(command: Sequence[str], folder: Path, place: Place, steps: Sequence[Step]) -> list[str]:
@@ -158,7 +157,14 @@ def _lines(command: Sequence[str], folder: Path, place: Place, steps: Sequence[S
 def _run(command: Sequence[str], folder: Path, text: str = "", environment: Mapping[str, str] | None = None) -> str:
     """What a program prints; the test fails with what it says where it fails."""
     ended = subprocess.run(
-        command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=MINUTES, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=MINUTES,
+        check=False,
     )
     assert ended.returncode == 0, f"{command[0]} failed: {ended.stderr or ended.stdout}"
     return ended.stdout
@@ -169,21 +175,24 @@ def node_project(folder: Path) -> Path:
     if shutil.which("npm") is None:
         pytest.skip("the example for Node needs node and npm, and there is no npm here")
     project = folder / "node"
-    shutil.copytree(EXAMPLES / "node", project)
+    shutil.copytree(EXAMPLES / "node", project, ignore=shutil.ignore_patterns("node_modules"))
     shutil.copy(DRIVERS / "driver.mjs", project)
     _fetch(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"], project)
     return project
 
 
 def java_folder(folder: Path) -> Path:
-    """A folder for classes; skips where there is no JDK, or no SDK."""
-    if shutil.which("javac") is None or shutil.which("mvn") is None:
-        pytest.skip("the examples in Java need a JDK of Java 17 or later and Maven")
+    """A folder with the classes of the examples and the driver; skips where there is no JDK, or no SDK."""
+    if shutil.which("javac") is None:
+        pytest.skip("the examples in Java need a JDK of Java 17 or later, and there is no javac here")
     if not (JARS / ".ready").exists():
+        if shutil.which("mvn") is None:
+            pytest.skip("the AWS SDK for Java is not here, and neither is Maven to fetch it")
         pom = EXAMPLES / "java" / "pom.xml"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={JARS}"]
         _fetch(["mvn", "--batch-mode", "--quiet", "--file", str(pom), *goal], folder)
         (JARS / ".ready").touch()
+    _compile([*(EXAMPLES / "java").glob("*.java"), DRIVERS / "Driver.java"], folder)
     return folder
 
 
