@@ -226,7 +226,7 @@ def test_the_expressions_that_add_leave_right_what_was_right_whatever_the_status
     cases = rows_of("### Add, where many write one item", 4)
     statuses = rows_of("### Add, where many write one item", 2)
     assert (len(cases), len(statuses)) == (5, 3)
-    starts = itertools.product(cases, (0, 1, 3, 9), (0, 2), (0, 1), (0, 3))
+    starts = itertools.product(cases, (0, 3, 9), (0, 2), (0, 1), (0, 3))
     tries = {
         str(number): (
             case,
@@ -289,7 +289,7 @@ def is_added(shop: Shop, item: Attributes, case: list[str], status: list[str]) -
 @on_one_engine
 def test_many_writers_beside_a_job_lose_nothing_and_leave_nothing_to_repair(shop: Shop) -> None:
     shop.clock.starts = lambda: read_time(moment("18:00"))
-    skus = [f"mug-{number}" for number in range(4)]
+    skus = [f"mug-{number}" for number in range(2)]
     sold = [change(f"c{number}", "adjustment", -1, f"09:{number:02}") for number in range(10)]
     shop.put(*(stocked(*sold, sku=sku, on_hand=100, reorder_point=50) for sku in skus))
     place = Place(shop.client.meta.endpoint_url, shop.tables)
