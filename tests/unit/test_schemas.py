@@ -158,7 +158,8 @@ LATER: Final = st.sampled_from(["2028-01-01T00:00:00Z", "2029-12-31T23:59:59.5+1
 TEXTS: Final = st.text(min_size=1, max_size=70).map(str.strip)
 IDS: Final = st.sampled_from(["mug", "DC1", "x" * 64, "x" * 65, "\u00e9" * 40]) | TEXTS
 VALUES: Final[st.SearchStrategy[object]] = st.one_of(
-    *(st.integers(), st.integers().map(str), st.floats(), st.decimals().map(str)),
+    *(st.integers(-5), st.integers(-5, 10**40).map(str), st.floats(0, 1e9).map(lambda value: round(value, 3))),
+    *(st.decimals(-5, places=3).map(str), st.floats()),
     st.sampled_from(["", "1e5", "1,5", "+.5", "7.", "-0.000", "9" * 40, "\u0661", None, True, []]),
 )
 CHANGES: Final = st.fixed_dictionaries(
@@ -166,7 +167,7 @@ CHANGES: Final = st.fixed_dictionaries(
         "change_id": IDS,
         "sku": IDS,
         "location_id": IDS,
-        "kind": st.sampled_from([*KINDS, "sale"]),
+        "kind": st.sampled_from([*KINDS, *KINDS, "sale"]),
         "value": VALUES,
         "effective_at": TIMES,
     },
