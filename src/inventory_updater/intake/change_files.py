@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from inventory_updater.intake.cells import looks_like
-from inventory_updater.intake.csv_format import BYTE_ORDER_MARK, Clash, Note, Table
+from inventory_updater.intake.csv_format import BYTE_ORDER_MARK, Clash, Keep, Note, Table
 from inventory_updater.intake.first_lines import FirstLines
 from inventory_updater.intake.json_lines import JsonLines
 from inventory_updater.intake.text_rows import (
@@ -41,12 +41,13 @@ class Part:
     number: int = 0
     parts: int = 1
 
-    def has(self, row: TextRow) -> bool:
-        """Whether the item of a row is in this part; the same in every process."""
-        if self.parts == 1:
-            return True
-        item = f"{row.cells['sku']}\0{row.cells['location_id']}"
-        return zlib.crc32(item.encode(errors="replace")) % self.parts == self.number
+    @property
+    def keep(self) -> Keep | None:
+        """Whether an item is in this part; the same in every process. None where there is but one."""
+        return None if self.parts == 1 else self._has
+
+    def _has(self, sku: str, location_id: str) -> bool:
+        return zlib.crc32(f"{sku}\0{location_id}".encode(errors="replace")) % self.parts == self.number
 
 
 WHOLE: Final = Part()
@@ -79,12 +80,10 @@ def read_change_file(
     ids = FirstLines(lambda line: _change_identity(change_row(table.row_on(line), id_of)))
     settings = FirstLines(lambda line: _setting_identity(change_row(table.row_on(line), id_of)))
     look_alikes = _LookAlikes(table, part)
-    for row in table.rows():
+    for row in table.rows(part.keep):
         if not isinstance(row, TextRow):
             if part.number == 0:
                 yield row
-            continue
-        if not part.has(row):
             continue
         read = change_row(row, id_of)
         identity = _change_identity(read)
@@ -181,8 +180,8 @@ class _LookAlikes:
 
     def _those_before(self, line: int) -> FirstLines:
         ids = FirstLines(lambda other: looks_like(self.shown_on(other)))
-        for row in self._table.rows():
-            if not isinstance(row, TextRow) or not self._part.has(row):
+        for row in self._table.rows(self._part.keep):
+            if not isinstance(row, TextRow):
                 continue
             if row.line >= line:
                 break

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from inventory_updater.intake.csv_format import Note, Table
+from inventory_updater.intake.csv_format import Keep, Note, Table
 from inventory_updater.intake.messages import object_row
 from inventory_updater.intake.text_rows import CHANGE_COLUMNS, Problem, TextRow
 
@@ -25,10 +25,13 @@ class JsonLines(Table):
         super().__init__(path, "file of JSON lines", (), CHANGE_COLUMNS)
         self.header = list(CHANGE_COLUMNS)
 
-    def rows(self) -> Iterator[TextRow | Problem | Note]:
+    def rows(self, keep: Keep | None = None) -> Iterator[TextRow | Problem | Note]:
         for line, text in enumerate(self._lines(0), 1):
-            if text.strip():
-                yield self._understood(line, text)
+            if not text.strip():
+                continue
+            row = self._understood(line, text)
+            if keep is None or isinstance(row, Problem) or keep(row.cells["sku"], row.cells["location_id"]):
+                yield row
 
     def read_header(self) -> Sequence[str]:
         return self.header

@@ -128,18 +128,12 @@ def assert_taken(
     assert SECRET not in caplog.text + "".join(str(vars(record)) for record in caplog.records)
 
 
-def never_in_a_log(examples: int) -> Any:
-    def decorated(test: Any) -> Any:
-        health = list(HealthCheck)
-        return settings(max_examples=examples, suppress_health_check=health, deadline=None)(
-            given(name=names, content=contents, said=metadata, body=bodies)(test)
-        )
-
-    return decorated
+of_anything: Final = given(name=names, content=contents, said=metadata, body=bodies)
 
 
 @pytest.mark.usefixtures("without_pauses")
-@never_in_a_log(200)
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@of_anything
 def test_whatever_is_put_and_sent_has_a_receipt(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture, name: str, content: bytes, said: dict[str, str], body: str
 ) -> None:
@@ -149,7 +143,8 @@ def test_whatever_is_put_and_sent_has_a_receipt(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_pauses")
-@never_in_a_log(10_000)
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
+@of_anything
 def test_ten_thousand_times_whatever_is_put_and_sent_has_a_receipt(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture, name: str, content: bytes, said: dict[str, str], body: str
 ) -> None:
