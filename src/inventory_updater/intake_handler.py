@@ -3,11 +3,15 @@
 import gc
 import logging
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import boto3
 from botocore.config import Config
@@ -25,6 +29,9 @@ from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.times import format_time
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
+
+_LONGEST_CALL_SECONDS: Final = 900
+"""No function runs longer: what is older belongs to no call."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,11 +69,25 @@ class IntakeSettings:
 def intake() -> Intake:
     """The intake of this function's environment, made once a process."""
     _log.info("inventory-updater's intake starts", extra={"version": __version__})
+    make_room_for_files(Path(tempfile.gettempdir()) / "inventory-updater-intake")
     settings = IntakeSettings(**values_of(IntakeSettings, os.environ))  # type: ignore[arg-type]  # each value has the type of its field
     made = make_intake(settings, boto3.Session())
     gc.collect()
     gc.freeze()
     return made
+
+
+def make_room_for_files(folder: Path) -> None:
+    """Let files be worked on in this folder, and remove what a call has left there that was killed.
+
+    Lambda does not clear the disk after a call that timed out, whose copies would fill it one day.
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)
+    for left in folder.iterdir():
+        if time.time() - left.stat().st_mtime > _LONGEST_CALL_SECONDS:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def make_intake(settings: IntakeSettings, session: boto3.Session) -> Intake:

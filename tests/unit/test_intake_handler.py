@@ -1,13 +1,17 @@
 """The Lambda entry of the intake: what it is wired with, and what it answers."""
 
 import json
+import os
+import tempfile
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
 import pytest
 
 from inventory_updater import intake_handler
-from inventory_updater.intake_handler import IntakeSettings, make_intake
+from inventory_updater.intake_handler import IntakeSettings, make_intake, make_room_for_files
 from inventory_updater.jobs.settings import SettingsError, values_of
 from tests.builders import ENVIRONMENT
 from tests.fakes.doorstep import Doorstep
@@ -51,3 +55,20 @@ def test_a_batch_is_answered_with_the_messages_that_come_again(
     monkeypatch.setattr(intake_handler, "intake", Doorstep(warehouse).intake)
     sent = {"messageId": "m1", "body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
     assert intake_handler.handle({"Records": [sent]}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_what_a_killed_call_has_left_on_the_disk_goes_and_what_a_call_works_on_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    folder = tmp_path / "intake"
+    make_room_for_files(folder)
+    left = [Path(tempfile.mkdtemp()), Path(tempfile.mkstemp()[1])]
+    (left[0] / "file").write_text("of a call that was killed")
+    for each in left:
+        os.utime(each, (time.time() - 1_000,) * 2)
+    in_use = Path(tempfile.mkdtemp())
+
+    make_room_for_files(folder)
+
+    assert list(folder.iterdir()) == [in_use]

@@ -49,7 +49,7 @@ MOST_PROBLEMS: Final = 1_000_000
 """Of one file: each is some hundred bytes on the function's disk, and some dozens in memory."""
 
 LINES_A_PART: Final = 250_000
-"""A part takes about a minute to check and another to write, of the five that a call has, and 100 MB."""
+"""With 1,024 MB a part takes half a minute to check and two to write, of the five that a call has."""
 
 FILE_SECONDS: Final = 150.0
 """So much is left of a call at least when a file is begun, or a part whose like was not seen before."""
