@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
@@ -118,15 +118,24 @@ def deploy(
     return run_script(engine, "deploy", *arguments, checkout=checkout)
 
 
-def checkout_for_plain_http(directory: Path) -> Path:
-    """A checkout whose template lets plain HTTP in, for an engine that enforces IAM and is reached by nothing else."""
+DENIALS_THAT_DO_NOT_HOLD: Final = {
+    # It is reached by plain HTTP.
+    "RefuseUnencryptedTransport",
+    # It takes the ARN of a session for aws:PrincipalArn, which is that of its role.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    "OnlyTheFunctionWritesReceipts",
+}
+"""What denies on an engine that enforces IAM whatever it should let in."""
+
+
+def checkout_for_iam(directory: Path) -> Path:
+    """A checkout whose template an engine that enforces IAM can do with: without these denials."""
     for name in ("scripts", "src", "parameters"):
         shutil.copytree(CHECKOUT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
     template = json.loads(json.dumps(load_template()))
     for name, found in list(template["Resources"].items()):
-        document = found["Properties"].get("PolicyDocument")
-        if document:
-            left = [each for each in document["Statement"] if each["Sid"] != "RefuseUnencryptedTransport"]
+        if document := found["Properties"].get("PolicyDocument"):
+            left = [each for each in document["Statement"] if each["Sid"] not in DENIALS_THAT_DO_NOT_HOLD]
             document["Statement"] = left
             if not left:
                 del template["Resources"][name]

@@ -21,7 +21,7 @@ from inventory_updater.tables.records import JobStatus
 from tests.builders import change, stocked, unreadable, with_a_sale
 from tests.cloudformation import granted, properties, statements
 from tests.engines import private_ministack
-from tests.stacks import EndedJob, Inbox, Stack, checkout_for_plain_http, deploy_stack
+from tests.stacks import EndedJob, Inbox, Stack, checkout_for_iam, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
@@ -137,7 +137,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def stack(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The template, deployed by root with one segment, so that one call that fails is a job that fails."""
-    checkout = checkout_for_plain_http(tmp_path_factory.mktemp("checkout"))
+    checkout = checkout_for_iam(tmp_path_factory.mktemp("checkout"))
     deployed = deploy_stack(server, "inventory-updater-test", checkout, Segments="1")
     put_policies(deployed, {POLICY_OF_THE_ENGINE: [statement(pair) for pair in ASKED_FOR_BY_THE_ENGINE.values()]})
     let_results_through(deployed)

@@ -17,7 +17,7 @@ from inventory_updater.stock.items import ItemKey
 from tests.builders import NEXT_YEAR, change, record_attributes, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.shop import put_items
-from tests.stacks import Stack, checkout_for_plain_http, deploy_stack
+from tests.stacks import Stack, checkout_for_iam, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -62,7 +62,7 @@ def what_only_the_engine_asks_for(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkout_for_plain_http(tmp_path_factory.mktemp("checkout"))
+    return checkout_for_iam(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
