@@ -158,6 +158,7 @@ def test_real_trade_in_the_bucket_leads_to_its_closing_stock_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # four hundred messages, and as many receipts
 @pytest.mark.skipif(not DATA.is_dir(), reason="the Online Retail files are not beside this checkout")
 def test_real_trade_by_the_queue_leads_to_its_closing_stock_in_whatever_order_and_how_often_it_comes(
     fresh_stack: Stack,
