@@ -22,6 +22,7 @@ SAME_AS_DEFAULT: Final = {
     "AllScheduleState": "it is on",
     "DeletionProtection": "the stack could not be deleted",
     "PermissionsBoundary": "no policy that would do is in every account",
+    "ResultsBusArn": "no event bus has the same ARN in every account",
 }
 
 
