@@ -115,8 +115,6 @@ class History:
     reached: Counter[str] = field(default_factory=Counter)
     heard: Counter[str] = field(default_factory=Counter)
     """How often a result of each job was published."""
-    abandoned: set[str] = field(default_factory=set)
-    """The jobs that somebody stopped for good, who knows how they ended."""
     machines: dict[str, StateMachine] = field(default_factory=dict)
     scheduled: set[tuple[ItemKey, str]] = field(default_factory=set)
     """What a door has said is scheduled."""

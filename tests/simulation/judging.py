@@ -243,8 +243,8 @@ class Story:
                 self.wrong.append(f"{run['job_id']}: tallies {figure} {counted}, {exactly} {truth[outcome]} happened")
 
     def _heard_of(self, run: Run) -> None:
-        """A job that settled something or failed is heard of; one that somebody has stopped by hand need not be."""
-        if run.has_result and run.job_id not in self.history.abandoned and not self.history.heard[run.job_id]:
+        """A job that settled something or failed is heard of."""
+        if run.has_result and not self.history.heard[run.job_id]:
             self.wrong.append(f"{run.job_id}: it is {run.status.value}, and nothing was heard of it")
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from hypothesis import given
@@ -28,12 +29,13 @@ from inventory_updater.stock.attributes import as_json
 from inventory_updater.stock.change_records import WINDOW_KINDS, Status
 from inventory_updater.stock.changes import KINDS, MAXIMUM_ID_BYTES
 from inventory_updater.stock.items import StockStatus
+from inventory_updater.stock.levels import item_document
 from inventory_updater.stock.scheduling import UNKNOWN
 from inventory_updater.tables.change_table import REJECTED_SHARD, SHARDS
 from inventory_updater.tables.inventory_table import SCOPES
 from inventory_updater.tables.protocol import Protocol
 from inventory_updater.tables.records import JobStatus, Run, Tally
-from tests.builders import change, moment
+from tests.builders import change, item_attributes, moment
 from tests.fakes.warehouse import MUG, Warehouse, items_with_work, mug
 from tests.schemas import FOLDER, not_said, not_taken, schemas
 
@@ -266,6 +268,21 @@ def test_every_example_of_the_contract_is_as_its_schema_says() -> None:
         assert (not_taken(f"call.{action}", call) == []) is is_good
         assert not_said("receipt.call" if action == "schedule" else f"answer.{action}", answer) == []
     assert not_said("job-result", result) == []
+
+
+def test_an_item_is_shown_as_the_schema_says_even_one_that_cannot_be_read() -> None:
+    items = {
+        "good": item_attributes(on_hand=40, unit_price=10),
+        "without a price": item_attributes(on_hand=40, unit_price=None),
+        "no number": {**item_attributes(), "on_hand": "many"},
+        "too exact": {**item_attributes(), "on_hand": Decimal("9e40"), "reserved": Decimal("0.1")},
+    }
+    shown = {name: json.loads(json.dumps(item_document(item), default=as_json)) for name, item in items.items()}
+
+    assert [name for name, item in shown.items() if item["problem"]] == ["no number", "too exact"]
+    for name, item in shown.items():
+        assert (name, not_said("answer.show", {"schema": SCHEMA, "item": item})) == (name, [])
+    assert not_said("answer.show", {"schema": SCHEMA, "item": {**shown["good"], "on_hand": "many"}}) != []
 
 
 def test_every_record_that_the_product_writes_is_as_the_schema_says() -> None:

@@ -171,7 +171,7 @@ def tell(services: Services, run: Run) -> Run:
     done before.
 
     People are told of a run that did not end clean, unless the last job of its scope failed with just the same; what is
-    not news is sent again only after ``alert_repeat_hours``.
+    not news is sent again only after ``alert_repeat_hours``. Of one that somebody stopped neither they nor metrics are.
 
     Returns:
         The run as it is marked then.
@@ -179,7 +179,8 @@ def tell(services: Services, run: Run) -> Run:
     if run.has_finished:
         services.jobs.note_finish(run.scope, run.finished_at or services.now())
     marks = _metrics_marks(services, run) | _result_marks(services, run)
-    if not services.reports.notifies_people or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
+    is_for_people = run.status is not JobStatus.SKIPPED and not run.was_stopped and run.alerted_at is None
+    if not services.reports.notifies_people or not is_for_people:
         return services.jobs.mark_run(run, **marks) if marks else run
     settings, jobs = services.settings, services.jobs
     signature = run.failure_signature
@@ -202,7 +203,7 @@ def tell(services: Services, run: Run) -> Run:
 
 def _metrics_marks(services: Services, run: Run) -> dict[str, str]:
     """Publish the metrics of a run that has any, unless that was done before; what to mark on it then."""
-    if not run.has_metrics or run.metrics_published_at is not None:
+    if not run.has_metrics or run.was_stopped or run.metrics_published_at is not None:
         return {}
     return _marks("metrics", services, run, lambda: services.reports.publish_metrics(run, services.clock()))
 

@@ -108,8 +108,8 @@ def _settled_here(
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
     """Settle a job that lost its lease without closing, and tell of it; it stays on the lease until people are told.
 
-    One that did close is there because its result could not be published: that is tried once more, so that what is on
-    the lease stays short however long nothing can be published.
+    One that has ended is there because its result was not published: it was stopped, or that failed. It is tried once
+    more, so that what is on the lease stays short however long nothing can be published.
     """
     try:
         run = abandon_job(services, job_id, reason)

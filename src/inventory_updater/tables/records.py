@@ -162,6 +162,11 @@ class Run:
         return self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it for good, who knows how it ended."""
+        return self.status is JobStatus.ABANDONED and self.stop_reason is not None
+
+    @property
     def has_result(self) -> bool:
         """Whether other systems hear of it: it settled something, did not end clean, or may have settled more."""
         tally = self.tally

@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.jobs.closing import AlertError, close_job
+from inventory_updater.jobs.closing import AlertError, abandon_job, close_job
 from inventory_updater.jobs.opening import open_job
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.results import ResultError, ResultsBus, ResultsTopic, attributes_of, result_of
@@ -230,6 +230,23 @@ def test_a_job_that_nobody_at_all_could_be_told_of_does_not_stay_on_the_lease_ei
     warehouse.run_job("next")
 
     assert warehouse.jobs.lease().displaced == frozenset()
+
+
+def test_a_job_that_was_stopped_is_heard_of_by_systems_from_the_next_one_and_by_nobody_else(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.open_with(*items_with_work(3))
+    warehouse.update()
+    warehouse.jobs.request_stop("job-1", "the wrong prices")
+    abandoned = abandon_job(warehouse.services, "job-1", "the wrong prices")
+    assert abandoned is not None
+    warehouse.jobs.free_lease("job-1", is_owed=abandoned.was_stopped)
+
+    warehouse.run_job("next")
+
+    assert [(each["job_id"], each["status"]) for each in warehouse.results.published] == [("job-1", "ABANDONED")]
+    assert (warehouse.topic.sent, len(warehouse.metrics.published)) == ([], 1)
+    assert (warehouse.jobs.lease().displaced, warehouse.run().alerted_at) == (frozenset(), None)
 
 
 # At least once
