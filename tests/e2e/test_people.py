@@ -18,6 +18,7 @@ from tests.builders import NEXT_YEAR, change, record_attributes, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.shop import put_items
 from tests.stacks import Stack, checkout_for_iam, deploy_stack
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -32,6 +33,8 @@ PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "stock-controller": ("viewer", "stock-controller"),
     "operator": ("viewer", "operator"),
     "deployer": ("deployer", "deployer-intake"),
+    "supplier": ("viewer", "supplier"),
+    "approver": ("viewer", "approver"),
 }
 """Who has which documents, each below the next."""
 
@@ -43,6 +46,8 @@ ASKED_FOR_BY_THE_ENGINE: Final[Mapping[str, tuple[str, ...]]] = {
     # It takes every schedule for one of the group `default`.
     "scheduler:GetSchedule": ("scheduler:GetSchedule",),
     "scheduler:UpdateSchedule": ("scheduler:UpdateSchedule",),
+    # On AWS a batch needs what one of it needs.
+    "sqs:ChangeMessageVisibility": ("sqs:ChangeMessageVisibilityBatch",),
 }
 
 
@@ -72,8 +77,8 @@ def stack(server: Engine, checkout: Path) -> Stack:
     deployed = deploy_stack(server, NAME, checkout, **on)
     iam: Any = deployed.client("iam")
     document = what_only_the_engine_asks_for(" ".join(ASKED_FOR_BY_THE_ENGINE))
-    role = f"inventory-updater-function-local-{REGION}"
-    iam.put_role_policy(RoleName=role, PolicyName="OnThisEngine", PolicyDocument=document)
+    for role in (f"inventory-updater-function-local-{REGION}", f"inventory-updater-intake-local-{REGION}"):
+        iam.put_role_policy(RoleName=role, PolicyName="OnThisEngine", PolicyDocument=document)
     return deployed
 
 
@@ -132,16 +137,27 @@ def put_a_job_that_rejected(stack: Stack) -> str:
         stocked(change("c1", "adjustment", -3, "2099-01-01T00:00:00.000000Z"), sku="MUG"),
         stocked(change("oversold", "adjustment", -3), on_hand=1, sku="POT"),
         stocked(change("junk", "adjustment", -3), on_hand=1, sku="PAN"),
-        stocked(sku="JUG"),
+        stocked(sku="JUG", unit_price=17),
     )
     sold = record_attributes(ItemKey("JUG", "DC1"), change("sold"), source="till")
     put_items(stack.client("dynamodb"), stack.tables.changes, [sold])
     return stack.run_job().job_id
 
 
+def put_a_held_file_and_a_dead_letter(stack: Stack) -> None:
+    price = {"change_id": "p1", "sku": "JUG", "location_id": "DC1", "kind": "price", "value": 1700}
+    bucket, s3 = stack.outputs["IntakeBucketName"], stack.client("s3")
+    s3.put_object(Bucket=bucket, Key="incoming/held.csv", Body=json.dumps({**price, "effective_at": NEXT_YEAR}))
+    held = {"Bucket": bucket, "Prefix": "held/"}
+    wait_until(lambda: s3.list_objects_v2(**held)["KeyCount"], "no file is held")
+    url = stack.outputs["IntakeDeadLetterQueueUrl"]
+    stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"changes": []}))
+
+
 @pytest.mark.slow
 def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(stack: Stack, by: Run) -> None:
     job = put_a_job_that_rejected(stack)
+    put_a_held_file_and_a_dead_letter(stack)
     verbs = {
         "viewer": (
             "stock show MUG",
@@ -158,6 +174,9 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "job list",
             f"job show {job}",
             "deploy show --environment local",
+            "intake status",
+            "intake show held.csv",
+            "intake held list",
         ),
         "stock-controller": (
             "changes schedule changes.csv",
@@ -170,11 +189,16 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "stock load stock.csv",
             "stock load --replace stock.csv",
         ),
-        "operator": ("job run", "job run --scope all", "job pause", "job resume"),
+        "operator": (
+            *("job run", "job run --scope all", "job pause", "job resume"),
+            *("intake dead list", "intake dead redrive --all"),
+        ),
         "deployer": (
             "deploy --environment local --preview",
             "deploy --environment local --yes",
         ),
+        "supplier": ("intake put changes.csv --wait",),
+        "approver": ("intake held approve held.csv --wait",),
     }
     people = list(PEOPLE)
     denied: dict[str, str] = {}
