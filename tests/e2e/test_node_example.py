@@ -16,7 +16,7 @@ from tests.stacks import Stack
 from tests.waiting import wait_until
 from tests.writers.languages import node_project
 
-DOORS: Final = ("invoke", "record")
+DOORS: Final = ("invoke", "queue", "file", "record")
 SECONDS: Final = 120
 
 
