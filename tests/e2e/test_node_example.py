@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 from tests.writers.languages import node_project
 
 DOORS: Final = ("invoke", "queue", "file", "record")
-SECONDS: Final = 120
+SECONDS: Final = 300
 
 
 @pytest.mark.slow
