@@ -1,13 +1,14 @@
 """Deployed stacks: deploy one, put items into it, run its state machine, hear what its topic says."""
 
 import json
+import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.engine import CHECKOUT, Engine
 from inventory_updater.dynamodb.values import from_attribute_values, to_attribute_values
@@ -15,6 +16,7 @@ from inventory_updater.stock.attributes import Attributes
 from inventory_updater.tables.job_table import ALERT, LEASE, JobTable
 from inventory_updater.tables.records import Run
 from tests.builders import Stocked
+from tests.cloudformation import load_template
 from tests.engines import TABLES, Script, Tables, make_client, run_script
 from tests.shop import put_stock
 
@@ -116,9 +118,34 @@ def deploy(
     return run_script(engine, "deploy", *arguments, checkout=checkout)
 
 
-def deploy_stack(engine: Engine, name: str, **parameters: str) -> Stack:
+DENIALS_THAT_DO_NOT_HOLD: Final = {
+    # It is reached by plain HTTP.
+    "RefuseUnencryptedTransport",
+    # It takes the ARN of a session for aws:PrincipalArn, which is that of its role.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    "OnlyTheFunctionWritesReceipts",
+}
+"""What denies on an engine that enforces IAM whatever it should let in."""
+
+
+def checkout_for_iam(directory: Path) -> Path:
+    """A checkout whose template an engine that enforces IAM can do with: without these denials."""
+    for name in ("scripts", "src", "parameters"):
+        shutil.copytree(CHECKOUT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    template = json.loads(json.dumps(load_template()))
+    for name, found in list(template["Resources"].items()):
+        if document := found["Properties"].get("PolicyDocument"):
+            left = [each for each in document["Statement"] if each["Sid"] not in DENIALS_THAT_DO_NOT_HOLD]
+            document["Statement"] = left
+            if not left:
+                del template["Resources"][name]
+    (directory / "template.yaml").write_text(json.dumps(template), encoding="utf-8")
+    return directory
+
+
+def deploy_stack(engine: Engine, name: str, checkout: Path = CHECKOUT, /, **parameters: str) -> Stack:
     """Deploy the template, or fail the test. No first job: a test starts its own."""
-    deployed = deploy(engine, name, parameters, "--no-first-job")
+    deployed = deploy(engine, name, parameters, "--no-first-job", checkout=checkout)
     assert deployed.status == 0, deployed.errors
     return Stack(engine=engine, name=name, outputs=deployed.answer["outputs"])
 
@@ -140,46 +167,57 @@ class AlarmNews:
 
 
 class Inbox:
-    """A queue that is subscribed to the stack's topic, where a test reads what people are told.
+    """A queue that is subscribed to a topic of the stack, where a test reads what people or systems are told.
 
     The engine delivers within the call that publishes: what has not arrived when that has ended never will.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(
+        self, stack: Stack, topic: str = "AlertTopicArn", only: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Subscribe to the topic of this output, with a filter policy that lets ``only`` some messages through."""
         self._queues: SQSClient = stack.client("sqs")
         self._url = self._queues.create_queue(QueueName=f"inbox-{uuid.uuid4()}")["QueueUrl"]
         attributes = self._queues.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-        topic, queue = stack.outputs["AlertTopicArn"], attributes["QueueArn"]
+        topic_arn, queue = stack.outputs[topic], attributes["QueueArn"]
         # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
         allowed = {
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self._queues.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
         topics: SNSClient = stack.client("sns")
-        topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        filters = {} if only is None else {"FilterPolicy": json.dumps(only)}
+        topics.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue, Attributes=filters)
 
     def take(self) -> tuple[list[Message], list[AlarmNews]]:
         """What has come since the last time, oldest first: what jobs say, and what alarms say."""
         messages: list[Message] = []
         news: list[AlarmNews] = []
-        while answer := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for received in answer:
-                body = json.loads(received["Body"])
-                text = str(body["Message"])
-                # An alarm speaks JSON, a job does not.
-                if text.startswith("{"):
-                    alarm = json.loads(text)
-                    news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
-                else:
-                    messages.append(Message(body.get("Subject", ""), text))
-                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
+        for body in self._received():
+            text = str(body["Message"])
+            # An alarm speaks JSON, a job does not.
+            if text.startswith("{"):
+                alarm = json.loads(text)
+                news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
+            else:
+                messages.append(Message(body.get("Subject", ""), text))
         return messages, news
 
     def take_messages(self) -> list[Message]:
         """What jobs have said since the last time; what alarms have said is dropped."""
         return self.take()[0]
+
+    def take_results(self) -> list[Mapping[str, Any]]:
+        """How jobs have ended since the last time, as systems are told."""
+        return [json.loads(body["Message"]) for body in self._received()]
+
+    def _received(self) -> Iterator[Mapping[str, Any]]:
+        while answer := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for received in answer:
+                yield json.loads(received["Body"])
+                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from cli.deployments import say_where
 from cli.errors import CommandFailed, InputError
 from cli.output import counted, note, print_answer
@@ -15,6 +17,7 @@ from cli.targets import Target, agreed, target_of
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_s3.client import S3Client
 
 
 def delete(options: argparse.Namespace) -> None:
@@ -41,9 +44,10 @@ def delete(options: argparse.Namespace) -> None:
     is_remainder = stack.status in ONLY_TO_BE_DELETED and not was_ever_complete(target.client, stack)
     if not (is_remainder and all(_is_empty(dynamodb, table) for table in protected)):
         _refuse_protected(target, stack, protected)
+    buckets = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::S3::Bucket"]
     has_key = any(each["ResourceType"] == "AWS::KMS::Key" for each in resources)
     note(f"goes: {counted(len(resources), 'resource')}, with all that is in {', '.join(tables) or 'them'}")
-    note(f"stays: {'; '.join(_what_stays(stack, has_key=has_key))}")
+    note(f"stays: {'; '.join(_what_stays(stack, () if options.local else buckets, has_key=has_key))}")
     if not options.local:
         _ask_for_name(target, options)
     for table in protected:
@@ -56,6 +60,10 @@ def delete(options: argparse.Namespace) -> None:
         status = operation.wait(tell)
     if status != "DELETE_COMPLETE":
         raise CommandFailed("\n  ".join([f"the stack {target.name} is in {status}", *operation.failures()]))
+    # CloudFormation leaves it: no next stack of that name could be made.
+    for bucket in buckets:
+        if not remove_bucket(target.session.client("s3"), bucket, with_files=options.local):
+            note(f"the bucket {bucket} stays, since files are in it: see docs/operations.md, Deleting a stack")
     _say_deleted(target, options, deleted=True)
 
 
@@ -89,8 +97,31 @@ def _refuse_protected(target: Target, stack: Stack, protected: Sequence[str]) ->
         raise InputError(f"nothing was deleted: {'; '.join(reasons)}. See docs/operations.md, Deleting a stack")
 
 
-def _what_stays(stack: Stack, *, has_key: bool) -> list[str]:
+def remove_bucket(client: "S3Client", bucket: str, *, with_files: bool = False) -> bool:
+    """Delete a bucket; False where files are in it, and stay.
+
+    Args:
+        with_files: delete all versions of all files first.
+    """
+    try:
+        if with_files:
+            for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    client.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+        client.delete_bucket(Bucket=bucket)
+    except ClientError as error:
+        match error.response["Error"]["Code"]:
+            case "NoSuchBucket":
+                return True  # a deployment that failed took it along
+            case "BucketNotEmpty":
+                return False
+        raise
+    return True
+
+
+def _what_stays(stack: Stack, buckets: Sequence[str], *, has_key: bool) -> list[str]:
     stays = [f"the bucket {code_bucket(stack.account, stack.region)}"]
+    stays += [f"the bucket {bucket}, if files are in it" for bucket in buckets]
     if has_key:
         stays.append("the customer key, which older logs and backups need")
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html

@@ -1,6 +1,8 @@
 """What a run of taskcat uploads, and what it leaves behind."""
 
+import secrets
 import shutil
+import string
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +21,14 @@ PROJECT: Final = "inventory-updater"
 
 PACKAGE: Final = Path("build") / "inventory-updater.zip"
 TEMPLATE: Final = Path("template.yaml")
+
+SUFFIX_LETTERS: Final = 18
+"""As many as fit into the name of a bucket in every region; taskcat draws twenty."""
+
+
+def random_suffix(_letters: int = SUFFIX_LETTERS) -> str:
+    """What stands in for taskcat's random text, however long that is to be."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(SUFFIX_LETTERS))
 
 
 def copy_project(directory: Path) -> None:

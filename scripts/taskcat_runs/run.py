@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import boto3
 
+from cli.deleting import remove_bucket
 from cli.engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.dynamodb.values import to_attribute_values
@@ -33,7 +34,16 @@ from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import JobStatus, Run
-from taskcat_runs.project import CONFIGURATION, PROJECT, TEMPLATE, copy_project, regions_of, remove_buckets, tests_of
+from taskcat_runs.project import (
+    CONFIGURATION,
+    PROJECT,
+    TEMPLATE,
+    copy_project,
+    random_suffix,
+    regions_of,
+    remove_buckets,
+    tests_of,
+)
 
 ITEMS: Final = 100
 COUNTED: Final = 40
@@ -145,7 +155,7 @@ def check_stack(deployed: Deployed) -> int:
     expect("items failed", run.tally.items_failed, 0)
     expect("changes applied", run.tally.changes_applied, ITEMS + ITEMS // 10 - rejected)
     expect("changes rejected", run.tally.changes_rejected, rejected)
-    expect("errors of metrics and messages", (run.metrics_error, run.alert_error), (None, None))
+    expect("errors of metrics and messages", (run.metrics_error, run.alert_error, run.result_error), (None,) * 3)
     found = stored(inventory, changes)
     expect("items", len(found), ITEMS)
     for number in range(ITEMS):
@@ -206,9 +216,11 @@ def check_all(project: Path, wanted_regions: str, wanted_tests: str) -> bool:
     ValueError means that .taskcat.yml has no such region or parameter set, AssertionError that something is left.
     """
     # Here, since taskcat looks for its user's configuration below HOME when it is imported.
+    from taskcat._template_params import ParamGen
     from taskcat.exceptions import TaskCatException
     from taskcat.testing import CFNTest
 
+    ParamGen._gen_rand_str = staticmethod(random_suffix)  # noqa: SLF001  # taskcat has no option for its length
     test = CFNTest.from_file(project_root=str(project), input_file=str(CONFIGURATION))
     regions, tests = regions_of(test.config, wanted_regions), tests_of(test.config, wanted_tests)
     test.regions, test.test_names = ",".join(regions), ",".join(tests)
@@ -267,13 +279,15 @@ def _is_right(deployed: Deployed) -> bool:
 
 
 def expect_gone(deployed: Deployed) -> None:
-    """Raise AssertionError where a stack, or a table of it, is still there."""
+    """Delete the bucket that a stack leaves; raise AssertionError where a stack, or a table of it, is still there."""
     stacks = deployed.session.client("cloudformation").describe_stacks(StackName=deployed.stack_id)["Stacks"]
     expect(f"{deployed.region} {deployed.test}", stacks[0]["StackStatus"], "DELETE_COMPLETE")
     pages = deployed.session.client("dynamodb").get_paginator("list_tables").paginate()
     tables = {name for page in pages for name in page["TableNames"]}
     left = tables & {value for name, value in deployed.outputs.items() if name.endswith("TableName")}
     expect(f"tables left in {deployed.region}", left, set())
+    bucket = deployed.outputs["IntakeBucketName"]
+    expect(f"{bucket} was empty and is gone", remove_bucket(deployed.session.client("s3"), bucket), True)
 
 
 def use_engine(engine: Engine, home: Path) -> None:

@@ -17,7 +17,7 @@ from inventory_updater.stock.items import ItemKey
 from tests.builders import NEXT_YEAR, change, record_attributes, stocked
 from tests.engines import Script, private_ministack, run_script
 from tests.shop import put_items
-from tests.stacks import Stack, deploy_stack
+from tests.stacks import Stack, checkout_for_iam, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
@@ -31,7 +31,7 @@ PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "viewer": ("viewer",),
     "stock-controller": ("viewer", "stock-controller"),
     "operator": ("viewer", "operator"),
-    "deployer": ("deployer",),
+    "deployer": ("deployer", "deployer-intake"),
 }
 """Who has which documents, each below the next."""
 
@@ -61,10 +61,15 @@ def what_only_the_engine_asks_for(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(server: Engine) -> Stack:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkout_for_iam(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def stack(server: Engine, checkout: Path) -> Stack:
     # Rare enough not to fire while a test looks.
     on = {"DueScheduleState": "ENABLED", "DueScheduleExpression": "rate(12 hours)", "DueSilenceMinutes": "1440"}
-    deployed = deploy_stack(server, NAME, **on)
+    deployed = deploy_stack(server, NAME, checkout, **on)
     iam: Any = deployed.client("iam")
     document = what_only_the_engine_asks_for(" ".join(ASKED_FOR_BY_THE_ENGINE))
     role = f"inventory-updater-function-local-{REGION}"
@@ -99,7 +104,7 @@ Run = Callable[[str, str], Script]
 
 
 @pytest.fixture
-def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> Run:
+def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], checkout: Path, tmp_path: Path) -> Run:
     (tmp_path / "changes.csv").write_text(
         f"change_id,sku,location_id,kind,value,effective_at,reason,reference\nc2,MUG,DC1,adjustment,2,{NEXT_YEAR},,\n",
         encoding="utf-8",
@@ -115,7 +120,8 @@ def by(stack: Stack, keys: Mapping[str, Mapping[str, str]], tmp_path: Path) -> R
             "stock.csv", str(tmp_path / "stock.csv")
         )
         script, *arguments = words.split()
-        return run_script(stack.engine, script, "--stack", NAME, *arguments, environment=keys[person])
+        given = keys[person]
+        return run_script(stack.engine, script, "--stack", NAME, *arguments, checkout=checkout, environment=given)
 
     return run
 

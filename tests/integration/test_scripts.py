@@ -280,6 +280,10 @@ VERBS = {
         *("preview changes.csv", "undo --file changes.csv", "undo --job some-job", "undo --source changes.csv"),
     ],
     "job": ["run", "list", "show some-job", "stop some-job", "pause", "resume"],
+    "intake": [
+        *("put changes.csv", "status", "show changes.csv", "held list", "held show changes.csv"),
+        *("held approve changes.csv", "dead list", "dead show some-id", "dead redrive --all", "dead drop some-id"),
+    ],
 }
 EVERY_COMMAND = [f"{script} {verb}" for script, verbs in VERBS.items() for verb in verbs]
 

@@ -21,10 +21,10 @@ ENOUGH: Final = 200
 PINNED: Final[dict[str, int]] = {
     "records_read_before_the_item": 66,
     "old_records_after_a_conflict": 13,
-    "entries_dropped_early": 3,
-    "no_version_in_the_guard": 11,
+    "entries_dropped_early": 2,
+    "no_version_in_the_guard": 2,
     "record_cancelled_before_the_item": 0,
-    "marks_without_status_or_attempt": 20,
+    "marks_without_status_or_attempt": 29,
     "retry_under_the_same_attempt": 0,
 }
 """The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:

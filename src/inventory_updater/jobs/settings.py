@@ -28,8 +28,9 @@ class Settings:
     """What the template's parameters say, one field for each environment variable of the same name.
 
     ``page_size`` is in changes, or in items of scope ``all``; ``batch_size`` in items, ``max_write_rate`` in items a
-    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once. Without
-    ``guards`` nothing is unusual; the variable is a JSON object of their parameters.
+    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once.
+    ``results_arn`` is the topic or the event bus that is told how jobs end. Without ``guards`` nothing is
+    unusual; the variable is a JSON object of their parameters.
     """
 
     environment: str
@@ -50,6 +51,7 @@ class Settings:
     alarm_failed_items: int = 5
     alert_topic_arn: str = ""
     alert_repeat_hours: int = 24
+    results_arn: str = ""
     guards: Guards | None = None
 
     @classmethod

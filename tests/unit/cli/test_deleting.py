@@ -17,17 +17,19 @@ from tests.fakes.cloudformation import STACK, FakeCloudFormation, stack_event
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
+    from types_boto3_s3.client import S3Client
 
+BUCKET = "inventory-intake-staging-123456789012-eu-west-1"
 TABLES = ("inventory-staging", "inventory-jobs-staging")
 
 
 class Session:
-    """A session whose CloudFormation is the fake and whose DynamoDB is moto's."""
+    """A session whose CloudFormation is the fake and whose other services are moto's."""
 
     region_name = "eu-west-1"
 
     def __init__(self, cloudformation: FakeCloudFormation, dynamodb: "DynamoDBClient") -> None:
-        self._clients = {"cloudformation": cloudformation, "dynamodb": dynamodb}
+        self._clients = {"cloudformation": cloudformation, "dynamodb": dynamodb, "s3": boto3.client("s3")}
 
     def client(self, service: str) -> Any:
         return self._clients[service]
@@ -57,6 +59,7 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch, dynamodb: "DynamoDBClient") 
             "InventoryTable": ("AWS::DynamoDB::Table", TABLES[0]),
             "JobsTable": ("AWS::DynamoDB::Table", TABLES[1]),
             "Key": ("AWS::KMS::Key", "1234abcd"),
+            "IntakeBucket": ("AWS::S3::Bucket", BUCKET),
             "Function": ("AWS::Lambda::Function", ""),  # it never came to be
         },
     )
@@ -80,9 +83,40 @@ def test_what_a_failed_first_deployment_left_is_deleted_with_its_protection(
 
     printed = capsys.readouterr()
     assert printed.out == f"the stack {STACK} is deleted\n"
-    assert "goes: 3 resources, with all that is in inventory-staging, inventory-jobs-staging\n" in printed.err
-    assert "stays: the bucket inventory-updater-code-123456789012-eu-west-1; the customer key" in printed.err
+    assert "goes: 4 resources, with all that is in inventory-staging, inventory-jobs-staging\n" in printed.err
+    stays = (
+        f"stays: the bucket inventory-updater-code-123456789012-eu-west-1; the bucket {BUCKET}, if files are in it; "
+    )
+    assert f"{stays}the customer key" in printed.err
     assert (cloudformation.asked_to_delete, protected(dynamodb)) == ([STACK], [False, False])
+
+
+@pytest.mark.parametrize(
+    ("keys", "arguments", "stays"),
+    [((), (), False), (("incoming/week.csv",), (), True), (("incoming/week.csv",), ("--local",), False)],
+    ids=["empty", "with files", "with files, on the engine of this checkout"],
+)
+def test_the_bucket_goes_with_its_stack_unless_files_are_in_it(
+    keys: tuple[str, ...],
+    arguments: tuple[str, ...],
+    stays: bool,
+    cloudformation: FakeCloudFormation,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client: S3Client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for key in keys:
+        client.put_object(Bucket=BUCKET, Key=key)
+        client.put_object(Bucket=BUCKET, Key=key)
+        client.delete_object(Bucket=BUCKET, Key=key)
+
+    delete(options("--yes", STACK, *arguments))
+
+    assert cloudformation.asked_to_delete == [STACK]
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == [BUCKET] * stays
+    said = f"the bucket {BUCKET} stays, since files are in it: see docs/operations.md, Deleting a stack"
+    assert (said in capsys.readouterr().err) is stays
 
 
 def test_protected_tables_are_refused_where_the_stack_was_in_use_or_they_hold_something(

@@ -13,7 +13,15 @@ from moto import mock_aws
 
 from cli.packaging import build_package
 from cli.parameters import check_parameters
-from taskcat_runs.project import CONFIGURATION, PROJECT, copy_project, regional_bucket, regions_of, remove_buckets
+from taskcat_runs.project import (
+    CONFIGURATION,
+    PROJECT,
+    copy_project,
+    random_suffix,
+    regional_bucket,
+    regions_of,
+    remove_buckets,
+)
 from tests.cloudformation import load_template, parameter_values, violated_rules
 
 ACCOUNT: Final = "123456789012"
@@ -21,7 +29,9 @@ SAME_AS_DEFAULT: Final = {
     "DueScheduleState": "it is on",
     "AllScheduleState": "it is on",
     "DeletionProtection": "the stack could not be deleted",
+    "ResultsBusArn": "no account's bus has an ARN that is known before",
     "PermissionsBoundary": "no policy that would do is in every account",
+    "ResultsBusArn": "no event bus has the same ARN in every account",
 }
 
 
@@ -66,11 +76,12 @@ def test_the_parameters_can_work_together(test: str) -> None:
     check_parameters(complete, PARAMETERS)  # raises where they cannot
 
 
-def test_the_suffix_is_taskcats_random_text_which_just_fits() -> None:
-    suffix, twenty_letters = PARAMETERS["EnvironmentSuffix"], "abcdefghijklmnopqrst"
+def test_the_suffix_is_random_text_which_just_fits_instead_of_taskcats_own() -> None:
+    suffix, drawn = PARAMETERS["EnvironmentSuffix"], random_suffix(20)
     assert {given_parameters(test)["EnvironmentSuffix"] for test in CONFIGURED["tests"]} == {"$[taskcat_random-string]"}
-    assert len(twenty_letters) <= suffix["MaxLength"]
-    assert re.fullmatch(suffix["AllowedPattern"], twenty_letters)
+    assert len(drawn) == suffix["MaxLength"]
+    assert re.fullmatch(suffix["AllowedPattern"], drawn)
+    assert random_suffix(20) != drawn
 
 
 def test_only_the_template_and_the_package_are_uploaded(tmp_path: Path) -> None:

@@ -35,11 +35,16 @@ DOCUMENTED: Final = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     ("AWS/Lambda", frozenset({"FunctionName"})): "Errors Throttles Invocations Duration ConcurrentExecutions",
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
-    ("AWS/SQS", frozenset({"QueueName"})): "ApproximateNumberOfMessagesVisible",
+    ("AWS/SQS", frozenset({"QueueName"})): """ApproximateAgeOfOldestMessage ApproximateNumberOfMessagesVisible
+        ApproximateNumberOfMessagesNotVisible""",
 }
 
 
 IDLE: Final = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 4)
+
+
+OF_FILES: Final = dict.fromkeys(("FilesAccepted", "FilesHeld", "FilesRefused"), frozenset({"Environment"}))
+"""What the function of the intake publishes: the metric's name -> its dimensions."""
 
 
 def published() -> dict[str, frozenset[str]]:
@@ -54,9 +59,9 @@ def published() -> dict[str, frozenset[str]]:
 
 
 def exists(namespace: str, metric: str, dimensions: frozenset[str]) -> bool:
-    """Whether somebody publishes the metric with exactly these dimensions: the job, or AWS as it documents."""
+    """Whether somebody publishes the metric with exactly these dimensions: a function, or AWS as it documents."""
     if namespace == NAMESPACE:
-        return published().get(metric) == dimensions
+        return (published() | OF_FILES).get(metric) == dimensions
     return metric in DOCUMENTED.get((namespace, dimensions), "").split()
 
 
@@ -75,7 +80,7 @@ def metric(name: str) -> tuple[str, str, dict[str, str]]:
 # What they watch
 
 
-def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
+def test_there_are_nineteen_alarms_all_on_what_people_would_notice() -> None:
     of_jobs = {
         "FailureRate": "FailureRateToAlarm",
         "JobsFailed": "JobsFailed",
@@ -85,7 +90,10 @@ def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
     of_scopes = [(scope, what, found) for scope in ("due", "all") for what, found in of_jobs.items()]
     of_scopes += [(scope, "Silence", found) for scope, (found, _) in SILENCE_METRICS.items()]
     machine, function = {"StateMachineArn": "StateMachine"}, {"FunctionName": "Function"}
-    queue = {"QueueName": "UndeliveredQueue.QueueName"}
+    intake, age = {"FunctionName": "IntakeFunction"}, "ApproximateAgeOfOldestMessage"
+    undelivered, queue, dead = (
+        {"QueueName": f"{name}.QueueName"} for name in ("UndeliveredQueue", "IntakeQueue", "IntakeDeadLetterQueue")
+    )
 
     assert {name: metric(name) for name in ALARMS} == {
         f"{scope.capitalize()}{what}Alarm": (NAMESPACE, found, {"Environment": "dev", "Scope": scope})
@@ -96,7 +104,10 @@ def test_there_are_sixteen_alarms_all_on_what_people_would_notice() -> None:
         "ExecutionsAbortedAlarm": ("AWS/States", "ExecutionsAborted", machine),
         "FunctionErrorsAlarm": ("AWS/Lambda", "Errors", function),
         "FunctionThrottlesAlarm": ("AWS/Lambda", "Throttles", function),
-        "UndeliveredStartsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue),
+        "UndeliveredStartsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", undelivered),
+        "IntakeAgeAlarm": ("AWS/SQS", age, queue),
+        "IntakeDeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", dead),
+        "IntakeErrorsAlarm": ("AWS/Lambda", "Errors", intake),
     }
 
 
@@ -341,3 +352,10 @@ def test_what_lambda_and_step_functions_do_not_report_is_no_alarm() -> None:
     quiet = [name for name in ALARMS if metric(name)[0] in ("AWS/Lambda", "AWS/States")]
 
     assert {properties(name)["TreatMissingData"] for name in quiet} == {"notBreaching"}
+
+
+def test_a_queue_that_nobody_asks_keeps_its_alarm_and_one_that_lambda_asks_is_empty_without_data() -> None:
+    queues = {properties(name)["Dimensions"][0]["Value"]: name for name in ALARMS if metric(name)[0] == "AWS/SQS"}
+    missing = {queue.partition(".")[0]: properties(name)["TreatMissingData"] for queue, name in queues.items()}
+
+    assert missing == {"UndeliveredQueue": "ignore", "IntakeDeadLetterQueue": "ignore", "IntakeQueue": "notBreaching"}

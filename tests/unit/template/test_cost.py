@@ -32,6 +32,11 @@ RARE: Final = 7
 """Those of a job in which something was rejected, failed, met another writer ...: each by itself."""
 METRICS: Final = ALWAYS + OF_WORK + RARE
 """What a job sends at most; the watch sends two more."""
+POLLS: Final = 5 * 3 * 60 * 24 * DAYS
+"""How often Lambda asks the empty queue of the intake in a month: five at once, each for 20 seconds."""
+MILLION: Final = 1_000_000
+CALL_SECONDS: Final = 0.25
+CHANGES_A_SECOND: Final = 1000
 GIGABYTE: Final = 10**9
 EVEN: Final = "1 change an item and day, even"
 SKEWED: Final = "real skew"
@@ -125,7 +130,8 @@ def cost(case: Case) -> Mapping[str, float]:
         # Charged by the hour in which they are sent: those of the nightly job for one hour a day.
         "metrics": (ALWAYS + OF_WORK + RARE * case.hours_of_the_rare / 24 + METRICS / 24 + 2) * PRICES["metric"]
         + (JOBS + WATCHES) * PRICES["metrics request, 1,000"] / 1000,
-        "alarms": 16 * PRICES["alarm"],
+        "the intake's queue, asked while empty": POLLS * PRICES["SQS request, a million"] / MILLION,
+        "alarms": 19 * PRICES["alarm"],
         "dashboard": PRICES["dashboard"],
         "logs, traces, starts": JOBS
         * (8000 / GIGABYTE * PRICES["log, GB"] + (PRICES["trace, a million"] + PRICES["start, a million"]) / 1e6)
@@ -162,6 +168,45 @@ def test_a_million_changes_cost_what_their_units_do() -> None:
     assert expected == rows("A million changes")
 
 
+def test_each_door_costs_what_its_requests_do() -> None:
+    def lambda_calls(calls: float) -> float:
+        seconds = calls * CALL_SECONDS + MILLION / CHANGES_A_SECOND
+        return calls * PRICES["Lambda request, a million"] / MILLION + seconds * PRICES["Lambda GB-second"]
+
+    def objects(written: float, read: float, size: float) -> float:
+        requests = written * PRICES["S3 write, 1,000"] + read * PRICES["S3 read, 1,000"]
+        return requests / 1000 + size / GIGABYTE * PRICES["S3 storage, GB"]
+
+    records = LOADS[EVEN]["write_units_accepting"] * WRITE
+    checked = records + READ
+    queued = PRICES["SQS request, a million"] / MILLION
+    files, messages = MILLION / 10_000, MILLION / 10
+    # DynamoDB, Lambda, SQS, S3.
+    parts = {
+        "call, 1,000 changes each": (checked, lambda_calls(1000), 0, 0),
+        # Put, notified, received, deleted, read twice, answered.
+        "bucket, files of 10,000 rows": (
+            checked,
+            lambda_calls(files),
+            files * 3 * queued,
+            objects(files * 2, files * 2, MILLION * 100),
+        ),
+        # Sent one by one, received and deleted by ten, answered one by one.
+        "queue, messages of ten changes": (
+            checked,
+            lambda_calls(messages / 10),
+            messages * 1.2 * queued,
+            objects(messages, 0, messages * 2000),
+        ),
+        "record, put by the system itself": (records, 0, 0, 0),
+        "script, from a checkout": (checked, 0, 0, 0),
+    }
+
+    assert {name: [f"{each:.2f}" for each in (*found, sum(found))] for name, found in parts.items()} == {
+        name: cells[:5] for name, cells in rows("Through each door").items()
+    }
+
+
 def test_a_change_takes_hardly_more_than_five_write_units_whatever_the_load_and_its_history() -> None:
     weeks = {name: (load["write_units_first_week"], load["write_units_last_week"]) for name, load in LOADS.items()}
 
@@ -194,7 +239,7 @@ def test_there_are_as_many_alarms_and_metrics_as_are_paid() -> None:
     idle = Run("job", JobStatus.SUCCEEDED, "due", "schedule", NOW, NOW, 1)
     busy = replace(idle, tally=Tally(changes_applied=1, lateness=Lateness.of([1.0])))
 
-    assert 16 == sum("Condition" not in alarm or is_true(alarm["Condition"], parameter_values()) for alarm in alarms)
+    assert 19 == sum("Condition" not in alarm or is_true(alarm["Condition"], parameter_values()) for alarm in alarms)
     assert [len(metric_data(run, "shop", moment)) for run in (idle, busy, with_every_figure(idle))] == [
         ALWAYS,
         ALWAYS + OF_WORK,
@@ -223,6 +268,7 @@ def test_the_page_is_about_the_defaults() -> None:
         "PageSize": str(PAGE_SIZE),
         "FunctionMemoryMegabytes": "1024",
         "ChangeRetentionDays": str(DAYS),
+        "IntakeRetentionDays": str(DAYS),
     }
 
     assert about.items() <= parameter_values().items()

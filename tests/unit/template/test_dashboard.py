@@ -19,7 +19,7 @@ from tests.cloudformation import (
     resources_of_type,
     statements,
 )
-from tests.unit.template.test_alarms import exists, published
+from tests.unit.template.test_alarms import OF_FILES, exists, published
 
 COLUMNS: Final = 24
 QUESTIONS: Final = [
@@ -31,6 +31,7 @@ QUESTIONS: Final = [
     "How fast, and how close to its limits?",
     "What does it cost?",
     "What is waiting?",
+    "What comes in?",
     "Is DynamoDB throttling or failing?",
     "Where else to look",
 ]
@@ -85,12 +86,13 @@ def test_it_shows_only_metrics_that_somebody_publishes() -> None:
     assert [] == [metric for metric in ALL_METRICS if not exists(metric[0], metric[1], frozenset(metric[2::2]))]
 
 
-def test_it_shows_every_metric_of_a_job_for_both_scopes() -> None:
+def test_it_shows_every_metric_of_a_job_for_both_scopes_and_every_metric_of_files() -> None:
     shown = {(metric[1], metric[-1]) for metric in ALL_METRICS if metric[0] == NAMESPACE}
+    of_files = {(name, "dev") for name in OF_FILES}
     silence = {(name, scope) for scope, (name, _) in SILENCE_METRICS.items()}
     of_jobs = set(published()) - {name for name, _ in silence}
 
-    assert shown == silence | {(name, scope) for name in of_jobs for scope in ("due", "all")}
+    assert shown == of_files | silence | {(name, scope) for name in of_jobs for scope in ("due", "all")}
 
 
 def test_lateness_is_shown_as_a_distribution() -> None:
@@ -112,7 +114,7 @@ def test_throttling_is_shown_for_every_table_and_index() -> None:
 
 
 @pytest.mark.parametrize("name", ["SystemErrors", "ThrottledRequests"])
-def test_each_operation_that_the_function_may_call_is_shown_and_no_other(name: str) -> None:
+def test_each_operation_that_a_function_may_call_is_shown_and_no_other(name: str) -> None:
     # What a batch or a transaction does is authorised piece by piece, and measured as the one operation.
     in_batches = dict.fromkeys(("PartiQLInsert", "PartiQLUpdate"), "BatchExecuteStatement")
     measured_as = {
@@ -122,7 +124,7 @@ def test_each_operation_that_the_function_may_call_is_shown_and_no_other(name: s
     }
     allowed = (
         (resource.partition(".")[0], action.removeprefix("dynamodb:"))
-        for action, resource in granted(statements("FunctionRole"))
+        for action, resource in granted(statements("FunctionRole")) | granted(statements("IntakeRole"))
         if action.startswith("dynamodb:")
     )
 
@@ -155,7 +157,9 @@ def test_it_lists_every_alarm_that_there_is_whichever_schedules_are_on(off: tupl
 def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
     lines = {
         widget["title"]: [(line["label"], line["value"]) for line in widget["annotations"]["horizontal"]]
-        for widget in of_type("metric", AlarmFailureRatePercent="7", AlarmOverdueSeconds="60")
+        for widget in of_type(
+            "metric", AlarmFailureRatePercent="7", AlarmOverdueSeconds="60", AlarmIntakeAgeSeconds="120"
+        )
         if "annotations" in widget
     }
 
@@ -163,6 +167,7 @@ def test_the_lines_of_the_thresholds_are_the_thresholds() -> None:
         "Failure rate": [("alarm above", 7)],
         "Duration of a job": [("alarm", 17280), ("time limit", 21600)],
         "How long the oldest change has been overdue": [("alarm", 60)],
+        "How long the oldest file or message has waited": [("alarm", 120)],
     }
 
 

@@ -70,6 +70,15 @@ USES: Final = (
     Use("the function's variables are decrypted", "FunctionRole", READING, through("lambda"), through("ec2")),
     # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     Use("the function publishes to the topic", "FunctionRole", DATA_KEYS, through("sns"), through("ses")),
+    Use("the intake reads and writes the tables", "IntakeRole", TABLES, through("dynamodb"), through("ec2")),
+    Use("the intake's variables are decrypted", "IntakeRole", READING, through("lambda"), through("ec2")),
+    Use("the intake publishes to the topic", "IntakeRole", DATA_KEYS, through("sns"), through("ses")),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    Use("the intake reads files and writes receipts", "IntakeRole", DATA_KEYS, through("s3"), through("ec2")),
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    Use("Lambda polls the queue, the intake sends to it", "IntakeRole", DATA_KEYS, through("sqs"), through("ec2")),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+    Use("the bucket notifies the queue", "s3.amazonaws.com", DATA_KEYS, OWN_ACCOUNT, OTHER_ACCOUNT),
     # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
     Use("an execution is encrypted", "StateMachineRole", DATA_KEYS, machine(NAME), machine(f"{NAME}-2")),
     Use("lines of its log are encrypted", "StateMachineRole", ("kms:GenerateDataKey",), OWN_LOGS, OTHER_LOGS),
@@ -83,7 +92,10 @@ USES: Final = (
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     *(
         Use(f"lines of {group}", "logs.eu-west-1.amazonaws.com", LOG_LINES, lines_of(group), lines_of(f"{group}-2"))
-        for group in (f"/aws/lambda/{NAME}", f"/aws/vendedlogs/states/{NAME}")
+        for group in (
+            *(f"/aws/lambda/{NAME}", "/aws/lambda/inventory-updater-intake-test"),
+            f"/aws/vendedlogs/states/{NAME}",
+        )
     ),
 )
 

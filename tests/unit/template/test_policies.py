@@ -11,7 +11,10 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from cli.engine import CHECKOUT
 from tests.cloudformation import as_list, load_template
 
-DOCUMENTS: Final = ("viewer", "stock-controller", "operator", "calling-service", "deployer", "key-owner")
+DOCUMENTS: Final = (
+    *("viewer", "stock-controller", "operator", "supplier", "approver", "calling-service"),
+    *("deployer", "deployer-intake", "key-owner"),
+)
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICY_CHARACTERS: Final = 6_144
 
@@ -25,13 +28,18 @@ WITHOUT_A_RESOURCE: Final = {
     *("logs:UpdateLogDelivery", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
     # https://docs.aws.amazon.com/kms/latest/developerguide/kms-api-permissions-reference.html
     *("kms:CreateKey", "kms:ListAliases"),
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    "lambda:CreateEventSourceMapping",
 }
+
+DEPLOYING: Final = ("deployer", "deployer-intake", "key-owner")
 
 NOT_USED: Final = {
     "a list of all there is, which only CloudFormation's resource import and scans ask for": (
         *("dynamodb:ListTables", "iam:ListRoles", "kms:ListKeys", "lambda:ListFunctions", "states:ListStateMachines"),
         *("scheduler:ListSchedules", "scheduler:ListScheduleGroups", "cloudwatch:ListDashboards"),
-        *("sns:ListTopics", "sns:ListSubscriptions", "sqs:ListQueues"),
+        *("sns:ListTopics", "sns:ListSubscriptions", "sqs:ListQueues", "s3:ListAllMyBuckets"),
+        "lambda:ListEventSourceMappings",
     ),
     "replicas, imports, streams and insights of tables": (
         *("dynamodb:*Replica", "dynamodb:*Import*", "dynamodb:*KinesisStreaming*", "dynamodb:*ContributorInsights"),
@@ -53,6 +61,16 @@ NOT_USED: Final = {
         *("logs:PutBearerTokenAuthentication", "logs:DeleteResourcePolicy", "firehose:*", "s3:REST.PUT.OBJECT"),
     ),
     "protection of the topic's data": ("sns:PutDataProtectionPolicy",),
+    "objects of buckets": ("s3:DeleteObject", "s3:PutObjectAcl"),
+    "access lists, replicas, sites, locks, analyses, inventories, tables and logs of buckets": (
+        *("s3:PutBucketAcl", "s3:PutBucketAbac", "s3:PutBucketCORS", "s3:PutBucketLogging", "s3:PutBucketWebsite"),
+        *("s3:PutBucketReplication", "s3:PutReplicationConfiguration", "s3:Put*ObjectLockConfiguration"),
+        *("s3:PutAccelerateConfiguration", "s3:PutAnalyticsConfiguration", "s3:PutIntelligentTieringConfiguration"),
+        *("s3:PutInventoryConfiguration", "s3:PutMetricsConfiguration", "s3:*BucketMetadata*", "s3tables:*"),
+        *("s3:DeleteBucketAnalyticsConfiguration", "s3:DeleteBucketCors", "s3:DeleteBucketMetricsConfiguration"),
+        *("s3:DeleteBucketReplication", "s3:DeleteBucketWebsite"),
+    ),
+    "taking encryption and expiry from buckets": ("s3:DeleteBucketEncryption", "s3:DeleteBucketLifecycle"),
     "switching a key off": ("kms:DisableKey", "kms:DisableKeyRotation"),
 }
 """What AWS's registry lists for a type but this template's properties never ask for, by what it is for."""
@@ -98,16 +116,15 @@ def test_nothing_is_granted_on_every_resource_that_could_be_granted_on_one() -> 
         (name, resource)
         for name in DOCUMENTS
         for _, resource in grants(name)
-        if resource != "*" and not any(each in resource for each in ("inventory-", ":key/", ":alarm:*"))
+        if resource != "*"
+        and not any(each in resource for each in ("inventory-", ":key/", ":alarm:*", ":event-source-mapping:*"))
     }
     assert strangers == set()
 
 
 def test_only_who_deploys_may_delete_anything_but_a_message() -> None:
     deleting = {(name, action) for name in DOCUMENTS for action, _ in grants(name) if "Delete" in action}
-    assert {pair for pair in deleting if pair[0] not in ("deployer", "key-owner")} == {
-        ("operator", "sqs:DeleteMessage")
-    }
+    assert {pair for pair in deleting if pair[0] not in DEPLOYING} == {("operator", "sqs:DeleteMessage")}
 
 
 def test_the_use_of_a_key_is_bound_to_a_service_or_to_the_products_tag_but_for_its_first_minutes() -> None:
@@ -128,7 +145,8 @@ def test_a_log_group_is_granted_under_both_forms_of_its_name() -> None:
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
     """
-    groups = {resource for action, resource in grants("deployer") if action == "logs:TagResource"}
+    tags = ((name, *pair) for name in DEPLOYING for pair in grants(name))
+    groups = {resource for _, action, resource in tags if action == "logs:TagResource"}
     assert {f"{group}:*" for group in groups if not group.endswith(":*")} == {g for g in groups if g.endswith(":*")}
 
 
@@ -144,7 +162,7 @@ def test_who_deploys_may_do_what_cloudformation_does_for_the_types_of_the_templa
         for handler in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", each).schema["handlers"].values()
         for action in handler.get("permissions", [])
     }
-    granted = {action for name in ("deployer", "key-owner") for action, _ in grants(name)}
+    granted = {action for name in DEPLOYING for action, _ in grants(name)}
     unused = {pattern for patterns in NOT_USED.values() for pattern in patterns}
 
     def is_in(action: str, patterns: set[str]) -> bool:

@@ -12,6 +12,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from inventory_updater.jobs import settings
 from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.results import SOURCE
 from inventory_updater.stock.guards import Guards
 from tests.builders import USUAL_GUARDS
 from tests.cloudformation import (
@@ -30,14 +31,15 @@ from tests.cloudformation import (
     violated_rules,
 )
 
-LONGEST_SUFFIX: Final = "x" * 20
+LONGEST_SUFFIX: Final = "x" * int(load_template()["Parameters"]["EnvironmentSuffix"]["MaxLength"])
 # The longest names of regions have 14 characters, ap-southeast-1 for example.
 LONGEST_REGION: Final = "ap-southeast-1"
 
 # The property that names a resource, how long AWS lets it be, and where no other may have that name: a new type has to
-# choose, whether in the account or in one region of it.
+# choose, whether in the world, in the account or in one region of it.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 NAMES: Final = {
     "AWS::DynamoDB::Table": ("TableName", 255, "region"),
     "AWS::Lambda::Function": ("FunctionName", 64, "region"),
@@ -51,9 +53,13 @@ NAMES: Final = {
     "AWS::CloudWatch::Alarm": ("AlarmName", 255, "region"),
     "AWS::CloudWatch::Dashboard": ("DashboardName", 255, "account"),
     "AWS::KMS::Alias": ("AliasName", 256, "region"),
+    "AWS::S3::Bucket": ("BucketName", 63, "world"),
 }
 # What AWS gives no name of ours.
-NAMELESS: Final = {"AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"}
+NAMELESS: Final = {
+    *("AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::KMS::Key"),
+    *("AWS::S3::BucketPolicy", "AWS::Lambda::EventSourceMapping"),
+}
 
 RESOURCES: Final = load_template()["Resources"]
 ROLES: Final = resources_of_type("AWS::IAM::Role")
@@ -73,9 +79,9 @@ def names_of_resources(parameters: Mapping[str, str]) -> dict[str, tuple[str, st
     }
 
 
-def variables(**parameters: str) -> Any:
-    """The environment of the function."""
-    return properties("Function", **parameters)["Environment"]["Variables"]
+def variables(function: str = "Function", **parameters: str) -> Any:
+    """The environment of a function."""
+    return properties(function, **parameters)["Environment"]["Variables"]
 
 
 def taken(parameter: str, *given: str) -> list[str]:
@@ -112,22 +118,39 @@ def test_names_end_with_the_suffix_and_fit_however_long_suffix_and_region_are() 
     assert [] == [
         (logical_id, name)
         for logical_id, (kind, name) in names.items()
-        if not re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION})?$", name) or len(name) > NAMES[kind][1]
+        if not re.search(rf"-{LONGEST_SUFFIX}(-{LONGEST_REGION}|-[0-9]{{12}}-{LONGEST_REGION})?$", name)
+        or len(name) > NAMES[kind][1]
     ]
 
 
-def test_a_name_has_the_region_in_it_where_and_only_where_it_belongs_to_the_account() -> None:
+def test_a_name_has_account_and_region_in_it_where_and_only_where_it_belongs_to_the_account_or_the_world() -> None:
+    region, account = PSEUDO_PARAMETERS["AWS::Region"], PSEUDO_PARAMETERS["AWS::AccountId"]
+    ends = {"region": "-dev", "account": f"-dev-{region}", "world": f"-dev-{account}-{region}"}
+
     assert [] == [
         (logical_id, name)
         for logical_id, (kind, name) in names_of_resources(parameter_values()).items()
-        if name.endswith(f"-{PSEUDO_PARAMETERS['AWS::Region']}") is not (NAMES[kind][2] == "account")
+        if not name.endswith(ends[NAMES[kind][2]])
     ]
 
 
-def test_a_suffix_that_would_meet_the_table_of_another_stack_is_refused() -> None:
-    given = ("dev", "jobsite", "my-jobs-2", "jobs-dev", "changes-dev")
+def test_a_suffix_that_would_meet_a_table_function_or_queue_of_another_stack_is_refused() -> None:
+    given = ("dev", "jobsite", "my-jobs-2", "intakes", "jobs-dev", "changes-dev", "intake-dev", "dead-dev")
 
-    assert taken("EnvironmentSuffix", *given) == ["dev", "jobsite", "my-jobs-2"]
+    assert taken("EnvironmentSuffix", *given) == ["dev", "jobsite", "my-jobs-2", "intakes"]
+
+
+def test_no_suffix_that_is_taken_gives_a_resource_the_name_of_one_of_another_stack() -> None:
+    one = set(names_of_resources(parameter_values(EnvironmentSuffix="dev")).values())
+    beginnings = {name.removesuffix("-dev").rpartition("-")[2] for _, name in one if name.endswith("-dev")}
+    others = taken("EnvironmentSuffix", *(f"{beginning}-dev" for beginning in beginnings))
+
+    assert beginnings > {"jobs", "changes", "intake", "dead"}
+    assert {
+        suffix: met
+        for suffix in others
+        if (met := one & set(names_of_resources(parameter_values(EnvironmentSuffix=suffix)).values()))
+    } == {}
 
 
 def test_no_two_resources_of_a_type_share_a_name() -> None:
@@ -290,6 +313,7 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
         changes_table="ChangesTable",
         jobs_table="JobsTable",
         alert_topic_arn="AlertTopic",
+        results_arn="ResultsTopic",
         guards=USUAL_GUARDS,
         stack_name="inventory-updater-test",
     )
@@ -307,6 +331,26 @@ def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
     assert function["LoggingConfig"] == {"LogGroup": "FunctionLogGroup", "LogFormat": "JSON"} | levels
     assert (function["TracingConfig"], function["Architectures"]) == ({"Mode": "Active"}, ["arm64"])
     assert (function["Runtime"], function["Handler"]) == ("python3.13", "inventory_updater.handler.handle")
+
+
+def test_the_function_of_the_intake_gets_what_it_schedules_with_and_where_it_answers() -> None:
+    found = variables("IntakeFunction")
+
+    assert found.items() >= {name: variables()[name] for name in found.keys() & variables().keys()}.items()
+    assert set(found) - set(variables()) == {"INTAKE_BUCKET", "INTAKE_QUEUE_URL"}
+    assert (found["INTAKE_BUCKET"], found["INTAKE_QUEUE_URL"]) == ("IntakeBucket", "IntakeQueue")
+
+
+def test_both_functions_are_of_one_package_and_log_and_are_traced_alike() -> None:
+    job, intake = properties("Function"), properties("IntakeFunction")
+    alike = ("Runtime", "Architectures", "Code", "MemorySize", "TracingConfig", "Tags")
+
+    assert {name: intake[name] for name in alike} == {name: job[name] for name in alike}
+    assert intake["LoggingConfig"] == {**job["LoggingConfig"], "LogGroup": "IntakeFunctionLogGroup"}
+    assert (intake["Handler"], intake["EphemeralStorage"]) == (
+        "inventory_updater.intake_handler.handle",
+        {"Size": 2048},
+    )
 
 
 def test_logs_are_kept_for_thirty_days() -> None:
@@ -413,6 +457,80 @@ def test_undelivered_starts_are_kept_for_fourteen_days() -> None:
     assert properties("UndeliveredQueue")["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
 
 
+# Intake
+
+
+def test_the_bucket_is_private_versioned_and_kept() -> None:
+    found = properties("IntakeBucket")
+
+    assert set(found["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(found["PublicAccessBlockConfiguration"]) == 4
+    assert found["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert found["VersioningConfiguration"] == {"Status": "Enabled"}
+    # A first deployment that fails takes its empty bucket with it: left alone it would be in the way of the next.
+    kept = (RESOURCES["IntakeBucket"]["DeletionPolicy"], RESOURCES["IntakeBucket"]["UpdateReplacePolicy"])
+    assert kept == ("RetainExceptOnCreate", "Retain")
+
+
+def test_what_is_in_the_bucket_expires_and_what_is_left_of_work_earlier() -> None:
+    rules = properties("IntakeBucket", IntakeRetentionDays="60")["LifecycleConfiguration"]["Rules"]
+
+    assert [
+        (
+            rule.get("Prefix"),
+            rule["ExpirationInDays"],
+            rule["NoncurrentVersionExpiration"]["NoncurrentDays"],
+            rule.get("AbortIncompleteMultipartUpload"),
+        )
+        for rule in rules
+    ] == [(None, "60", "60", {"DaysAfterInitiation": 7}), ("working/", 7, 1, None)]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html
+    assert not any("ExpiredObjectDeleteMarker" in rule for rule in rules)
+
+
+def test_only_what_comes_in_or_is_approved_notifies_the_queue_that_lets_the_bucket() -> None:
+    notified = properties("IntakeBucket")["NotificationConfiguration"]
+    [configurations] = notified.values()
+
+    assert [(each["Event"], each["Queue"], each["Filter"]["S3Key"]["Rules"]) for each in configurations] == [
+        ("s3:ObjectCreated:*", "IntakeQueue.Arn", [{"Name": "prefix", "Value": f"{prefix}/"}])
+        for prefix in ("incoming", "approved")
+    ]
+    assert RESOURCES["IntakeBucket"]["DependsOn"] == "IntakeQueuePolicy"
+    [allowed, _] = properties("IntakeQueuePolicy")["PolicyDocument"]["Statement"]
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "s3.amazonaws.com"})
+    assert (allowed["Action"], allowed["Resource"]) == ("sqs:SendMessage", "IntakeQueue.Arn")
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{properties('IntakeBucket')['BucketName']}"},
+    }
+
+
+def test_a_message_is_tried_five_times_and_then_kept_for_at_least_a_week() -> None:
+    queue, dead = properties("IntakeQueue"), properties("IntakeDeadLetterQueue")
+    day = 24 * 60 * 60
+
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "IntakeDeadLetterQueue.Arn", "maxReceiveCount": 5}
+    # The age of a message counts on when it becomes a dead letter; the file that it names is kept as long.
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+    assert dead["MessageRetentionPeriod"] - queue["MessageRetentionPeriod"] == 7 * day
+    assert dead["MessageRetentionPeriod"] == PARAMETERS["IntakeRetentionDays"]["MinValue"] * day
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    assert queue["VisibilityTimeout"] == 6 * properties("IntakeFunction")["Timeout"]
+
+
+def test_lambda_hands_over_ten_messages_to_two_at_once_and_is_told_which_failed() -> None:
+    found = properties("IntakeMapping")
+
+    assert (found["EventSourceArn"], found["FunctionName"]) == ("IntakeQueue.Arn", "IntakeFunction")
+    assert (found["BatchSize"], found["ScalingConfig"]) == (10, {"MaximumConcurrency": 2})
+    assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # The engine knows none.
+    assert "MaximumBatchingWindowInSeconds" not in found
+
+
 # Roles
 
 
@@ -421,14 +539,16 @@ def test_whoever_acts_acts_in_the_role_that_is_for_it() -> None:
 
     assert {name: properties(name)["Target"]["RoleArn"] for name in SCHEDULES} == scheduler
     assert properties("Function")["Role"] == "FunctionRole.Arn"
+    assert properties("IntakeFunction")["Role"] == "IntakeRole.Arn"
     assert properties("StateMachine")["RoleArn"] == "StateMachineRole.Arn"
 
 
-def test_roles_are_granted_whole_actions_on_named_resources() -> None:
+def test_roles_are_granted_whole_actions_on_named_resources_and_on_objects_under_a_prefix() -> None:
     for name in ROLES:
-        assert [] == [pair for pair in granted(statements(name)) if "*" in pair[0] or re.search(r".\*|\*.", pair[1])], (
-            name
-        )
+        pairs = {
+            (action, re.sub(r"(Bucket\.Arn/[a-z]+/)\*$", r"\1", where)) for action, where in granted(statements(name))
+        }
+        assert [] == [pair for pair in pairs if "*" in pair[0] or re.search(r".\*|\*.", pair[1])], name
         assert {"Allow"} == {statement["Effect"] for statement in statements(name)}, name
 
 
@@ -443,8 +563,9 @@ def test_policies_and_statements_say_what_they_allow() -> None:
 # What the function may do is in tests/e2e/test_least_privilege.py, action by action, with what comes of its absence.
 
 
-def test_the_function_publishes_metrics_in_one_namespace_only() -> None:
-    [statement] = [one for one in statements("FunctionRole") if one["Action"] == "cloudwatch:PutMetricData"]
+@pytest.mark.parametrize("role", ["FunctionRole", "IntakeRole"])
+def test_a_function_publishes_metrics_in_one_namespace_only(role: str) -> None:
+    [statement] = [one for one in statements(role) if one["Action"] == "cloudwatch:PutMetricData"]
 
     assert statement["Condition"] == {"StringEquals": {"cloudwatch:namespace": "InventoryUpdater"}}
 
@@ -483,6 +604,7 @@ def test_a_role_trusts_one_service_for_one_purpose() -> None:
     assert {"sts:AssumeRole"} == {statement["Action"] for [statement] in trust.values()}
     assert {name: (one["Principal"]["Service"], one.get("Condition")) for name, [one] in trust.items()} == {
         "FunctionRole": ("lambda.amazonaws.com", None),
+        "IntakeRole": ("lambda.amazonaws.com", None),
         # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
         "StateMachineRole": ("states.amazonaws.com", {"StringEquals": account, "ArnEquals": machine}),
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
@@ -509,6 +631,12 @@ GIVEN_KEY: Final = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56
 KEYS: Final = [("create", "Key.Arn"), (GIVEN_KEY, GIVEN_KEY)]
 
 
+def bucket_encryption(algorithm: str, key: str | None = None) -> Any:
+    by_default = {"SSEAlgorithm": algorithm} | ({"KMSMasterKeyID": key} if key else {})
+    rule = {"ServerSideEncryptionByDefault": by_default} | ({"BucketKeyEnabled": True} if key else {})
+    return {"ServerSideEncryptionConfiguration": [rule]}
+
+
 def encryption(key: str) -> dict[str, dict[str, Any]]:
     """What everything that stores something says of its encryption with a key."""
     machine = {"Type": "CUSTOMER_MANAGED_KMS_KEY", "KmsKeyId": key, "KmsDataKeyReusePeriodSeconds": 300}
@@ -520,6 +648,7 @@ def encryption(key: str) -> dict[str, dict[str, Any]]:
         "AWS::Scheduler::Schedule": {"KmsKeyArn": key},
         "AWS::SQS::Queue": {"KmsMasterKeyId": key},
         "AWS::SNS::Topic": {"KmsMasterKeyId": key},
+        "AWS::S3::Bucket": {"BucketEncryption": bucket_encryption("aws:kms", key)},
     }
     return {name: by_type[found["Type"]] for name, found in RESOURCES.items() if found["Type"] in by_type}
 
@@ -547,10 +676,12 @@ def test_without_a_key_the_services_use_their_own() -> None:
         "ChangesTable": {"SSESpecification": {"SSEEnabled": False}},
         "JobsTable": {"SSESpecification": {"SSEEnabled": False}},
         "StateMachine": {"EncryptionConfiguration": {"Type": "AWS_OWNED_KEY"}},
+        "IntakeBucket": {"BucketEncryption": bucket_encryption("AES256")},
     }
     # SQS knows one or the other.
-    queues = [properties("UndeliveredQueue", CustomerKey=given) for given in ("none", "create")]
-    assert [queue["SqsManagedSseEnabled"] for queue in queues] == [True, False]
+    for name in resources_of_type("AWS::SQS::Queue"):
+        queues = [properties(name, CustomerKey=given) for given in ("none", "create")]
+        assert [queue["SqsManagedSseEnabled"] for queue in queues] == [True, False], name
 
 
 def test_a_key_is_made_only_when_asked_for() -> None:
@@ -578,6 +709,7 @@ def test_the_keys_policy_names_the_account_and_services_and_never_a_role_of_the_
         "TheSchedulerReadsItsSchedules": account,
         "ServicesAreGivenGrants": account,
         "AlarmsPublishToTheEncryptedTopic": {"Service": "cloudwatch.amazonaws.com"},
+        "TheBucketNotifiesTheEncryptedQueue": {"Service": "s3.amazonaws.com"},
         "LogsEncryptTheLogGroups": {"Service": "logs.eu-west-1.amazonaws.com"},
         "TheStateMachinesLogIsDelivered": {"Service": "delivery.logs.amazonaws.com"},
     }
@@ -602,7 +734,8 @@ def test_every_use_of_the_key_is_bound_to_this_account() -> None:
     ]
     # Through the services that hold something encrypted with it, and no others.
     assert conditions["TheAccountUsesTheKeyThroughServices"]["StringEquals"]["kms:ViaService"] == [
-        f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "lambda", "scheduler", "sns", "sqs", "states")
+        f"{service}.eu-west-1.amazonaws.com"
+        for service in ("dynamodb", "lambda", "s3", "scheduler", "sns", "sqs", "states")
     ]
 
 
@@ -621,6 +754,13 @@ def test_the_roles_may_use_the_key_for_what_each_of_them_touches_and_always_boun
     reads, makes = "kms:Decrypt", "kms:GenerateDataKey"
     via, context = "kms:ViaService", "kms:EncryptionContext:"
 
+    assert added.pop("IntakeRole") == {
+        "ReadAndWriteEncryptedTables": added["FunctionRole"]["ReadAndWriteEncryptedTables"],
+        "ReadItsEncryptedVariables": ([reads], key, [via]),
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+        "UseEncryptedBucketQueueAndTopic": ([reads, makes], key, [via]),
+    }
     assert added == {
         "FunctionRole": {
             # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
@@ -652,10 +792,10 @@ def test_without_a_key_no_role_speaks_of_one() -> None:
     assert "kms:" not in json.dumps([statements(role) for role in ROLES])
 
 
-# Who may publish to the topic, and reach the queue
+# Who may publish to the topic, and reach queues and bucket
 
 
-def test_only_this_stacks_alarms_and_the_function_publish_to_the_topic() -> None:
+def test_only_this_stacks_alarms_and_functions_publish_to_the_topic() -> None:
     policy = properties("AlertTopicPolicy")
     allowed, denied = policy["PolicyDocument"]["Statement"]
 
@@ -669,18 +809,70 @@ def test_only_this_stacks_alarms_and_the_function_publish_to_the_topic() -> None
     assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sns:Publish")
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     assert denied["Condition"] == {
-        "ArnNotEquals": {"aws:PrincipalArn": "FunctionRole.Arn"},
+        "ArnNotEquals": {"aws:PrincipalArn": ["FunctionRole.Arn", "IntakeRole.Arn"]},
         "Bool": {"aws:PrincipalIsAWSService": "false"},
     }
 
 
-def test_nobody_reaches_the_queue_without_encryption_on_the_way() -> None:
-    policy = properties("UndeliveredQueuePolicy")
-    [statement] = policy["PolicyDocument"]["Statement"]
+def test_only_the_function_publishes_results_and_only_encrypted_on_the_way() -> None:
+    policy = properties("ResultsTopicPolicy")
+    denied = policy["PolicyDocument"]["Statement"]
 
-    assert (policy["Queues"], statement["Resource"]) == (["UndeliveredQueue"], "UndeliveredQueue.Arn")
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert policy["Topics"] == ["ResultsTopic"]
+    assert {(each["Effect"], each["Principal"], each["Action"], each["Resource"]) for each in denied} == {
+        ("Deny", "*", "sns:Publish", "ResultsTopic")
+    }
+    assert [each["Condition"] for each in denied] == [
+        {"ArnNotEquals": {"aws:PrincipalArn": "FunctionRole.Arn"}},
+        {"Bool": {"aws:SecureTransport": "false"}},
+    ]
+
+
+def test_results_go_to_the_bus_where_there_is_one_and_the_function_may_publish_nowhere_else() -> None:
+    bus = "arn:aws:events:eu-west-1:123456789012:event-bus/shop"
+    names = {"PublishToTheResultsTopic", "SendToTheEventBus"}
+    of_its_own = {"StringEquals": {"events:source": SOURCE}}
+    for given, told, statement in (
+        ("", "ResultsTopic", {"Action": "sns:Publish", "Resource": "ResultsTopic"}),
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+        (bus, bus, {"Action": "events:PutEvents", "Resource": bus, "Condition": of_its_own}),
+    ):
+        [held] = [each for each in statements("FunctionRole", ResultsBusArn=given) if each["Sid"] in names]
+
+        assert variables(ResultsBusArn=given)["RESULTS_ARN"] == told
+        assert held == {"Sid": held["Sid"], "Effect": "Allow", **statement}
+
+
+def test_nobody_reaches_a_queue_or_the_bucket_without_encryption_on_the_way() -> None:
+    def denials(kind: str) -> dict[str, Any]:
+        documents = {name: properties(name) for name in resources_of_type(kind)}
+        return {
+            found.get("Bucket") or found["Queues"][0]: each
+            for found in documents.values()
+            for each in found["PolicyDocument"]["Statement"]
+            if each["Sid"] == "RefuseUnencryptedTransport"
+        }
+
+    def denial(action: str, resource: object) -> dict[str, object]:
+        everybody = {"Sid": "RefuseUnencryptedTransport", "Effect": "Deny", "Principal": "*"}
+        insecure = {"Bool": {"aws:SecureTransport": "false"}}
+        return {**everybody, "Action": action, "Resource": resource, "Condition": insecure}
+
+    assert denials("AWS::SQS::QueuePolicy") == {
+        name: denial("sqs:*", f"{name}.Arn") for name in resources_of_type("AWS::SQS::Queue")
+    }
+    assert denials("AWS::S3::BucketPolicy") == {
+        name: denial("s3:*", [f"{name}.Arn", f"{name}.Arn/*"]) for name in resources_of_type("AWS::S3::Bucket")
+    }
+
+
+def test_whoever_may_write_into_the_bucket_writes_no_receipt_but_the_function() -> None:
+    [_, denied] = properties("IntakeBucketPolicy")["PolicyDocument"]["Statement"]
+    written = {where for action, where in granted(statements("IntakeRole")) if action == "s3:PutObject"}
+
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert set(denied["Resource"]) == written
+    assert denied["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": "IntakeRole.Arn"}}
 
 
 # Suppressions

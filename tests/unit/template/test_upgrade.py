@@ -28,7 +28,15 @@ IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     "WatchSchedule": {"Name": "inventory-updater-watch-dev"},
     "UndeliveredQueue": {"QueueName": "inventory-updater-undelivered-dev"},
     "SchedulerRole": {"RoleName": "inventory-updater-scheduler-dev-eu-west-1"},
+    "IntakeBucket": {"BucketName": "inventory-intake-dev-123456789012-eu-west-1"},
+    "IntakeQueue": {"QueueName": "inventory-updater-intake-dev"},
+    "IntakeDeadLetterQueue": {"QueueName": "inventory-updater-intake-dead-dev"},
+    "IntakeFunction": {"FunctionName": "inventory-updater-intake-dev"},
+    "IntakeMapping": {"EventSourceArn": "IntakeQueue.Arn"},
+    "IntakeFunctionLogGroup": {"LogGroupName": "/aws/lambda/inventory-updater-intake-dev"},
+    "IntakeRole": {"RoleName": "inventory-updater-intake-dev-eu-west-1"},
     "AlertTopic": {"TopicName": "inventory-updater-alerts-dev"},
+    "ResultsTopic": {"TopicName": "inventory-updater-results-dev"},
     "Dashboard": {"DashboardName": "inventory-updater-dev-eu-west-1"},
 }
 
