@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from inventory_updater.intake.csv_format import Clash, CsvError, Note, read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import Clash, CsvError, Note, read_stock_file
 from inventory_updater.intake.sheets import opened_sheet
 from inventory_updater.intake.text_rows import ChangeRow, Problem, StockRow
 from inventory_updater.stock.items import ItemKey

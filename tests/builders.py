@@ -55,6 +55,7 @@ ENVIRONMENT: Final = {
     "FUNCTION_TIMEOUT_SECONDS": "120",
     "ALERT_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
     "ALERT_REPEAT_HOURS": "12",
+    "RESULTS_ARN": "arn:aws:sns:eu-central-1:123456789012:results",
     "ALARM_FAILED_ITEMS": "20",
     "STACK_NAME": "inventory-updater-staging",
     "GUARDS": json.dumps(

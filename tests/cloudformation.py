@@ -61,10 +61,14 @@ def template_before_alarms() -> str:
     }
     for table in ("InventoryTable", "JobsTable"):
         del resources[table]["Properties"]["SSESpecification"]
-    del resources["Function"]["Properties"]["Environment"]["Variables"]["ALERT_TOPIC_ARN"]
+    for variable in ("ALERT_TOPIC_ARN", "RESULTS_ARN"):
+        del resources["Function"]["Properties"]["Environment"]["Variables"][variable]
     role = resources["FunctionRole"]["Properties"]
-    role["Policies"] = [policy for policy in role["Policies"] if policy.get("PolicyName") != "NotifyPeopleOfFailures"]
-    del template["Outputs"]["AlertTopicArn"], template["Outputs"]["Version"], template["Parameters"]["PackageVersion"]
+    publishing = ("NotifyPeopleOfFailures", "TellSystemsHowJobsEnd")
+    role["Policies"] = [policy for policy in role["Policies"] if policy.get("PolicyName") not in publishing]
+    for output in ("AlertTopicArn", "ResultsTopicArn", "Version"):
+        del template["Outputs"][output]
+    del template["Parameters"]["PackageVersion"]
     del template["Conditions"]["HasPackageVersion"]
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     for group in groups:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from cli import change_verbs, deployments, job_verbs, stock_verbs
+from cli import change_verbs, deployments, intake_verbs, job_verbs, stock_verbs
 from cli.command_line import CommandLine
 from cli.deployments import Deployment
 from inventory_updater.stock.times import parse_time, read_time
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCRIPTS: Final[Mapping[str, CommandLine]] = {
     "changes": change_verbs.commands(),
+    "intake": intake_verbs.commands(),
     "job": job_verbs.commands(),
     "stock": stock_verbs.commands(),
 }

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,46 +167,57 @@ class AlarmNews:
 
 
 class Inbox:
-    """A queue that is subscribed to the stack's topic, where a test reads what people are told.
+    """A queue that is subscribed to a topic of the stack, where a test reads what people or systems are told.
 
     The engine delivers within the call that publishes: what has not arrived when that has ended never will.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(
+        self, stack: Stack, topic: str = "AlertTopicArn", only: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Subscribe to the topic of this output, with a filter policy that lets ``only`` some messages through."""
         self._queues: SQSClient = stack.client("sqs")
         self._url = self._queues.create_queue(QueueName=f"inbox-{uuid.uuid4()}")["QueueUrl"]
         attributes = self._queues.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-        topic, queue = stack.outputs["AlertTopicArn"], attributes["QueueArn"]
+        topic_arn, queue = stack.outputs[topic], attributes["QueueArn"]
         # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
         allowed = {
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self._queues.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
         topics: SNSClient = stack.client("sns")
-        topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        filters = {} if only is None else {"FilterPolicy": json.dumps(only)}
+        topics.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue, Attributes=filters)
 
     def take(self) -> tuple[list[Message], list[AlarmNews]]:
         """What has come since the last time, oldest first: what jobs say, and what alarms say."""
         messages: list[Message] = []
         news: list[AlarmNews] = []
-        while answer := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for received in answer:
-                body = json.loads(received["Body"])
-                text = str(body["Message"])
-                # An alarm speaks JSON, a job does not.
-                if text.startswith("{"):
-                    alarm = json.loads(text)
-                    news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
-                else:
-                    messages.append(Message(body.get("Subject", ""), text))
-                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])
+        for body in self._received():
+            text = str(body["Message"])
+            # An alarm speaks JSON, a job does not.
+            if text.startswith("{"):
+                alarm = json.loads(text)
+                news.append(AlarmNews(alarm["AlarmName"], alarm["NewStateValue"]))
+            else:
+                messages.append(Message(body.get("Subject", ""), text))
         return messages, news
 
     def take_messages(self) -> list[Message]:
         """What jobs have said since the last time; what alarms have said is dropped."""
         return self.take()[0]
+
+    def take_results(self) -> list[Mapping[str, Any]]:
+        """How jobs have ended since the last time, as systems are told."""
+        return [json.loads(body["Message"]) for body in self._received()]
+
+    def _received(self) -> Iterator[Mapping[str, Any]]:
+        while answer := self._queues.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for received in answer:
+                yield json.loads(received["Body"])
+                self._queues.delete_message(QueueUrl=self._url, ReceiptHandle=received["ReceiptHandle"])

@@ -11,7 +11,8 @@ import boto3
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF, Shelf, changes_table_of
 from inventory_updater.dynamodb.client import dynamodb_client
-from inventory_updater.intake.csv_format import read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import schedule_changes
 from inventory_updater.intake.text_rows import ChangeRow, StockRow

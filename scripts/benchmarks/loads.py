@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.shop import Wanted
-from inventory_updater.intake.csv_format import read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.stock.changes import Change, ChangeKind
 from inventory_updater.stock.items import ItemKey

@@ -24,14 +24,18 @@ SETTINGS: Final = Settings("bench", "inventory", "changes", "jobs")
 
 
 class Silence:
-    """Where a job reports to: there are people, and none of them is told."""
+    """Where a job reports to: there are people and systems, and none of them is told."""
 
     notifies_people = True
+    publishes_results = True
 
     def log(self, run: Run) -> None:
         """Nothing is logged."""
 
     def publish_metrics(self, run: Run, moment: datetime) -> None:
+        """Nothing is published."""
+
+    def publish_result(self, run: Run, jobs_table: str) -> None:
         """Nothing is published."""
 
     def publish_silence(self, silence: Mapping[str, timedelta], moment: datetime) -> None:

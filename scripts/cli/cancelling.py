@@ -13,7 +13,7 @@ from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
 from cli.progress import progress
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.refusals import Refusal
 from inventory_updater.intake.scheduling import origin_of
 from inventory_updater.intake.text_rows import ChangeRow

@@ -29,7 +29,7 @@ from cli.progress import progress
 from cli.undoing import add_undo
 from inventory_updater.dynamodb.pacing import batched
 from inventory_updater.dynamodb.reading import READ_LIMIT
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.refusals import RefusedError
 from inventory_updater.intake.scheduling import Scheduling
 from inventory_updater.intake.withdrawing import (

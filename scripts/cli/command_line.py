@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,30 @@ class CommandLine:
         self._add_shared_options(self.parser)
 
     def add_verb(
-        self, name: str, run: Verb, summary: str, details: str = "", *, has_rows: bool = False
+        self, name: str, run: Verb, summary: str, details: str = "", *, has_rows: bool = False, group: Any = None
     ) -> argparse.ArgumentParser:
-        """Add a verb; one whose answer has rows takes --csv beside --json."""
-        if self._verbs is None:
-            self._verbs = self.parser.add_subparsers(dest="verb", required=self._needs_verb, metavar="VERB")
-        description = f"{summary[0].upper()}{summary[1:]}. {details}"
-        parser: argparse.ArgumentParser = self._verbs.add_parser(
-            name, help=summary, description=description, epilog=self._epilog, allow_abbrev=False
-        )
+        """Add a verb, to one of the groups perhaps; one whose answer has rows takes --csv beside --json."""
+        parser = self._add_parser(group or self._own_verbs(), name, summary, details)
         self._add_shared_options(parser, has_rows=has_rows)
         parser.set_defaults(run=run)
+        return parser
+
+    def add_group(self, name: str, summary: str) -> Any:
+        """Add a noun that has verbs of its own: what `add_verb` takes as their group."""
+        parser = self._add_parser(self._own_verbs(), name, summary, "")
+        self._add_shared_options(parser)
+        return parser.add_subparsers(dest="verb_of_group", required=True, metavar="VERB")
+
+    def _own_verbs(self) -> Any:
+        if self._verbs is None:
+            self._verbs = self.parser.add_subparsers(dest="verb", required=self._needs_verb, metavar="VERB")
+        return self._verbs
+
+    def _add_parser(self, verbs: Any, name: str, summary: str, details: str) -> argparse.ArgumentParser:
+        description = f"{summary[0].upper()}{summary[1:]}. {details}"
+        parser: argparse.ArgumentParser = verbs.add_parser(
+            name, help=summary, description=description, epilog=self._epilog, allow_abbrev=False
+        )
         return parser
 
     def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -124,6 +138,17 @@ def filled(text: str) -> str:
 def input_path(text: str) -> Path:
     """The type of an argument that names a file to read; `-` is standard input."""
     return STANDARD_INPUT if filled(text) == "-" else Path(text)
+
+
+def seconds_of(text: str) -> float:
+    """The type of an argument that says how long to wait, in seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = nan
+    if not 0 <= seconds < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def time_of(option: str, text: str) -> str:

@@ -17,8 +17,8 @@ MEANINGS: Final[Mapping[int, str]] = {
     EXIT_FAILED: "failed, or only partly done",
     EXIT_BAD_INPUT: "bad usage or input, or AWS refused",
     EXIT_SKIPPED: "the job was skipped",
-    EXIT_COMPLETED_WITH_FAILURES: "the job completed with failures",
-    EXIT_HELD: "the file is held, since rows are unusual (--accept-unusual takes it)",
+    EXIT_COMPLETED_WITH_FAILURES: "the job completed with failures, or the intake left rows of a file out",
+    EXIT_HELD: "the file is held, since rows are unusual (--accept-unusual takes it; in the intake, held approve)",
     EXIT_INTERRUPTED: "interrupted",
     EXIT_NOBODY_READS: "the reader of the output closed it",
 }

@@ -7,7 +7,7 @@ from cli.command_line import CommandLine, input_path
 from cli.deployments import find_deployment
 from cli.input_files import add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.following import Followed, follow
 from inventory_updater.intake.text_rows import ChangeRow
 

@@ -232,7 +232,8 @@ def stop(options: argparse.Namespace) -> None:
         executions_of(deployment).stop(options.job_id, reason)
     wait_for_workers(jobs, options.job_id, time.sleep)
     settled = abandon_job(_services(deployment), options.job_id, reason)
-    jobs.free_lease(options.job_id)
+    # Systems hear of it from the next job: nobody but the function may publish how a job ended.
+    jobs.free_lease(options.job_id, is_owed=settled is not None and settled.was_stopped)
     status = "ABORTED" if settled is None else settled.status.value
     if settled is None:
         sentence = f"job {options.job_id} was stopped before it began"

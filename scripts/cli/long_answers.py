@@ -1,4 +1,4 @@
-"""Answers of any number of changes: printed as they come with --csv and --json, the first of them on a screen.
+"""Answers of any length: printed as they come with --csv and --json, the first of them on a screen.
 
 Each ends with how many there are, or that there are more: on standard error where the answer itself is CSV. Nothing is
 printed before the first one is there, so what is refused by then is told alone.
@@ -84,14 +84,14 @@ def print_changes(
     return counts
 
 
-def limit_of(options: argparse.Namespace) -> int | None:
-    """How many changes are wanted at most, by the options of ``add_limit``; None is all of them.
+def limit_of(options: argparse.Namespace, noun: str = "change") -> int | None:
+    """How many of them are wanted at most, by the options of ``add_limit``; None is all of them.
 
     Raises:
         InputError: where that is less than one.
     """
     if options.limit is not None and options.limit < 1:
-        raise InputError("--limit: at least 1 change")
+        raise InputError(f"--limit: at least 1 {noun}")
     return options.limit or (None if options.all or options.json or options.csv else ROWS_SHOWN)
 
 
@@ -147,7 +147,7 @@ def print_first(
 
 
 def add_limit(verb: argparse.ArgumentParser, first: str) -> "argparse._MutuallyExclusiveGroup":
-    """Add how many changes are wanted, and return the choice for what else goes without a limit; ``first`` of them."""
+    """Add how many are wanted, and return the choice for what else goes without a limit; ``first`` of them."""
     how_many = verb.add_mutually_exclusive_group()
     how_many.add_argument("--limit", type=int, metavar="N", help="how many at most")
     how_many.add_argument("--all", action="store_true", help=f"more than the {first} {ROWS_SHOWN} on a screen")

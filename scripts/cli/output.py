@@ -28,10 +28,10 @@ from inventory_updater.stock.numbers import plain
 from inventory_updater.stock.times import is_stored_time, read_time
 
 COLOURS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("SUCCEEDED", "APPLIED", "IN_STOCK"), "green"),
+    **dict.fromkeys(("SUCCEEDED", "APPLIED", "IN_STOCK", "ACCEPTED"), "green"),
     **dict.fromkeys(("RUNNING", "WAITING", "OPEN"), "cyan"),
-    **dict.fromkeys(("COMPLETED_WITH_FAILURES", "SKIPPED", "LOW_STOCK"), "yellow"),
-    **dict.fromkeys(("FAILED", "ABANDONED", "ABORTED", "TIMED_OUT", "REJECTED", "OUT_OF_STOCK"), "red"),
+    **dict.fromkeys(("COMPLETED_WITH_FAILURES", "SKIPPED", "LOW_STOCK", "PARTLY_ACCEPTED", "HELD"), "yellow"),
+    **dict.fromkeys(("FAILED", "ABANDONED", "ABORTED", "TIMED_OUT", "REJECTED", "OUT_OF_STOCK", "REFUSED"), "red"),
 }
 """Of the values of columns that are called status."""
 

@@ -9,9 +9,9 @@ from cli.deployments import Deployment, find_deployment, now
 from cli.errors import InputError
 from cli.input_files import InputFile, add_reading_options, input_file, reading_of
 from cli.output import note, print_json, print_rows, print_screen, statuses_text, view_of
-from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_document, judgement_screen
+from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_screen
 from cli.progress import progress
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.previewing import Preview, Told
 from inventory_updater.intake.refusals import Refusals
 from inventory_updater.intake.scheduling import Scheduling
@@ -19,7 +19,7 @@ from inventory_updater.intake.text_rows import ChangeRow
 from inventory_updater.intake.writing import Progress, no_progress
 from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.items import InvalidItem
-from inventory_updater.stock.judging import Judgement
+from inventory_updater.stock.judging import Judgement, judgement_document
 
 
 def preview_job(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Sample stock and changes of a shop that does not exist: the same seed always gives the same two files.
+"""Sample stock and changes of a shop that does not exist: the same seed always gives the same three files.
 
 The changes of an item are made up along its timeline with its stock kept in mind, so that it is known beforehand what
 becomes of each: run once at or after `around`, a job rejects the oversold and the expired and nothing else, opens the
@@ -23,6 +23,9 @@ from typing import Final, TypeVar
 
 from inventory_updater.intake.text_rows import CHANGE_COLUMNS, STOCK_COLUMNS
 from inventory_updater.stock.numbers import plain
+
+DELIVERED_ITEMS: Final = 10
+DELIVERY_COLUMNS: Final = ("change_id", "sku", "location_id", "kind", "value", "effective_at", "reason")
 
 # A fixed moment, so that the files do not depend on when they are made; it has passed, so that due changes are due.
 AROUND: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -107,10 +110,14 @@ REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was written, and what becomes of the changes in one job that runs at or after the moment of the sample."""
+    """What was written, and what becomes of the changes in one job that runs at or after the moment of the sample.
+
+    The delivery is not among them.
+    """
 
     stock_file: Path
     changes_file: Path
+    delivery_file: Path
     items: int
     changes: int
     applied: int
@@ -140,26 +147,30 @@ class SampleChange:
 
 
 def write_sample(directory: Path, items: int, changes: int, seed: int, around: datetime = AROUND) -> Sample:
-    """Write `stock.csv` and `changes.csv` into the directory, which is made where it is missing.
+    """Write `stock.csv`, `changes.csv` and `delivery.csv` into the directory, which is made where it is missing.
 
     `around` is the moment of the sample, with a zone: every change that is due is due by then. ValueError means that a
-    number is negative, or that there are more changes than so many items may hold.
+    number is negative, or that there are more changes than so many items may hold. The delivery is a small file of its
+    own, which nothing else depends on: the first items receive something at that moment.
     """
     if items < 0 or changes < 0 or seed < 0:
         raise ValueError("the numbers of items and changes and the seed may not be negative")
     if changes > items * MAXIMUM_CHANGES_PER_ITEM:
         raise ValueError(f"{items} items are too few for {changes} changes: {MAXIMUM_CHANGES_PER_ITEM} an item at most")
     directory.mkdir(parents=True, exist_ok=True)
-    stock_file, changes_file = directory / "stock.csv", directory / "changes.csv"
+    stock_file, changes_file, delivery_file = (directory / f"{name}.csv" for name in ("stock", "changes", "delivery"))
     # Two sources of chance, so that the stock of a seed is the same whatever the number of changes.
     demand = Chance(f"{seed} changes")
     sorts_of_item = _sorts_of_items(demand, items, changes)
     sent: list[SampleChange] = []
+    delivered: list[SampleItem] = []
     with stock_file.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(STOCK_COLUMNS)
         for number, item in enumerate(_items(Chance(f"{seed} stock"), items)):
             writer.writerow(item.row)
+            if number < DELIVERED_ITEMS:
+                delivered.append(item)
             if sorts := sorts_of_item.get(number):
                 sent += _Timeline(demand, item, number, int(around.timestamp()), item.on_hand).changes(sorts)
     width = max(4, len(str(changes)))
@@ -168,10 +179,24 @@ def write_sample(directory: Path, items: int, changes: int, seed: int, around: d
         writer.writerow(CHANGE_COLUMNS)
         # The seed is in the id, so that the changes of a second sample can be scheduled on the stock of a first.
         writer.writerows((f"S{seed}-{n:0{width}d}", *change.cells) for n, change in enumerate(sorted(sent), start=1))
+    with delivery_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(DELIVERY_COLUMNS)
+        writer.writerows(
+            (
+                f"D{seed}-{n}",
+                *item.row[:2],
+                "adjustment",
+                item.category.usually,
+                _time(int(around.timestamp())),
+                "delivery",
+            )
+            for n, item in enumerate(delivered, start=1)
+        )
     made = Counter(chain.from_iterable(sorts_of_item.values()))
     opened, rejected, pending = made["window"], made["oversold"] + made["expired"], made["future"]
     applied = changes - opened - rejected - pending
-    return Sample(stock_file, changes_file, items, changes, applied, opened, rejected, pending)
+    return Sample(stock_file, changes_file, delivery_file, items, changes, applied, opened, rejected, pending)
 
 
 class Chance(random.Random):

@@ -81,6 +81,7 @@ def make_sample(options: argparse.Namespace) -> None:
     document = {
         "stock_file": made.stock_file,
         "changes_file": made.changes_file,
+        "delivery_file": made.delivery_file,
         "items": made.items,
         "changes": made.changes,
         "changes_applied": made.applied,
@@ -91,7 +92,7 @@ def make_sample(options: argparse.Namespace) -> None:
     sentence = (
         f"{counted(made.items, 'item')} in {made.stock_file}, {counted(made.changes, 'change')} in "
         f"{made.changes_file}: a job will apply {made.applied:,}, open {made.opened:,} price windows, reject "
-        f"{made.rejected:,} and leave {made.pending:,} pending"
+        f"{made.rejected:,} and leave {made.pending:,} pending; a delivery for later in {made.delivery_file}"
     )
     print_answer(document, sentence, options)
 
@@ -335,7 +336,7 @@ def commands() -> CommandLine:
         "sample",
         make_sample,
         "write sample stock and changes",
-        "The same numbers and seed always give the same two files, stock.csv and changes.csv.",
+        "The same numbers and seed always give the same three files: stock.csv, changes.csv and, small, delivery.csv.",
     )
     verb.add_argument("--items", type=int, default=1_000, metavar="N", help="how many stock items (default: 1000)")
     verb.add_argument("--changes", type=int, default=1_600, metavar="N", help="how many changes (default: 1600)")

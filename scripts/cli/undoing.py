@@ -9,7 +9,7 @@ from cli.errors import InputError
 from cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from cli.input_files import add_reading_options, input_file, reading_of
 from cli.long_answers import ROWS_SHOWN, Document, print_changes
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.scheduling import origin_of
 from inventory_updater.intake.undoing import (
     SCHEDULED,

@@ -155,7 +155,7 @@ def check_stack(deployed: Deployed) -> int:
     expect("items failed", run.tally.items_failed, 0)
     expect("changes applied", run.tally.changes_applied, ITEMS + ITEMS // 10 - rejected)
     expect("changes rejected", run.tally.changes_rejected, rejected)
-    expect("errors of metrics and messages", (run.metrics_error, run.alert_error), (None, None))
+    expect("errors of metrics and messages", (run.metrics_error, run.alert_error, run.result_error), (None,) * 3)
     found = stored(inventory, changes)
     expect("items", len(found), ITEMS)
     for number in range(ITEMS):

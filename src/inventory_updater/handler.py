@@ -21,6 +21,7 @@ from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.watching import watch
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.reports.results import Results, ResultsBus, ResultsTopic
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
@@ -77,6 +78,10 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
     """Wire the services that ``settings`` name."""
     dynamodb = dynamodb_client(session, settings.write_concurrency)
     config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
+    sns = session.client("sns", config=config)
+    results: Results = ResultsTopic(sns, settings.results_arn)
+    if ":event-bus/" in settings.results_arn:
+        results = ResultsBus(session.client("events", config=config), settings.results_arn)
     return Services(
         dynamodb,
         InventoryTable(dynamodb, settings.inventory_table),
@@ -90,10 +95,11 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
         Reporter(
             settings.environment,
             session.client("cloudwatch", config=config),
-            session.client("sns", config=config),
+            sns,
             settings.alert_topic_arn,
             settings.stack_name,
             settings.alarm_failed_items,
+            results,
         ),
         settings,
     )

@@ -1,4 +1,4 @@
-"""What people are notified of, from the state machine to a queue that is subscribed to the topic."""
+"""What people and systems are notified of, from the state machine to a queue that is subscribed to the topic."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -86,3 +86,23 @@ def test_people_are_notified_of_a_lost_job_by_the_next_one(stack: Stack, inbox: 
     assert (abandoned.status, abandoned.alerted_at is None) == (JobStatus.ABANDONED, False)
     assert message.subject == "[local] inventory job ABANDONED: 0 items failed, 0 changes rejected"
     assert f"Error: found without a live lease by {finder.job_id}" in message.text.splitlines()
+
+
+def test_systems_hear_of_the_jobs_that_settled_something_and_by_a_filter_of_some_of_them(stack: Stack) -> None:
+    stack.forget()
+    everything, rejections = (Inbox(stack, "ResultsTopicArn", only) for only in (None, {"has_rejected": ["true"]}))
+    stack.put(with_a_sale("mug"))
+    sold, _idle = stack.run_job(), stack.run_job()
+    stack.put(stocked(change("oversold", "adjustment", -3), on_hand=1, sku="cup"))
+
+    oversold = stack.run_job()
+
+    heard = everything.take_results()
+    assert {(each["job_id"], each["status"], each["counts"]["changes_applied"]) for each in heard} == {
+        (sold.job_id, "SUCCEEDED", 1),
+        (oversold.job_id, "COMPLETED_WITH_FAILURES", 0),
+    }
+    assert [each["job_id"] for each in rejections.take_results()] == [oversold.job_id]
+    assert sold.run
+    assert (sold.run.result_published_at is None, sold.run.result_error) == (False, None)
+    assert {each["settled"]["table"] for each in heard} == {stack.outputs["JobsTableName"]}

@@ -28,6 +28,7 @@ from tests.engines import TABLES, Tables, table_definition
 from tests.fakes.clock import Clock
 from tests.fakes.cloudwatch import RecordingCloudWatch
 from tests.fakes.dynamodb import WRITE
+from tests.fakes.results import RecordingResults
 from tests.fakes.sns import RecordingTopic
 from tests.shop import put_items, put_stock
 from tests.simulation.faults import Decide, Dies, Fault, Request, nothing
@@ -49,6 +50,7 @@ class Warehouse:
         """Asked before each request of a job: it may move the clock, change a table, or say what goes wrong."""
         self.metrics = RecordingCloudWatch()
         self.topic = RecordingTopic("arn:aws:sns:eu-west-1:123456789012:alerts")
+        self.results = RecordingResults()
         self.jobs = JobTable(
             self.dynamodb.client, self.tables.jobs, retention_days=30, clock=self.clock, sleep=self.clock.sleep
         )
@@ -138,7 +140,7 @@ class Warehouse:
             InventoryTable(client, self.tables.inventory),
             ChangeTable(client, self.tables.changes, retention_days=30),
             self.jobs,
-            Reporter("test", self.metrics.client, self.topic.client, self.topic.arn),
+            Reporter("test", self.metrics.client, self.topic.client, self.topic.arn, results=self.results),
             self.settings,
             clock=self.clock,
             monotonic=self.clock.monotonic,

@@ -120,6 +120,11 @@ class Audit:
             say(f"{job.name}: no metrics, and no word why")
         if run.metrics_published_at and not job.published and not is_displaced:
             say(f"{job.name}: metrics are marked as published and were not")
+        was_heard = any(each.results[job.name] for each in self.machine.jobs)
+        if run.has_result and not was_heard and not run.result_error and not job.is_aborted:
+            say(f"{job.name}: nothing was heard of it, and no word why")
+        if run.result_published_at and not was_heard:
+            say(f"{job.name}: its result is marked as published and was not")
         # The alert of an abandoned job that could not be sent is left to the next job.
         is_left = is_displaced and run.alert_error and job.name in self.shop.calm_jobs().lease().displaced
         # An execution that is stopped before its closing could try again has an alarm of its own.

@@ -16,6 +16,7 @@ from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.worker import update_segment
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.reports.results import ResultsTopic
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from tests.cloudformation import properties
@@ -43,14 +44,17 @@ FIRED_TWICE: Final = "schedule fired twice"
 NOT_FIRED: Final = "schedule did not fire"
 METRICS: Final = "metrics publishing failed"
 ALERTS: Final = "alert publishing failed"
+RESULTS: Final = "result publishing failed"
 
 FAULTS_OF_WORKERS: Final = (
     *(KILLED, TIMED_OUT, NOT_INVOKED, DOUBLED, TWO_JOBS, LEASE_EXPIRED, CLOCK_OFF, SHORT_CALL, ABORTED, STOPPED),
     *(FIRED_TWICE, NOT_FIRED),
 )
-FAULTS_OF_PUBLISHING: Final = (METRICS, ALERTS)
+FAULTS_OF_PUBLISHING: Final = (METRICS, ALERTS, RESULTS)
 
 SMALL_JOB: Final = "a job was settled in its opening"
+
+RESULTS_ARN: Final = "arn:aws:sns:eu-west-1:123456789012:results"
 
 _CALM_AFTER: Final = 2
 """Of the four times that a step is tried, the last two are not disturbed: so every execution comes to its end."""
@@ -88,6 +92,8 @@ class Job:
     calls: Counter[str] = field(default_factory=Counter)
     published: int = 0
     alerts: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+    """How often it has published the result of each job, its own and that of one before it."""
 
     @property
     def name(self) -> str:
@@ -107,9 +113,13 @@ class Publishing:
         self._may_fail(METRICS)
         self._job.published += 1
 
-    def publish(self, **_request: Any) -> None:
-        self._may_fail(ALERTS)
-        self._job.alerts += 1
+    def publish(self, **request: Any) -> None:
+        if request["TopicArn"] == RESULTS_ARN:
+            self._may_fail(RESULTS)
+            self._job.results[json.loads(request["Message"])["job_id"]] += 1
+        else:
+            self._may_fail(ALERTS)
+            self._job.alerts += 1
 
     def _may_fail(self, fault: str) -> None:
         if self._shop.gate.random(self._worker.name, fault).random() < self._rate:
@@ -207,7 +217,10 @@ class StateMachine:
             InventoryTable(client, settings.inventory_table),
             self.shop.change_table(client),
             JobTable(client, settings.jobs_table, retention_days=30, clock=clock, sleep=lambda _seconds: None),
-            Reporter("test", publishing, publishing, settings.alert_topic_arn),
+            Reporter(
+                *("test", publishing, publishing, settings.alert_topic_arn),
+                results=ResultsTopic(publishing, RESULTS_ARN),
+            ),
             settings,
             clock=clock,
         )

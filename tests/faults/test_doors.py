@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from inventory_updater import handler
 from inventory_updater.dynamodb.values import to_attribute_values
-from inventory_updater.intake.csv_format import CsvError, read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import CsvError, read_stock_file
 from inventory_updater.intake.text_rows import Problem
 from inventory_updater.jobs.closing import close_job
 from inventory_updater.jobs.opening import open_job

@@ -19,7 +19,7 @@ from benchmarks.measuring import instant_place
 from cli.engine import CHECKOUT
 from cli.preview_screens import ITEM_COLUMNS
 from inventory_updater.dynamodb.pacing import batched
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.scheduling import schedule_changes
 from inventory_updater.intake.text_rows import CHANGE_COLUMNS, ChangeRow
 from inventory_updater.stock.changes import Change

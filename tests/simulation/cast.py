@@ -196,8 +196,9 @@ def _stop(history: "History", client: Actor, member: Member) -> None:
         return
     if job_id in history.machines:
         history.machines[job_id].is_stopped = True
-    abandon_job(services, job_id, "stopped")
-    services.jobs.free_lease(job_id)
+    services.jobs.request_stop(job_id, "stopped")
+    abandoned = abandon_job(services, job_id, "stopped")
+    services.jobs.free_lease(job_id, is_owed=abandoned is not None and abandoned.was_stopped)
 
 
 def _check_out(history: "History", client: Actor, member: Member) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from inventory_updater.dynamodb.values import from_attribute_values
 from inventory_updater.stock.items import item_id, read_key
+from inventory_updater.tables.records import Run, read_run
 from tests.simulation.history import History
 from tests.simulation.stock_model import ItemModel, as_it_is
 from tests.simulation.storage import Landed
@@ -205,6 +206,7 @@ class Story:
         for job in self.history.stored(self.history.tables.jobs):
             if job.get("record") == "RUN":
                 self._tallied(job)
+                self._heard_of(read_run(job))
 
     def _record_ended(self, item: str, change_id: str, record: Attributes) -> None:
         if record["status"] not in FINAL:
@@ -239,6 +241,11 @@ class Story:
             if counted > truth[outcome] or (is_exact and counted < truth[outcome]):
                 exactly = "exactly" if is_exact else "at most"
                 self.wrong.append(f"{run['job_id']}: tallies {figure} {counted}, {exactly} {truth[outcome]} happened")
+
+    def _heard_of(self, run: Run) -> None:
+        """A job that settled something or failed is heard of."""
+        if run.has_result and not self.history.heard[run.job_id]:
+            self.wrong.append(f"{run.job_id}: it is {run.status.value}, and nothing was heard of it")
 
 
 def judged(history: History) -> Story:

@@ -15,26 +15,28 @@ from tests.simulation.runs import toured
 from tests.simulation.shrinking import played, told
 from tests.simulation.turns import Actor, take_turns
 
-SEEDS: Final = 200
+ENOUGH: Final = 200
+"""So many seeds reach every state."""
 
 PINNED: Final[dict[str, int]] = {
     "records_read_before_the_item": 66,
     "old_records_after_a_conflict": 13,
-    "entries_dropped_early": 3,
-    "no_version_in_the_guard": 11,
+    "entries_dropped_early": 2,
+    "no_version_in_the_guard": 2,
     "record_cancelled_before_the_item": 0,
-    "marks_without_status_or_attempt": 20,
+    "marks_without_status_or_attempt": 29,
     "retry_under_the_same_attempt": 0,
 }
 """The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:
 `python -m tests.simulation --pins` finds it."""
 
 
-def test_whatever_happens_in_whatever_order_it_ends_right() -> None:
-    tour = toured(iter(range(SEEDS)), lambda tour: not tour.failed)
+@pytest.mark.parametrize("seeds", [60, pytest.param(ENOUGH, marks=pytest.mark.slow)])
+def test_whatever_happens_in_whatever_order_it_ends_right(seeds: int) -> None:
+    tour = toured(iter(range(seeds)), lambda tour: not tour.failed)
 
     assert not tour.failed, "\n".join(told(played(tour.failed[0])))
-    assert tour.never_reached == []
+    assert seeds < ENOUGH or tour.never_reached == []
 
 
 def test_a_seed_replays_exactly() -> None:

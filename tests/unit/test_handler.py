@@ -14,6 +14,7 @@ from inventory_updater.jobs.requests import JobRequest
 from inventory_updater.jobs.settings import Settings, SettingsError
 from inventory_updater.jobs.worker import NoProgressError
 from inventory_updater.reports.reporter import Reporter
+from inventory_updater.reports.results import ResultsBus, ResultsTopic
 from inventory_updater.tables.records import JobStatus
 from tests.builders import moment
 from tests.refusals import refusal
@@ -131,6 +132,19 @@ def test_the_services_are_those_that_the_settings_name() -> None:
     assert services.reports.cloudwatch.meta.service_model.service_name == "cloudwatch"
     assert services.reports.notifies_people
     assert (services.reports.environment, services.reports.topic_arn) == ("test", settings.alert_topic_arn)
+
+
+def test_results_go_to_the_topic_or_to_the_bus_that_the_settings_name() -> None:
+    places = {
+        "arn:aws:sns:eu-central-1:123456789012:results": ResultsTopic,
+        "arn:aws:events:eu-central-1:123456789012:event-bus/sns": ResultsBus,
+    }
+    for arn, kind in places.items():
+        settings = Settings("test", *NAMES, results_arn=arn)
+        reports = handler.make_services(settings, boto3.Session(region_name="eu-central-1")).reports
+
+        assert isinstance(reports, Reporter)
+        assert isinstance(reports.results, kind)
 
 
 def test_the_collector_of_garbage_is_asked_rarely_and_not_for_what_the_start_has_left() -> None:

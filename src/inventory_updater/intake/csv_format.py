@@ -11,37 +11,29 @@ time, so a file has to be one: a pipe is refused. ``sheets.py`` makes such a fil
 """
 
 import csv
-import hashlib
-import json
 import re
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
-from inventory_updater.intake.cells import first_invisible, looks_like
+from inventory_updater.intake.cells import first_invisible
 from inventory_updater.intake.first_lines import FirstLines
 from inventory_updater.intake.text_rows import (
-    ADJUSTMENT,
     AS_IT_STANDS,
-    CHANGE_COLUMNS,
-    COUNT,
     DERIVED_COLUMNS,
     MADE_IDS,
-    REQUIRED_CHANGE_COLUMNS,
     STOCK_COLUMNS,
-    ChangeRow,
     CountRow,
     Problem,
     Reading,
     StockRow,
     TextRow,
-    change_row,
     nearest,
     shown,
     stock_row,
@@ -117,6 +109,10 @@ class CsvError(Exception):
 ItemRowT = TypeVar("ItemRowT", StockRow, CountRow)
 
 
+Keep = Callable[[str, str], bool]
+"""Whether the item of this sku and location is one of those that are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class CameRow:
     """A row as it came, right or wrong: its line, the item that it names, and its cells with the spaces around them."""
@@ -124,51 +120,6 @@ class CameRow:
     line: int
     key: ItemKey
     cells: Sequence[str]
-
-
-def read_change_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator["ChangeRow | Problem | Clash | Note"]:
-    """Read a change file row by row: each change, or everything that is wrong with its row.
-
-    Raises:
-        CsvError: where nothing more of it can be read: no file, another header, not in UTF-8, broken quoting.
-    """
-    required = REQUIRED_CHANGE_COLUMNS[1:] if reading.makes_ids else REQUIRED_CHANGE_COLUMNS
-    table = Table(path, "change file", required, CHANGE_COLUMNS, reading)
-    id_of = _made_ids(path, reading)
-    ids = FirstLines(lambda line: _change_identity(change_row(table.row_on(line), id_of)))
-    settings = FirstLines(lambda line: _setting_identity(change_row(table.row_on(line), id_of)))
-    look_alikes = _LookAlikes(table)
-    for row in table.rows():
-        if not isinstance(row, TextRow):
-            yield row
-            continue
-        read = change_row(row, id_of)
-        identity = _change_identity(read)
-        if all(identity) and (first := ids.first_line(identity, read.line)):
-            row.refuse(
-                "change_id",
-                "DUPLICATE_ID",
-                f"duplicate change id {shown(read.change.change_id)} (first used on line {first}); "
-                "an id is unique within its item",
-            )
-        elif first := look_alikes.first_line(row):
-            row.refuse(
-                "change_id",
-                "LOOKS_LIKE_ANOTHER",
-                f"{shown(row.as_it_came('change_id'))} differs from {shown(look_alikes.shown_on(first))} on line "
-                f"{first} only in what nobody sees; write both alike, or give one another id",
-            )
-        if row.problems:
-            yield from row.problems
-            continue
-        yield read
-        if (setting := _setting_identity(read)) and (first := settings.first_line(setting, read.line)):
-            yield Clash(
-                read.line,
-                first,
-                f"sets the {read.change.kind} of the same item at the same moment as line {first}; "
-                "the one whose id sorts last wins",
-            )
 
 
 def read_stock_file(path: Path, reading: Reading = AS_IT_STANDS) -> Iterator[StockRow | Problem | Note]:
@@ -222,96 +173,10 @@ def _items(table: "Table", read_row: "Callable[[TextRow], ItemRowT]") -> Iterato
             yield read
 
 
-def table_of_any_kind(path: Path) -> "Table":
-    """The rows of a file as they came, of whatever kind it is."""
-    return Table(path, "file", (), ("sku", "location_id"))
-
-
-def _made_ids(path: Path, reading: Reading) -> Callable[[TextRow], str] | None:
-    """What makes the id of a row that has none; the same row of the same file gets the same one every time.
-
-    Raises:
-        CsvError: where the file cannot be read.
-    """
-    if reading.ids_from:
-        return partial(_id_from, reading.ids_from)
-    if reading.number_rows is None:
-        return None
-    try:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()[:_CONTENT_DIGITS]
-    except OSError:
-        return None  # whoever reads the rows is told why
-    return lambda row: f"{reading.number_rows}-{content}-{row.line}"
-
-
-def _id_from(columns: Sequence[str], row: TextRow) -> str:
-    """The cells joined where that is short and plain, else their digest: other cells never give the same id."""
-    cells = [row.cells.get(column, "") for column in columns]
-    if not any(cells):
-        return ""
-    joined = _JOINT.join(cells)
-    if all(cells) and not any(_JOINT in cell for cell in cells) and len(joined.encode()) <= _LONGEST_JOINED_ID:
-        return joined
-    return hashlib.blake2b(json.dumps(cells).encode(), digest_size=_DIGEST_BYTES).hexdigest()
-
-
-_JOINT: Final = "/"
-_LONGEST_JOINED_ID: Final = 40
-_DIGEST_BYTES: Final = 16
-_CONTENT_DIGITS: Final = 12
-
-
-class _LookAlikes:
-    """Ids that nobody can tell apart: a space around one of them, or another form in Unicode, whatever their items.
-
-    Ids that are as they look need no memory: only from the first other one on are ids remembered, those before it too.
-    """
-
-    def __init__(self, table: "Table") -> None:
-        self._table = table
-        self._ids: FirstLines | None = None
-
-    def first_line(self, row: TextRow) -> int | None:
-        """The earlier line with an id that looks like this one and is another; None where there is none."""
-        came = row.as_it_came("change_id")
-        looks = looks_like(came)
-        if self._ids is None:
-            if came == looks:
-                return None
-            self._ids = self._those_before(row.line)
-        first = self._ids.first_line(looks, row.line) if looks else None
-        return first if first is not None and self.shown_on(first) != came else None
-
-    def _those_before(self, line: int) -> FirstLines:
-        ids = FirstLines(lambda other: looks_like(self.shown_on(other)))
-        for row in self._table.rows():
-            if not isinstance(row, TextRow):
-                continue
-            if row.line >= line:
-                break
-            if looks := looks_like(row.as_it_came("change_id")):
-                ids.first_line(looks, row.line)
-        return ids
-
-    def shown_on(self, line: int) -> str:
-        return self._table.row_on(line).as_it_came("change_id")
-
-
-def _change_identity(row: ChangeRow) -> tuple[str, ...]:
-    return (*row.key, row.change.change_id)
-
-
-def _setting_identity(row: ChangeRow) -> tuple[str, ...] | None:
-    """What only one setting should set; None for a booking. A window lies over what is set without an end."""
-    change = row.change
-    if change.kind == ADJUSTMENT or (change.kind == COUNT and change.expected is not None):
-        return None
-    return (*row.key, change.kind, change.effective_at, "" if change.until is None else "window")
-
-
 class Table:
     """The rows under the header of a file; `kind` and the columns are what the file should be and have."""
+
+    form: ClassVar[str] = "CSV file"
 
     def __init__(
         self, path: Path, kind: str, required: Sequence[str], columns: Sequence[str], reading: Reading = AS_IT_STANDS
@@ -326,10 +191,12 @@ class Table:
         """The names as they came."""
         self._names: list[str] = []
         self._absent: dict[str, str] = {}
+        self._item_places = (0, 0)
         # Where every so many lines begin, so that any line can be found again.
         self._marks = array("Q", [0])
 
-    def rows(self) -> Iterator[TextRow | Problem | Note]:
+    def rows(self, keep: Keep | None = None) -> Iterator[TextRow | Problem | Note]:
+        """The rows, or those whose items are to be kept; what is wrong with one as a whole is told in any case."""
         self.header = []
         for line, cells, fault in self._records():
             # A row of nothing but separators and spaces is what spreadsheets leave where something was.
@@ -347,7 +214,7 @@ class Table:
                     f'has {counted(len(cells), "cell")}; {wanted}: a cell that holds a separator needs "..." around it'
                 )
                 yield Problem(line, None, "CELL_COUNT", message)
-            else:
+            elif keep is None or keep(*self._item_of(cells)):
                 yield self._row(line, cells)
         if not self.header:
             raise self._error(
@@ -378,6 +245,11 @@ class Table:
         _, cells, _ = next(self._records(line), (line, [], None))
         return cells
 
+    def _item_of(self, cells: Sequence[str]) -> tuple[str, str]:
+        """What `_row` would say, for a fraction of the time."""
+        sku, location = self._item_places
+        return cells[sku].strip() if sku < len(cells) else "", cells[location].strip() if location < len(cells) else ""
+
     def _row(self, line: int, cells: Sequence[str]) -> TextRow:
         # Cells that are missing at the end of a row are empty ones, and so are those of columns that are not there.
         named = self._absent.copy()
@@ -396,6 +268,7 @@ class Table:
         names = [_column_name(name) for name in header]
         self._check_header(line, header, names)
         self.header, self._names = header, names
+        self._item_places = _place(names, "sku"), _place(names, "location_id")
         # Every row gets empty cells for what it lacks, whether the header has it or not.
         self._absent = dict.fromkeys((*names, *self._columns), "")
         if self.separator != ",":
@@ -439,10 +312,13 @@ class Table:
         made = MADE_IDS if name == "change_id" else ""
         return Problem(line, name, "MISSING_COLUMN", f"the header lacks it; {hint}{made}")
 
+    def _lines_from(self, first: int) -> Iterator[str]:
+        mark, before = divmod(first - 1, LINES_A_MARK)
+        return islice(self._lines(mark), before, None)
+
     def _records(self, first: int = 1) -> Iterator[tuple[int, list[str], str | None]]:
         """From the line `first` on: each record, the line it starts on, and what is wrong with its quotation."""
-        mark, before = divmod(first - 1, LINES_A_MARK)
-        lines = islice(self._lines(mark), before, None)
+        lines = self._lines_from(first)
         line, is_separator_known = first, bool(self.header)
         for text in lines:
             bare = text.rstrip("\r\n")
@@ -489,10 +365,10 @@ class Table:
                         self._marks.append(file.tell() - len(line))
                     number += 1
                     if len(line) > MAXIMUM_LINE_BYTES:
-                        problem = f"is longer than {MAXIMUM_LINE_BYTES} bytes; is this a CSV file?"
+                        problem = f"is longer than {MAXIMUM_LINE_BYTES} bytes; is this a {self.form}?"
                         raise self._error("LINE_TOO_LONG", problem, number)
                     if b"\0" in line:
-                        raise self._error("NUL_BYTE", "has a NUL byte; is this a CSV file in UTF-8?", number)
+                        raise self._error("NUL_BYTE", f"has a NUL byte; is this a {self.form} in UTF-8?", number)
                     yield (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).decode()
         except UnicodeDecodeError:
             raise self._error("NOT_UTF8", "is not in UTF-8; save the file in this encoding", number) from None
@@ -502,6 +378,11 @@ class Table:
             raise self._error("NO_FILE", "is a directory, not a file") from None
         except OSError as error:
             raise self._error("NOT_READABLE", f"cannot be read: {error.strerror or error}") from None
+
+
+def _place(names: Sequence[str], name: str) -> int:
+    """Where a column is; behind all cells where there is none."""
+    return names.index(name) if name in names else sys.maxsize
 
 
 def _column_name(text: str) -> str:

@@ -5,9 +5,10 @@ nobody knows is refused, since a system that sends it means something by it.
 https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
 """
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -42,6 +43,13 @@ class _Object(TextRow):
 
     id_hint: ClassVar[str] = ""
 
+    def told(self) -> Iterable[Problem]:
+        """The first of each field: of one that is no text nothing more is to be said."""
+        first = dict[str | None, Problem]()
+        for problem in self.problems:
+            first.setdefault(problem.column, problem)
+        return first.values()
+
     def number(self, column: str) -> Decimal:
         try:
             return parse_number(self.cells[column])
@@ -66,13 +74,10 @@ def read_changes(objects: Sequence[object]) -> Iterator[ChangeRow | Problem]:
         if not isinstance(said, Mapping):
             yield Problem(place, None, "NOT_AN_OBJECT", f"is {_kind_of(said)}; a change is an object with its fields")
             continue
-        row = _object(place, said)
+        row = object_row(place, said)
         read = change_row(row)
         if row.problems:
-            first = dict[str | None, Problem]()
-            for problem in row.problems:
-                first.setdefault(problem.column, problem)  # of a field that is no text nothing more is to be said
-            yield from first.values()
+            yield from row.told()
         else:
             yield read
 
@@ -84,8 +89,9 @@ def names_in(said: object) -> dict[str, str]:
     return {name: said[name].strip() for name in NAMES if isinstance(said.get(name), str)}
 
 
-def _object(place: int, said: Mapping[object, object]) -> _Object:
-    row = _Object(place, dict.fromkeys(CHANGE_COLUMNS, ""), [], (), AS_IT_STANDS)
+def object_row(place: int, said: Mapping[object, object]) -> TextRow:
+    """An object as a row: the ``line`` of the row is ``place``, and what is wrong with its fields is noted there."""
+    row = _Object(place, dict.fromkeys(CHANGE_COLUMNS, ""), list(CHANGE_COLUMNS), (), AS_IT_STANDS)
     for name, value in said.items():
         if name not in CHANGE_COLUMNS:
             message = f"there is no field {shown(str(name))}{nearest(str(name), CHANGE_COLUMNS)}"
@@ -97,7 +103,16 @@ def _object(place: int, said: Mapping[object, object]) -> _Object:
             # Something stands in for it, so that it is not told to be missing as well.
             row.cells[str(name)] = "0"
             row.problems.append(Problem(place, str(name), error.code, str(error), error.value))
+    row.came = [_as_it_came(said.get(column)) for column in CHANGE_COLUMNS]
     return row
+
+
+def _as_it_came(value: object) -> str:
+    """A field as the cell of a file in which it can be corrected."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(errors="backslashreplace").decode()
 
 
 class _NoText(ValueError):

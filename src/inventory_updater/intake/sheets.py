@@ -9,6 +9,7 @@ import errno
 import gzip
 import re
 import shutil
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -49,8 +50,7 @@ _MARKUP: Final[Mapping[bytes, str]] = {
     b"<html": f"is a web page, as some systems export tables; {_SAVE_AS}",
     b"<!doctype": f"is a web page, as some systems export tables; {_SAVE_AS}",
     b"<table": f"is a web page, as some systems export tables; {_SAVE_AS}",
-    b"{": "is JSON; write it as CSV",
-    b"[{": "is JSON; write it as CSV",
+    b"[{": "is a list in JSON; write it as CSV, or each of its objects on a line of its own, without the brackets",
 }
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -91,18 +91,22 @@ class _Refuses:
 
 
 @contextmanager
-def opened_sheet(path: Path) -> Iterator[Sheet]:
+def opened_sheet(path: Path, most_unpacked_bytes: int = sys.maxsize) -> Iterator[Sheet]:
     """What is at ``path``, a pipe too, as a sheet. A copy that had to be made is there as long as this context.
+
+    Args:
+        path: where it is.
+        most_unpacked_bytes: what would become larger than this is not unpacked any further.
 
     Raises:
         CsvError: where there is no file, or none that is text.
     """
     notes: list[str] = []
     with ExitStack() as copies:
-        yield Sheet(_sheet(path, notes, copies, _Refuses(path)), tuple(notes))
+        yield Sheet(_sheet(path, notes, copies, _Refuses(path), most_unpacked_bytes), tuple(notes))
 
 
-def _sheet(path: Path, notes: list[str], copies: ExitStack, refuses: _Refuses) -> Path:
+def _sheet(path: Path, notes: list[str], copies: ExitStack, refuses: _Refuses, most_unpacked_bytes: int) -> Path:
     try:
         with path.open("rb") as file:
             if not file.seekable():
@@ -111,7 +115,7 @@ def _sheet(path: Path, notes: list[str], copies: ExitStack, refuses: _Refuses) -
             if file.read(len(_GZIP)) == _GZIP:
                 file.seek(0)
                 with gzip.open(file) as packed:
-                    path = _copied(cast("IO[bytes]", packed), copies)
+                    path = _unpacked(cast("IO[bytes]", packed), copies, refuses, most_unpacked_bytes)
                 notes.append("it is unpacked with gzip")
         with path.open("rb") as file:
             encoding, line_end = _recognised(file, notes, refuses)
@@ -135,6 +139,16 @@ def _sheet(path: Path, notes: list[str], copies: ExitStack, refuses: _Refuses) -
 def _copied(source: IO[bytes], copies: ExitStack) -> Path:
     copy = _new_copy(copies)
     shutil.copyfileobj(source, copy, PIECE)
+    return _finished(copy)
+
+
+def _unpacked(packed: IO[bytes], copies: ExitStack, refuses: _Refuses, most_bytes: int) -> Path:
+    copy = _new_copy(copies)
+    while piece := packed.read(PIECE):
+        if copy.tell() + len(piece) > most_bytes:
+            message = f"is larger than {most_bytes >> 20} MB once it is unpacked; split it"
+            raise refuses.error("TOO_LARGE", message)
+        copy.write(piece)
     return _finished(copy)
 
 

@@ -149,6 +149,10 @@ class TextRow:
             code, message = "INVISIBLE_CHARACTER", f"{shown(cell)} holds {invisible}, which nobody sees; delete it"
         self.problems.append(Problem(self.line, column, code if cell else "EMPTY", message, value))
 
+    def told(self) -> Iterable[Problem]:
+        """What is to be said of its problems."""
+        return self.problems
+
     def as_it_came(self, column: str) -> str:
         try:
             return self.came[self.columns.index(column)]

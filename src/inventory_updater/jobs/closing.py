@@ -1,4 +1,4 @@
-"""Closing a job: settle its run, publish its metrics, alert people, free the lease.
+"""Closing a job: settle its run, publish its metrics and its result, alert people, free the lease.
 
 Each step may be repeated: what is settled stays settled, and every step of closing is marked when it is done.
 """
@@ -30,7 +30,7 @@ def close_job(
     error: str = "",
     seconds_left: Callable[[], float] = lambda: 60.0,
 ) -> JobStatus:
-    """Settle the run, publish its metrics, alert people, free the lease.
+    """Settle the run, publish its metrics and its result, alert people, free the lease.
 
     Each step is marked, so that a repeated close skips what is done.
 
@@ -50,13 +50,15 @@ def close_job(
 
 
 def conclude(services: Services, settled: Run) -> Run:
-    """Write how a job has ended, tell people and metrics about it, and free the lease.
+    """Write how a job has ended, tell metrics, systems and people about it, and free the lease.
+
+    A result that could not be published is left to the next job, which tries it once more.
 
     Raises:
         AlertError: where people could not be told, once everything else is done.
     """
     run = tell(services, _settle(services, settled))
-    services.jobs.free_lease(run.job_id)
+    services.jobs.free_lease(run.job_id, is_owed=run.result_is_owed)
     if run.alert_is_owed:
         raise AlertError(run.alert_error)
     return run
@@ -165,18 +167,20 @@ def _oldest_overdue(services: Services, as_of: str, seconds_left: Callable[[], f
 
 
 def tell(services: Services, run: Run) -> Run:
-    """Note that a settled run has finished, publish its metrics and tell people, each unless that was done before.
+    """Note that a settled run has finished, publish its metrics and its result, and tell people, each unless that was
+    done before.
 
     People are told of a run that did not end clean, unless the last job of its scope failed with just the same; what is
-    not news is sent again only after ``alert_repeat_hours``.
+    not news is sent again only after ``alert_repeat_hours``. Of one that somebody stopped neither they nor metrics are.
 
     Returns:
         The run as it is marked then.
     """
     if run.has_finished:
         services.jobs.note_finish(run.scope, run.finished_at or services.now())
-    marks = _metrics_marks(services, run)
-    if not services.reports.notifies_people or run.status is JobStatus.SKIPPED or run.alerted_at is not None:
+    marks = _metrics_marks(services, run) | _result_marks(services, run)
+    is_for_people = run.status is not JobStatus.SKIPPED and not run.was_stopped and run.alerted_at is None
+    if not services.reports.notifies_people or not is_for_people:
         return services.jobs.mark_run(run, **marks) if marks else run
     settings, jobs = services.settings, services.jobs
     signature = run.failure_signature
@@ -199,11 +203,22 @@ def tell(services: Services, run: Run) -> Run:
 
 def _metrics_marks(services: Services, run: Run) -> dict[str, str]:
     """Publish the metrics of a run that has any, unless that was done before; what to mark on it then."""
-    if not run.has_metrics or run.metrics_published_at is not None:
+    if not run.has_metrics or run.was_stopped or run.metrics_published_at is not None:
         return {}
+    return _marks("metrics", services, run, lambda: services.reports.publish_metrics(run, services.clock()))
+
+
+def _result_marks(services: Services, run: Run) -> dict[str, str]:
+    """Publish the result of a run that has one, unless that was done before; what to mark on it then."""
+    if not services.reports.publishes_results or not run.has_result or run.result_published_at is not None:
+        return {}
+    return _marks("result", services, run, lambda: services.reports.publish_result(run, services.jobs.name))
+
+
+def _marks(what: str, services: Services, run: Run, publish: Callable[[], None]) -> dict[str, str]:
     try:
-        services.reports.publish_metrics(run, services.clock())
-    except Exception as error:  # noqa: BLE001  # metrics may be lost, but not silently, and the job must close
-        _log.exception("publishing metrics failed", extra={"job_id": run.job_id})
-        return {"metrics_error": error_text(error)}
-    return {"metrics_published_at": services.now()}
+        publish()
+    except Exception as error:  # noqa: BLE001  # it may be lost, but not silently, and the job must close
+        _log.exception("publishing %s failed", what, extra={"job_id": run.job_id})
+        return {f"{what}_error": error_text(error)}
+    return {f"{what}_published_at": services.now()}

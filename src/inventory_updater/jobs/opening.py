@@ -106,13 +106,17 @@ def _settled_here(
 
 
 def _settle_displaced(services: Services, job_id: str, reason: str) -> None:
-    """Settle a job that lost its lease without closing, and tell of it; it stays on the lease until people are told."""
+    """Settle a job that lost its lease without closing, and tell of it; it stays on the lease until people are told.
+
+    One that has ended is there because its result was not published: it was stopped, or that failed. It is tried once
+    more, so that what is on the lease stays short however long nothing can be published.
+    """
     try:
         run = abandon_job(services, job_id, reason)
     except (KeyError, ValueError):
         # Somebody has written over its record: nothing is known of it, and it must not stop every job after it.
         _log.exception("the record of a displaced job cannot be read", extra={"job_id": job_id})
         run = None
-    if run is not None and tell(services, run).alert_is_owed:
+    if run is not None and tell(services, run).alert_is_owed and run.status is JobStatus.ABANDONED:
         return
     services.jobs.forget_displaced(job_id)

@@ -28,8 +28,9 @@ class Settings:
     """What the template's parameters say, one field for each environment variable of the same name.
 
     ``page_size`` is in changes, or in items of scope ``all``; ``batch_size`` in items, ``max_write_rate`` in items a
-    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once. Without
-    ``guards`` nothing is unusual; the variable is a JSON object of their parameters.
+    second across the job (0: no limit). ``write_concurrency`` is how many lanes a worker works on at once.
+    ``results_arn`` is the topic or the event bus that is told how jobs end. Without ``guards`` nothing is
+    unusual; the variable is a JSON object of their parameters.
     """
 
     environment: str
@@ -50,6 +51,7 @@ class Settings:
     alarm_failed_items: int = 5
     alert_topic_arn: str = ""
     alert_repeat_hours: int = 24
+    results_arn: str = ""
     guards: Guards | None = None
 
     @classmethod
@@ -59,33 +61,7 @@ class Settings:
         Raises:
             SettingsError: naming every variable that is missing or bad.
         """
-        problems: list[str] = []
-        values: dict[str, object] = {}
-        for field in fields(cls):
-            variable = field.name.upper()
-            text = environment.get(variable, "")
-            if not text:
-                problems.append(f"{variable} is missing")
-            elif field.type is bool:
-                if text not in ("true", "false"):
-                    problems.append(f"{variable} must be true or false, not {text[:20]!r}")
-                values[field.name] = text == "true"
-            elif field.type is int:
-                low, high = _RANGES[field.name]
-                if not (text.isdecimal() and len(text) <= _LONGEST_NUMBER and low <= int(text) <= high):
-                    problems.append(f"{variable} must be a whole number from {low} to {high}, not {text[:20]!r}")
-                    continue
-                values[field.name] = int(text)
-            elif field.name == "guards":
-                try:
-                    values[field.name] = Guards.read(json.loads(text))
-                except (ValueError, ArithmeticError, KeyError, TypeError):
-                    problems.append(f"{variable} must be a JSON object of all guards, not {text[:20]!r}")
-            else:
-                values[field.name] = text
-        if problems:
-            raise SettingsError("; ".join(problems))
-        return cls(**values)  # type: ignore[arg-type]  # each value has the type of its field
+        return cls(**values_of(cls, environment))  # type: ignore[arg-type]  # each value has the type of its field
 
     @property
     def lease_seconds(self) -> int:
@@ -108,6 +84,41 @@ class Settings:
             return self.page_size
         within_a_quarter = int(self.write_rate_of_one_worker * self.function_timeout_seconds / 4)
         return max(1, min(self.page_size, within_a_quarter))
+
+
+def values_of(settings: type, environment: Mapping[str, str]) -> dict[str, object]:
+    """The values of all fields of a class of settings, from the variables of the same names.
+
+    Raises:
+        SettingsError: naming every variable that is missing or bad.
+    """
+    problems: list[str] = []
+    values: dict[str, object] = {}
+    for field in fields(settings):
+        variable = field.name.upper()
+        text = environment.get(variable, "")
+        if not text:
+            problems.append(f"{variable} is missing")
+        elif field.type is bool:
+            if text not in ("true", "false"):
+                problems.append(f"{variable} must be true or false, not {text[:20]!r}")
+            values[field.name] = text == "true"
+        elif field.type is int:
+            low, high = _RANGES[field.name]
+            if not (text.isdecimal() and len(text) <= _LONGEST_NUMBER and low <= int(text) <= high):
+                problems.append(f"{variable} must be a whole number from {low} to {high}, not {text[:20]!r}")
+                continue
+            values[field.name] = int(text)
+        elif field.name == "guards":
+            try:
+                values[field.name] = Guards.read(json.loads(text))
+            except (ValueError, ArithmeticError, KeyError, TypeError):
+                problems.append(f"{variable} must be a JSON object of all guards, not {text[:20]!r}")
+        else:
+            values[field.name] = text
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return values
 
 
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {

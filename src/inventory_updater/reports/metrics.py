@@ -14,7 +14,7 @@ from inventory_updater.tables.records import JobStatus, Run
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_cloudwatch.literals import StandardUnitType
-    from types_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+    from types_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
 
 NAMESPACE: Final = "InventoryUpdater"
 
@@ -81,12 +81,18 @@ def silence_data(silence: Mapping[str, timedelta], environment: str, moment: dat
     ]
 
 
+def count_data(counts: Mapping[str, int], environment: str, moment: datetime) -> "list[MetricDatumTypeDef]":
+    """Counts of what has no scope."""
+    return [_datum(name, environment, None, moment, count, "Count") for name, count in counts.items()]
+
+
 def _datum(
-    name: str, environment: str, scope: str, moment: datetime, value: float, unit: "StandardUnitType"
+    name: str, environment: str, scope: str | None, moment: datetime, value: float, unit: "StandardUnitType"
 ) -> "MetricDatumTypeDef":
+    of_scope: list[DimensionTypeDef] = [] if scope is None else [{"Name": "Scope", "Value": scope}]
     return {
         "MetricName": name,
-        "Dimensions": [{"Name": "Environment", "Value": environment}, {"Name": "Scope", "Value": scope}],
+        "Dimensions": [{"Name": "Environment", "Value": environment}, *of_scope],
         "Timestamp": moment,
         "Value": float(value),
         "Unit": unit,

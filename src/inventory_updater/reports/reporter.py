@@ -1,4 +1,4 @@
-"""To whom a job reports: the log, the metrics, people."""
+"""To whom a job reports: the log, the metrics, people, other systems."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from inventory_updater.reports import alerts, log, metrics
+from inventory_updater.reports.results import Results, result_of
 from inventory_updater.tables.records import Failure, Run
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """The reports of one environment; without a client for messages nobody is notified."""
+    """The reports of one environment.
+
+    Without a client for messages nobody is notified, and without ``results`` no system is.
+    """
 
     environment: str
     cloudwatch: "CloudWatchClient"
@@ -24,10 +28,15 @@ class Reporter:
     topic_arn: str = ""
     stack: str = ""
     alarm_failed_items: int = 1
+    results: Results | None = None
 
     @property
     def notifies_people(self) -> bool:
         return self.sns is not None
+
+    @property
+    def publishes_results(self) -> bool:
+        return self.results is not None
 
     def log(self, run: Run) -> None:
         log.log_run(run)
@@ -36,6 +45,11 @@ class Reporter:
         """Publish the metrics of a settled run, which ended at ``moment``."""
         data = metrics.metric_data(run, self.environment, moment, self.alarm_failed_items)
         metrics.publish_metrics(self.cloudwatch, data)
+
+    def publish_result(self, run: Run, jobs_table: str) -> None:
+        """Tell other systems how a settled run ended; the records of ``jobs_table`` say what it did."""
+        if self.results is not None:
+            self.results.publish(result_of(run, self.environment, jobs_table))
 
     def publish_silence(self, silence: Mapping[str, timedelta], moment: datetime) -> None:
         """Publish how long each scope has been silent at ``moment``."""

@@ -4,6 +4,7 @@ A preview may have millions of items, so only sums and the ten largest are kept.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -167,3 +168,39 @@ def _decisions(foreseen: Foreseen) -> str:
 
 def _text(number: Decimal | None) -> str:
     return "" if number is None else plain(number or ZERO)
+
+
+def judgement_document(judged: Judgement, as_of: str, unusual: Mapping[str, int] | None = None) -> dict[str, object]:
+    """The whole of a preview for programs; of a file also how many rows are ``unusual``, by code."""
+    of_file = {} if unusual is None else {"unusual_by_code": unusual}
+    return of_file | {
+        "plan_id": judged.plan_id,
+        "as_of": as_of,
+        "items": judged.items,
+        "items_changed": judged.changed,
+        "items_invalid": judged.invalid,
+        "by_outcome": judged.outcomes,
+        "rejected_by_code": judged.codes,
+        "prices": {
+            "up": judged.prices_up,
+            "up_percent": _mean(judged.percent_up, judged.prices_up),
+            "down": judged.prices_down,
+            "down_percent": _mean(judged.percent_down, judged.prices_down),
+            "zero": judged.priced_at_zero,
+            "largest": [
+                {**each.key._asdict(), "before": each.before, "after": each.after, "percent": round(each.percent, 1)}
+                for each in judged.largest
+            ],
+        },
+        "out_of_stock": judged.out_of_stock,
+        "below_zero": judged.below_zero,
+        "late_counts": judged.late,
+        "late_counts_largest": [
+            {**each.key._asdict(), "change_id": each.change_id, "counted": each.counted, "kept": each.kept}
+            for each in judged.late_counts
+        ],
+    }
+
+
+def _mean(total: float, number: int) -> float | None:
+    return round(total / number, 1) if number else None

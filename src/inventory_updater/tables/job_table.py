@@ -53,6 +53,8 @@ LEASE: Final = "LEASE"
 ALERT: Final = "ALERT"
 FINISH: Final = "FINISH"
 STUCK: Final = "STUCK"
+PAGE: Final = "PAGE#"
+FAILURE: Final = "FAILURE#"
 _LEASE_TRIES: Final = 5
 _WRITE_REQUEST_LIMIT: Final = 25
 _UNPROCESSED_TRIES: Final = 12
@@ -133,11 +135,13 @@ class JobTable:
         if not is_held:
             raise LeaseLostError(f"the lease is held by {stored.get('holder', 'nobody')}")
 
-    def free_lease(self, job_id: str) -> None:
-        """Give the lease back, if ``job_id`` holds it."""
-        self._update(
-            LEASE, LEASE, "REMOVE #holder, held_until", "#holder = :me", {":me": job_id}, {"#holder": "holder"}
-        )
+    def free_lease(self, job_id: str, *, is_owed: bool = False) -> None:
+        """Give the lease back, if ``job_id`` holds it; what is still owed of it is left to the next job."""
+        expression, values = "REMOVE #holder, held_until", {":me": job_id}
+        if is_owed:
+            expression += " ADD displaced :owed"
+            values |= {":owed": {job_id}}  # type: ignore[dict-item]  # a string set
+        self._update(LEASE, LEASE, expression, "#holder = :me", values, {"#holder": "holder"})
 
     def forget_displaced(self, job_id: str) -> None:
         """Take a displaced job off the lease, once it is settled."""
@@ -314,7 +318,7 @@ class JobTable:
 
     def record_settled(self, segment: Segment, changes: Sequence[SettledChange]) -> None:
         """Record which changes the call that holds the segment settled since it last saved it."""
-        save = f"PAGE#{segment.number:03}#{segment.call:05}#{segment.saves:05}"
+        save = f"{PAGE}{segment.number:03}#{segment.call:05}#{segment.saves:05}"
         self._put_many(
             {
                 "job_id": segment.job_id,
@@ -327,7 +331,7 @@ class JobTable:
 
     def settled(self, job_id: str) -> Iterator[SettledChange]:
         """Every change that a job settled, window by window twice: when it opened and when it closed."""
-        for stored in self._records(job_id, "PAGE#"):
+        for stored in self._records(job_id, PAGE):
             for text in stored["settled"]:  # type: ignore[attr-defined]  # a list, as it was recorded
                 outcome, sku, location_id, change_id = text.split("#", 3)
                 yield SettledChange(key_of(f"{sku}#{location_id}"), change_id, outcome)
@@ -340,7 +344,7 @@ class JobTable:
         self._put_many(
             {
                 "job_id": job_id,
-                "record": f"FAILURE#{segment:03}#{digest}",
+                "record": f"{FAILURE}{segment:03}#{digest}",
                 "sku": failure.sku,
                 "location_id": failure.location_id,
                 "code": failure.code,
@@ -385,7 +389,7 @@ class JobTable:
 
     def failures(self, job_id: str) -> Iterator[Failure]:
         """The recorded failures of a job, at most 1,000."""
-        for stored in self._records(job_id, "FAILURE#"):
+        for stored in self._records(job_id, FAILURE):
             yield Failure(
                 str(stored["sku"]),
                 str(stored["location_id"]),

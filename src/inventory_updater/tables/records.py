@@ -144,6 +144,8 @@ class Run:
     metrics_error: str | None = None
     alerted_at: str | None = None
     alert_error: str | None = None
+    result_published_at: str | None = None
+    result_error: str | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -160,6 +162,19 @@ class Run:
         return self.status not in (JobStatus.RUNNING, JobStatus.SKIPPED)
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it for good, who knows how it ended."""
+        return self.status is JobStatus.ABANDONED and self.stop_reason is not None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether other systems hear of it: it settled something, did not end clean, or may have settled more."""
+        tally = self.tally
+        settled = tally.changes_applied + tally.changes_opened + tally.changes_rejected + tally.changes_superseded
+        is_clean = self.status is JobStatus.SUCCEEDED and self.tally_is_exact
+        return self.has_metrics and (settled > 0 or not is_clean)
+
+    @property
     def failure_signature(self) -> str:
         """What it failed with, to compare runs: its status and the set of items and codes; empty if clean."""
         if self.status not in (JobStatus.FAILED, JobStatus.COMPLETED_WITH_FAILURES, JobStatus.ABANDONED):
@@ -170,6 +185,11 @@ class Run:
     def alert_is_owed(self) -> bool:
         """Whether people should have been told and could not be."""
         return self.alert_error is not None and self.alerted_at is None
+
+    @property
+    def result_is_owed(self) -> bool:
+        """Whether other systems should have heard of it and could not."""
+        return self.result_error is not None and self.result_published_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +290,8 @@ def run_attributes(run: Run) -> dict[str, object]:
         "metrics_error": run.metrics_error,
         "alerted_at": run.alerted_at,
         "alert_error": run.alert_error,
+        "result_published_at": run.result_published_at,
+        "result_error": run.result_error,
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
@@ -295,6 +317,8 @@ def read_run(stored: Attributes) -> Run:
         metrics_error=optional_text(stored, "metrics_error"),
         alerted_at=optional_text(stored, "alerted_at"),
         alert_error=optional_text(stored, "alert_error"),
+        result_published_at=optional_text(stored, "result_published_at"),
+        result_error=optional_text(stored, "result_error"),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cli.errors import ProblemsFound
 from cli.input_files import InputFile, input_file
-from inventory_updater.intake.csv_format import read_change_file
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.refusals import RowsChangedError
 from inventory_updater.intake.text_rows import ChangeRow
 

@@ -1,9 +1,9 @@
 """`changes.py preview` and `job.py preview` as people and spreadsheets see them."""
 
-from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_document, judgement_screen
+from cli.preview_screens import ITEM_COLUMNS, item_row, judgement_screen
 from inventory_updater.intake.previewing import Preview
 from inventory_updater.stock.items import InvalidItem, ItemKey
-from inventory_updater.stock.judging import Judgement
+from inventory_updater.stock.judging import Judgement, judgement_document
 from tests.builders import change, moment, stocked
 from tests.fakes.warehouse import Warehouse
 from tests.screens import check_screen

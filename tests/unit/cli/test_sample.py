@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli import sample
-from inventory_updater.intake.csv_format import read_change_file, read_stock_file
+from inventory_updater.intake.change_files import read_change_file
+from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.changes import KINDS
@@ -50,8 +51,18 @@ def outcomes(made: sample.Sample) -> Counter[Status]:
 
 def test_the_same_seed_gives_the_same_bytes_from_one_version_to_the_next(tmp_path: Path) -> None:
     made = sample.write_sample(tmp_path, items=100, changes=200, seed=1)
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in (made.stock_file, made.changes_file)]
-    assert hashes == ["537d9b06cba636c6", "def119d65236f309"]
+    files = (made.stock_file, made.changes_file, made.delivery_file)
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files]
+    assert hashes == ["537d9b06cba636c6", "def119d65236f309", "aa471fc06b1d25a0"]
+
+
+def test_the_delivery_can_be_read_and_is_for_items_of_the_stock(tmp_path: Path) -> None:
+    made = sample.write_sample(tmp_path, items=12, changes=20, seed=1)
+    delivered = list(read_change_file(made.delivery_file))
+    few = sample.write_sample(tmp_path / "few", items=3, changes=0, seed=1)
+
+    assert [row.key for row in delivered if isinstance(row, ChangeRow)] == [row.key for row in stock_of(made)][:10]
+    assert len(list(read_change_file(few.delivery_file))) == 3
 
 
 def test_the_stock_depends_on_the_seed_and_not_on_the_changes_and_the_change_ids_on_both(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +16,31 @@ from inventory_updater.intake.calls import BadCallError, Desk
 from tests.builders import USUAL_GUARDS, item_attributes
 from tests.fakes.warehouse import MUG, Warehouse
 from tests.refusals import refusal
+from tests.schemas import not_said
 
 pytestmark = pytest.mark.usefixtures("without_pauses")
 
+ANSWERS = {
+    "schedule": "receipt.call",
+    **{action: f"answer.{action}" for action in ("cancel", "status", "show")},
+}
+"""The schema of the answer to each call."""
+
 SOON = "2026-03-02T20:00:00Z"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def every_answer_is_as_its_schema_says() -> Iterator[None]:
+    answer = Desk.answer
+
+    def checked(desk: Desk, event: Mapping[str, object]) -> dict[str, object]:
+        said = answer(desk, event)
+        assert not_said(ANSWERS[str(event["action"])], said) == []
+        return said
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Desk, "answer", checked)
+        yield
 
 
 def desk_of(warehouse: Warehouse) -> Desk:
@@ -264,7 +285,7 @@ def test_where_a_change_comes_from_is_said_by_lambda_and_never_by_what_is_sent(
 
 
 def test_the_contract_says_what_each_of_its_calls_is_answered(warehouse: Warehouse) -> None:
-    page = (CHECKOUT / "docs" / "contract.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "contract.md").read_text(encoding="utf-8").partition("\n## What happened\n")[0]
     said = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
     warehouse.put(*(item_attributes(sku=sku, on_hand=40, unit_price=10) for sku in ("mug", "cup")))
     desk = desk_of(warehouse)

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory_updater.intake.cells import first_invisible, looks_like
+from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.csv_format import (
     CLOSED_TOO_EARLY,
     LINES_A_MARK,
@@ -28,7 +29,6 @@ from inventory_updater.intake.csv_format import (
     Clash,
     CsvError,
     Note,
-    read_change_file,
     read_count_sheet,
     read_stock_file,
 )

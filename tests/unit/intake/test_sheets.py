@@ -70,7 +70,7 @@ def test_what_is_no_text_is_refused_as_what_it_is(tmp_path: Path) -> None:
         gzip.compress(b"PK\x03\x04"): "is a workbook of a spreadsheet (.xlsx, .ods)",
         b"%PDF-1.7": "is a PDF document",
         b"\xef\xbb\xbf<!DOCTYPE html>": "is a web page",
-        b'{"sku": 1}': "is JSON",
+        b'[{"sku": 1}]': "is a list in JSON",
         gzip.compress(TEXT.encode())[:-9]: "cannot be unpacked with gzip",
         b"sku\nd\xc3\xa9\nd\xe9\n": "line 3: is not in UTF-8, as the lines before it are",
         b"sku\nd\x81\n": "line 2: is in neither UTF-8 nor Windows-1252",

@@ -25,7 +25,8 @@ def requests_of(warehouse: Warehouse) -> Counter[str]:
     """How many requests opening makes; the 64 queries of what is due are not counted."""
     warehouse.dynamodb.calls.clear()
     assert opened(warehouse) == DONE
-    return warehouse.dynamodb.calls + Counter(metrics=len(warehouse.metrics.requests)) - Counter(query=64)
+    published = Counter(metrics=len(warehouse.metrics.requests), results=len(warehouse.results.published))
+    return warehouse.dynamodb.calls + published - Counter(query=64)
 
 
 # A small job
@@ -52,7 +53,7 @@ def test_an_idle_job_makes_eight_requests_beside_its_queries_and_one_with_work_t
     warehouse: Warehouse,
 ) -> None:
     idle = Counter({"get_item": 1, "put_item": 1, "update_item": 5, "metrics": 1})
-    page = Counter({"batch_get_item": 2, "batch_execute_statement": 2, "batch_write_item": 1})
+    page = Counter({"batch_get_item": 2, "batch_execute_statement": 2, "batch_write_item": 1, "results": 1})
 
     assert requests_of(warehouse) == idle
     warehouse = Warehouse()

@@ -56,8 +56,8 @@ runs = st.builds(
     tally=tallies,
     tally_is_exact=st.booleans(),
     failure_rate=st.integers(0, 200).map(lambda halves: halves / 2),
-    **dict.fromkeys(("error", "stop_reason", "metrics_error", "alert_error"), remarks),
-    **dict.fromkeys(("metrics_published_at", "alerted_at"), times),
+    **dict.fromkeys(("error", "stop_reason", "metrics_error", "alert_error", "result_error"), remarks),
+    **dict.fromkeys(("metrics_published_at", "alerted_at", "result_published_at"), times),
 )
 cursors = st.dictionaries(
     st.integers(0, 127), st.just({}) | st.just({"item": "mug#DC1", "due_at": moment("09:00")}), max_size=3

@@ -29,7 +29,9 @@ SAME_AS_DEFAULT: Final = {
     "DueScheduleState": "it is on",
     "AllScheduleState": "it is on",
     "DeletionProtection": "the stack could not be deleted",
+    "ResultsBusArn": "no account's bus has an ARN that is known before",
     "PermissionsBoundary": "no policy that would do is in every account",
+    "ResultsBusArn": "no event bus has the same ARN in every account",
 }
 
 

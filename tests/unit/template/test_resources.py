@@ -12,6 +12,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from inventory_updater.jobs import settings
 from inventory_updater.jobs.settings import Settings
+from inventory_updater.reports.results import SOURCE
 from inventory_updater.stock.guards import Guards
 from tests.builders import USUAL_GUARDS
 from tests.cloudformation import (
@@ -312,6 +313,7 @@ def test_the_defaults_of_the_template_are_settings_that_the_function_accepts() -
         changes_table="ChangesTable",
         jobs_table="JobsTable",
         alert_topic_arn="AlertTopic",
+        results_arn="ResultsTopic",
         guards=USUAL_GUARDS,
         stack_name="inventory-updater-test",
     )
@@ -810,6 +812,35 @@ def test_only_this_stacks_alarms_and_functions_publish_to_the_topic() -> None:
         "ArnNotEquals": {"aws:PrincipalArn": ["FunctionRole.Arn", "IntakeRole.Arn"]},
         "Bool": {"aws:PrincipalIsAWSService": "false"},
     }
+
+
+def test_only_the_function_publishes_results_and_only_encrypted_on_the_way() -> None:
+    policy = properties("ResultsTopicPolicy")
+    denied = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Topics"] == ["ResultsTopic"]
+    assert {(each["Effect"], each["Principal"], each["Action"], each["Resource"]) for each in denied} == {
+        ("Deny", "*", "sns:Publish", "ResultsTopic")
+    }
+    assert [each["Condition"] for each in denied] == [
+        {"ArnNotEquals": {"aws:PrincipalArn": "FunctionRole.Arn"}},
+        {"Bool": {"aws:SecureTransport": "false"}},
+    ]
+
+
+def test_results_go_to_the_bus_where_there_is_one_and_the_function_may_publish_nowhere_else() -> None:
+    bus = "arn:aws:events:eu-west-1:123456789012:event-bus/shop"
+    names = {"PublishToTheResultsTopic", "SendToTheEventBus"}
+    of_its_own = {"StringEquals": {"events:source": SOURCE}}
+    for given, told, statement in (
+        ("", "ResultsTopic", {"Action": "sns:Publish", "Resource": "ResultsTopic"}),
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+        (bus, bus, {"Action": "events:PutEvents", "Resource": bus, "Condition": of_its_own}),
+    ):
+        [held] = [each for each in statements("FunctionRole", ResultsBusArn=given) if each["Sid"] in names]
+
+        assert variables(ResultsBusArn=given)["RESULTS_ARN"] == told
+        assert held == {"Sid": held["Sid"], "Effect": "Allow", **statement}
 
 
 def test_nobody_reaches_a_queue_or_the_bucket_without_encryption_on_the_way() -> None:

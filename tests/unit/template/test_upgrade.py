@@ -36,6 +36,7 @@ IDENTITIES: Final[dict[str, dict[str, Any]]] = {
     "IntakeFunctionLogGroup": {"LogGroupName": "/aws/lambda/inventory-updater-intake-dev"},
     "IntakeRole": {"RoleName": "inventory-updater-intake-dev-eu-west-1"},
     "AlertTopic": {"TopicName": "inventory-updater-alerts-dev"},
+    "ResultsTopic": {"TopicName": "inventory-updater-results-dev"},
     "Dashboard": {"DashboardName": "inventory-updater-dev-eu-west-1"},
 }
 

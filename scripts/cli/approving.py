@@ -1,0 +1,68 @@
+"""`intake.py held`: what waits for somebody who says that it is meant."""
+
+import argparse
+
+from cli.awaiting import add_waiting, answer_for, bucket_of, print_receipt
+from cli.command_line import CommandLine, filled
+from cli.deployments import find_deployment
+from cli.errors import InputError
+from cli.intake_bucket import INCOMING, FileVersion, IntakeBucket, Receipt
+from cli.intake_screens import HELD_COLUMNS
+from cli.output import print_json, print_rows
+
+
+def list_held(options: argparse.Namespace) -> None:
+    held = bucket_of(find_deployment(options)).held()
+    if options.json:
+        print_json({"held": held}, options)
+    else:
+        print_rows(HELD_COLUMNS, [[each.get(name) for name in HELD_COLUMNS] for each in held], options)
+
+
+def show_held(options: argparse.Namespace) -> None:
+    bucket = bucket_of(find_deployment(options))
+    print_receipt(_the_held(bucket, options), bucket, options)
+
+
+def approve(options: argparse.Namespace) -> int:
+    bucket = bucket_of(find_deployment(options))
+    held = _the_held(bucket, options)
+    return answer_for(bucket.approve(FileVersion(held["key"], held["version"])), bucket, options)
+
+
+def _the_held(bucket: IntakeBucket, options: argparse.Namespace) -> Receipt:
+    """The receipt of the one file that KEY and --version mean."""
+    key = INCOMING + options.key.removeprefix(INCOMING)
+    of_key = [each for each in bucket.held() if each["key"] == key]
+    found = [each for each in of_key if options.version in (None, each["version"])]
+    if not of_key:
+        raise InputError(f"no file is held as {key}: intake.py held list")
+    if len(found) != 1:
+        versions = ", ".join(each["version"] for each in of_key)
+        raise InputError(f"of {key} these versions are held: {versions}; name one of them with --version")
+    return found[0]
+
+
+def add_held(line: CommandLine) -> None:
+    held = line.add_group("held", "files that are held, since what they would do is unusual")
+    line.add_verb(
+        "list",
+        list_held,
+        "list the files that wait for a decision, the oldest first",
+        has_rows=True,
+        group=held,
+    )
+    show = line.add_verb(
+        "show", show_held, "show why a file is held, and what it would do", "Without a write.", group=held
+    )
+    taking = line.add_verb(
+        "approve",
+        approve,
+        "take a file as it is",
+        "Exactly the version that is held is copied to approved/, where the guards are not asked.",
+        group=held,
+    )
+    for verb in (show, taking):
+        verb.add_argument("key", type=filled, metavar="KEY", help="the file, as held list names it")
+        verb.add_argument("--version", metavar="VERSION", help="which one, where several versions of it are held")
+    add_waiting(taking)

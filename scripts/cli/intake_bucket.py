@@ -1,0 +1,205 @@
+"""The intake bucket: files that are put there, the receipts that they get, and what is held until it is approved.
+
+Every version of a file is a file of its own, and has its own receipt. docs/contract.md says what is in one.
+"""
+
+import heapq
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from cli.errors import CommandFailed, InputError, explain
+from cli.output import note
+from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.stock.times import format_time
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+INCOMING: Final = "incoming/"
+APPROVED: Final = "approved/"
+HELD: Final = "held/"
+RECEIPTS: Final = "receipts/"
+RECEIPTS_OF_MESSAGES: Final = "receipts/messages/"
+
+WAITING: Final = "WAITING"
+"""The status of a file that has no receipt yet."""
+
+LONGEST_KEY_BYTES: Final = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 5.0
+READERS: Final = 16
+
+Receipt = Mapping[str, Any]
+"""What became of a file or of a message: JSON, as its schema says."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A version of a file in the bucket; ``put_at`` is stored."""
+
+    key: str
+    version: str
+    put_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """What whoever has put it called it."""
+        return self.key.partition("/")[2]
+
+    @property
+    def receipt_key(self) -> str:
+        return f"{RECEIPTS}{self.name}.{self.version}.json"
+
+    def as_document(self) -> dict[str, object]:
+        return {"key": self.key, "version": self.version, "status": WAITING, "put_at": self.put_at}
+
+
+class IntakeBucket:
+    """The bucket of a deployment.
+
+    Args:
+        sleep: waits for so many seconds before it is looked again for a receipt.
+    """
+
+    def __init__(
+        self,
+        client: "S3Client",
+        name: str,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self.name = name
+        self._sleep = sleep
+        self._clock = clock
+
+    def put(self, path: Path, name: str, metadata: Mapping[str, str]) -> FileVersion:
+        """Put a file; it is taken as soon as the bucket has told of it.
+
+        In one request, and not in parts as `upload_file` does: only that answers with the version, and all that the
+        intake takes fits. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+
+        Raises:
+            InputError: where a key would be longer than S3 allows.
+        """
+        key = INCOMING + name
+        if len(key.encode()) > LONGEST_KEY_BYTES:
+            raise InputError(f"the name has more than {LONGEST_KEY_BYTES - len(INCOMING):,} bytes: give a shorter one")
+        with path.open("rb") as file:
+            answer = self._client.put_object(Bucket=self.name, Key=key, Body=file, Metadata=dict(metadata))
+        return FileVersion(key, answer["VersionId"])
+
+    def approve(self, held: FileVersion) -> FileVersion:
+        """Copy exactly this version, with how it is to be read, to where it is taken without guards."""
+        answer = self._client.copy_object(
+            Bucket=self.name,
+            Key=APPROVED + held.name,
+            CopySource={"Bucket": self.name, "Key": held.key, "VersionId": held.version},
+        )
+        return FileVersion(APPROVED + held.name, answer["VersionId"])
+
+    def wait_for_receipt(self, file: FileVersion, seconds: float) -> Receipt:
+        """
+        Raises:
+            CommandFailed: where there is none after so many seconds.
+        """
+        deadline = self._clock() + seconds
+        pause = FIRST_PAUSE_SECONDS
+        while (receipt := self._receipt(file.receipt_key)) is None:
+            if self._clock() >= deadline:
+                raise CommandFailed(
+                    f"{file.key} has no receipt after {seconds:g} seconds, or none that these credentials may read; "
+                    f"look later: intake.py status {file.name}"
+                )
+            self._sleep(pause)
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 1.2)
+        return receipt
+
+    def receipt_of_message(self, message_id: str) -> Receipt:
+        """
+        Raises:
+            InputError: where there is none.
+        """
+        receipt = self._receipt(f"{RECEIPTS_OF_MESSAGES}{message_id}.json")
+        if receipt is None:
+            raise InputError(f"there is no receipt of message {message_id}, or none that these credentials may read")
+        return receipt
+
+    def _receipt(self, key: str) -> Receipt | None:
+        """A receipt, if it is there; whoever may not list the bucket is denied what is not.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html (Permissions)
+        """
+        try:
+            return self._read(key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied"):
+                return None
+            raise
+
+    def _read(self, key: str) -> Receipt:
+        receipt: Receipt = json.loads(self._client.get_object(Bucket=self.name, Key=key)["Body"].read())
+        return receipt
+
+    def held(self) -> list[Receipt]:
+        """The receipts of the files that wait for a decision, the oldest first."""
+        return sorted(self._read_all([key for key, _at in self._listed(HELD)]), key=lambda each: str(each["taken_at"]))
+
+    def newest(self, begin: str, limit: int | None) -> Iterator[Receipt]:
+        """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""
+        # In this order: who gets a receipt in between has one.
+        files = self._files(begin)
+        receipts = dict(self._receipts(begin))
+        waiting = {each.receipt_key: each for each in files if each.receipt_key not in receipts}
+        times = receipts | {key: each.put_at for key, each in waiting.items()}
+        newest = heapq.nlargest(len(times) if limit is None else limit, times, key=lambda key: (times[key], key))
+        for keys in batched(newest, READERS):
+            read = iter(self._read_all([key for key in keys if key not in waiting]))
+            yield from (waiting[key].as_document() if key in waiting else next(read) for key in keys)
+
+    def _read_all(self, keys: list[str]) -> list[Receipt]:
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(self._read, keys))
+
+    def _files(self, begin: str) -> list[FileVersion]:
+        """All versions of files whose names begin so; none, said on standard error, where they may not be listed."""
+        try:
+            return [*self._versions(INCOMING + begin), *self._versions(APPROVED + begin)]
+        except ClientError as error:
+            note(f"note: which files have no receipt yet is not known: {explain(error)}")
+            return []
+
+    def _versions(self, prefix: str) -> Iterator[FileVersion]:
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
+        for page in pages:
+            # A folder that a console shows is an object too, and no file.
+            for each in filter(lambda each: not each["Key"].endswith("/"), page.get("Versions", ())):
+                yield FileVersion(each["Key"], each["VersionId"], format_time(each["LastModified"]))
+
+    def _receipts(self, begin: str) -> Iterator[tuple[str, str]]:
+        """The receipts of files; those of messages, of which there may be very many, are passed over."""
+        prefix = RECEIPTS + begin
+        found = self._listed(prefix)
+        if not prefix.startswith(RECEIPTS_OF_MESSAGES):
+            before = takewhile(lambda each: each[0] < RECEIPTS_OF_MESSAGES, found)
+            found = chain(before, self._listed(prefix, after=f"{RECEIPTS_OF_MESSAGES}\U0010ffff"))
+        return (each for each in found if each[0].endswith(".json"))
+
+    def _listed(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, str]]:
+        """Keys, in their order, with the times at which they were put."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=prefix, StartAfter=after or prefix
+        )
+        for page in pages:
+            for each in page.get("Contents", ()):
+                yield each["Key"], format_time(each["LastModified"])

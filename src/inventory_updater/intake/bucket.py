@@ -1,0 +1,190 @@
+"""The intake bucket: what is put there, and what the intake puts beside it.
+
+In ``incoming/`` and ``approved/`` is what others put. ``receipts/`` says what became of it, ``held/`` has a marker for
+each file that waits for a decision, and ``working/`` is what one call leaves to the next.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from inventory_updater.intake.sheets import PIECE
+from inventory_updater.stock.attributes import as_json
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+INCOMING: Final = "incoming/"
+APPROVED: Final = "approved/"
+RECEIPTS: Final = "receipts/"
+HELD: Final = "held/"
+WORKING: Final = "working/"
+MESSAGES: Final = "messages/"
+
+MOST_BYTES: Final = 256 << 20
+"""Of a file as it comes: it, what it unpacks to and what is noted of it fit into 2,048 MB on the function's disk."""
+
+LONGEST_NAME_BYTES: Final = 937
+"""Of a name within a receipt's key: the longest of its keys has 1,024 bytes with a version of 64.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+_DIGEST_BYTES: Final = 8
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})
+"""The last two are what a HEAD request says; a version that is a delete marker allows no GET."""
+_NO_VERSION: Final = _GONE | {"400", "InvalidArgument"}
+
+
+class TooLargeError(Exception):
+    """An object is larger than what is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A version of a file in the bucket.
+
+    Attributes:
+        key: of the object.
+        version: what S3 calls the version.
+    """
+
+    key: str
+    version: str
+
+    @property
+    def name(self) -> str:
+        """What whoever has put it calls it."""
+        return self.key.partition("/")[2]
+
+    @property
+    def is_approved(self) -> bool:
+        return self.key.startswith(APPROVED)
+
+    @property
+    def receipt_key(self) -> str:
+        return self._key(RECEIPTS, ".json")
+
+    @property
+    def problems_key(self) -> str:
+        return self._key(RECEIPTS, ".problems.csv")
+
+    @property
+    def rejects_key(self) -> str:
+        return self._key(RECEIPTS, ".rejects.csv")
+
+    @property
+    def held_key(self) -> str:
+        return self._key(HELD, ".json")
+
+    @property
+    def held_prefix(self) -> str:
+        """What the markers of all versions of this file begin with, and those of some other files."""
+        return f"{HELD}{short_name(self.name)}."
+
+    def working_key(self, what: str) -> str:
+        return f"{WORKING}{sha256(f'{self.key}@{self.version}'.encode()).hexdigest()}/{what}"
+
+    def _key(self, folder: str, end: str) -> str:
+        return f"{folder}{short_name(self.name)}.{self.version}{end}"
+
+
+def short_name(name: str) -> str:
+    """A name as receipts have it: of one that is too long, the beginning and a digest of it all."""
+    encoded = name.encode()
+    if len(encoded) <= LONGEST_NAME_BYTES:
+        return name
+    digest = blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{encoded[: LONGEST_NAME_BYTES - 1 - len(digest)].decode(errors='ignore')}~{digest}"
+
+
+def message_receipt_key(message_id: str) -> str:
+    return f"{RECEIPTS}{MESSAGES}{message_id}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The bucket as the intake uses it; an error of S3 goes up, unless something is not there that need not be."""
+
+    client: "S3Client"
+    name: str
+
+    def fetch(self, file: FileVersion, path: Path) -> Mapping[str, str] | None:
+        """Write a version to ``path``, and return its metadata; None where it is gone.
+
+        Raises:
+            TooLargeError: where it is larger than ``MOST_BYTES``; nothing of it was read then.
+        """
+        answer = self._if_there(
+            lambda: self.client.get_object(Bucket=self.name, Key=file.key, VersionId=file.version), _GONE
+        )
+        if answer is None:
+            return None
+        with answer["Body"] as body:
+            if answer["ContentLength"] > MOST_BYTES:
+                raise TooLargeError
+            with path.open("wb") as copy:
+                while piece := body.read(PIECE):
+                    copy.write(piece)
+        return dict(answer["Metadata"])
+
+    def put_first(self, key: str, document: Mapping[str, object]) -> bool:
+        """Put a document where there is none, and say so; one that is there stays.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        try:
+            self._put(key, encoded(document), IfNoneMatch="*")
+        except self.client.exceptions.ClientError as error:
+            if _code_of(error) not in ("PreconditionFailed", "412"):
+                raise
+            return False
+        return True
+
+    def put(self, key: str, document: Mapping[str, object]) -> None:
+        self._put(key, encoded(document))
+
+    def put_file(self, key: str, file: IO[bytes], content_type: str) -> None:
+        file.seek(0)
+        self._put(key, file, content_type)
+
+    def _put(self, key: str, body: "bytes | IO[bytes]", content_type: str = "application/json", **more: Any) -> None:
+        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, **more)
+
+    def lines(self, key: str) -> Iterator[bytes] | None:
+        """The lines of an object that the intake has put; None where it is not there."""
+        answer = self._if_there(lambda: self.client.get_object(Bucket=self.name, Key=key), _GONE)
+        return None if answer is None else answer["Body"].iter_lines(PIECE)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.name, Key=key)
+
+    def decided(self, file: FileVersion) -> None:
+        """Delete the markers of the versions of a file that wait for a decision.
+
+        The marker of ``a`` may look like that of a file ``a.b``: whose it is S3 says, which knows the version or not.
+        """
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=file.held_prefix)
+        for marker in (each["Key"] for page in pages for each in page.get("Contents", ())):
+            version = marker.removeprefix(file.held_prefix).removesuffix(".json")
+            held = FileVersion(INCOMING + file.name, version)
+            asked = {"Bucket": self.name, "Key": held.key, "VersionId": version}
+            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _NO_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
+                self.delete(marker)
+
+    def _if_there(self, ask: Callable[[], Any], gone: frozenset[str]) -> Any:
+        try:
+            return ask()
+        except self.client.exceptions.ClientError as error:
+            if _code_of(error) not in gone:
+                raise
+            return None
+
+
+def encoded(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, default=as_json, indent=1).encode()
+
+
+def _code_of(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code"))

@@ -1,0 +1,308 @@
+"""Files and messages: each has its receipt, and comes again only where a service is in trouble."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from inventory_updater.intake import bucket_files
+from inventory_updater.intake.bucket import FileVersion, short_name
+from tests.builders import item_attributes
+from tests.fakes.doorstep import Doorstep, notification
+from tests.fakes.dynamodb import failed_request
+from tests.fakes.warehouse import MUG, Warehouse
+
+pytestmark = pytest.mark.usefixtures("without_pauses")
+
+HEADER = "change_id,sku,location_id,kind,value,effective_at\n"
+SOON = "2026-03-02T20:00:00Z"
+
+
+def rows(*names: str, sku: str = "mug", kind: str = "adjustment", value: object = -3) -> str:
+    return "".join(f"{name},{sku},DC1,{kind},{value},{SOON}\n" for name in names)
+
+
+def wanted(change_id: str, sku: object = "mug", value: object = -3) -> dict[str, object]:
+    said = {"change_id": change_id, "sku": sku, "location_id": "DC1", "kind": "adjustment", "value": value}
+    return {**said, "effective_at": SOON}
+
+
+@pytest.fixture
+def door(warehouse: Warehouse) -> Doorstep:
+    warehouse.put(item_attributes(on_hand=40, unit_price=10), item_attributes(sku="cup", on_hand=40, unit_price=10))
+    return Doorstep(warehouse)
+
+
+def taken(door: Doorstep, content: bytes | str, name: str = "day.csv", **metadata: str) -> Any:
+    version = door.put(name, content, **metadata)
+    door.deliver_all()
+    receipt = door.receipt(version)
+    parts = [receipt[each] for each in ("added", "known", "held", "refused", "not_written")]
+    assert receipt["rows"] == sum(parts), receipt
+    return receipt
+
+
+# Files
+
+
+def test_a_file_is_scheduled_and_its_receipt_says_so(door: Doorstep, warehouse: Warehouse) -> None:
+    first = taken(door, HEADER + rows("c1", "c2") + rows("c3", sku="cup"))
+    again = taken(door, HEADER + rows("c1", "c2") + rows("c3", sku="cup"))
+
+    assert (first["status"], first["rows"], first["added"]) == ("ACCEPTED", 3, 3)
+    assert (again["status"], again["known"], again["known_by_status"]) == ("ACCEPTED", 3, {"PENDING": 3})
+    record = warehouse.services.changes.stored([(MUG, "c1")])[MUG, "c1"]
+    assert record["actor"] == "principal:AWS:AIDAEXAMPLE"
+    assert record["source"] == "incoming/day.csv@version.000001"
+    assert not door.bucket.keys("held/") + door.bucket.keys("working/")
+
+
+def test_json_lines_packed_files_and_decimal_commas_are_files_too(door: Doorstep) -> None:
+    lines = "\n".join(json.dumps(wanted(f"j{number}")) for number in range(3))
+    semicolons = (HEADER + rows("d1", value="-1,5")).replace(",", ";").replace("1;5", "1,5")
+
+    assert taken(door, lines)["added"] == 3
+    assert taken(door, gzip.compress((HEADER + rows("g1")).encode()))["added"] == 1
+    assert taken(door, semicolons, decimal_comma="true")["added"] == 1
+
+
+def test_one_bad_row_keeps_the_file_out_and_has_its_line(door: Doorstep, warehouse: Warehouse) -> None:
+    receipt = taken(door, HEADER + rows("c1") + rows("c2", value="many") + rows("c3", sku="pot"))
+
+    assert (receipt["status"], receipt["refused"], receipt["not_written"]) == ("REFUSED", 2, 1)
+    assert [(each["line"], each["column"], each["code"]) for each in receipt["problems"]] == [
+        (3, "value", "NOT_A_NUMBER"),
+        (4, "sku", "UNKNOWN_ITEM"),
+    ]
+    problems = door.bucket.content(receipt["problems_key"]).decode().splitlines()
+    assert problems[0] == "line,column,value,code,message"
+    assert len(problems) == 3
+    assert not warehouse.statuses()
+    assert door.told == [receipt]
+
+
+def test_with_accept_good_whole_items_are_taken_and_the_rest_is_given_back(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    receipt = taken(door, HEADER + rows("c1") + rows("c2", value="x") + rows("c3", sku="cup"), accept_good="true")
+
+    assert (receipt["status"], receipt["added"], receipt["refused"], receipt["not_written"]) == (
+        *("PARTLY_ACCEPTED", 1),
+        *(1, 1),
+    )
+    assert set(warehouse.statuses()) == {"c3"}
+    rejects = door.bucket.content(receipt["rejects_key"]).decode().splitlines()
+    assert [each.split(",")[0] for each in rejects] == ["change_id", "c1", "c2"]
+
+
+def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doorstep, warehouse: Warehouse) -> None:
+    content = HEADER + rows("c1", kind="price", value=1_000) + rows("c2", sku="cup")
+    other = door.put("day.csv.v2", HEADER + rows("o1", kind="price", value=1_000))
+    held = door.put("day.csv", content)
+    door.deliver_all()
+
+    receipt = door.receipt(held)
+    assert (receipt["status"], receipt["held"], receipt["not_written"]) == ("HELD", 1, 1)
+    assert (receipt["preview"]["items_changed"], receipt["preview"]["unusual_by_code"]) == (2, {"PRICE_CHANGE": 1})
+    assert door.bucket.keys("held/") == [other.held_key, held.held_key]
+    assert not warehouse.statuses()
+
+    approved = door.approve(held)
+    door.deliver_all()
+
+    assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
+    assert door.bucket.keys("held/") == [other.held_key]
+    assert door.receipt(held) == receipt
+
+
+def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_files, "MOST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr("inventory_updater.intake.bucket.MOST_BYTES", 1 << 18)
+    contents: dict[str, tuple[bytes, dict[str, str]]] = {
+        "EMPTY_FILE": (b"", {}),
+        "NO_HEADER": (b"hello\n", {}),
+        "TOO_LARGE packed": (gzip.compress(b"\0" * (1 << 21)), {}),
+        "TOO_LARGE": (b"x" * (1 << 19), {}),
+        "NOT_CSV": (b"PK\x03\x04", {}),
+        "BAD_METADATA": (b"", {"accept_good": "yes", "time_zone": "Nowhere", "ids_from": "a", "number_rows": "b"}),
+    }
+    for name, (content, metadata) in contents.items():
+        receipt = taken(door, content, **metadata)
+        assert receipt["status"] == "REFUSED", name
+        assert (receipt["rows"], receipt["problems"][0]["code"]) == (0, name.split()[0])
+
+
+def test_more_problems_than_are_kept_end_the_file(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_files, "MOST_PROBLEMS", 5)
+    content = HEADER + rows(*(f"c{number}" for number in range(20)), value="x")
+    receipt = taken(door, content, accept_good="true")
+    assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 6)
+    assert "TOO_MANY_PROBLEMS" in {each["code"] for each in receipt["problems"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["a b+c%20.csv", 'ü/😀/\n\t<&>".csv', "x" * 1_000, "é" * 505, "deep/" * 100 + "f.csv", "messages/x", "a.b."]
+)
+def test_whatever_a_file_is_called_its_receipt_is_found(door: Doorstep, name: str) -> None:
+    version = door.put(name, HEADER + rows("c1", value="x"))
+    door.deliver_all()
+    assert door.receipt(version)["key"] == f"incoming/{name}"
+    assert len(version.problems_key.encode()) <= 1024
+    assert short_name(name) == name or len(short_name(name).encode()) <= 937
+
+
+def test_what_concerns_nobody_is_dropped(door: Doorstep) -> None:
+    gone = FileVersion("incoming/day.csv", "version.9")
+    door.bucket.store("incoming/day.csv", b"")
+    folder = FileVersion("incoming/folder/", door.bucket.store("incoming/folder/", b""))
+    for each in (
+        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"},
+        notification(gone, FileVersion("incoming/never", "version.1"), folder, FileVersion("receipts/x", "version.1")),
+    ):
+        door.send(each)
+    assert door.deliver_all() == 1
+    assert not door.bucket.keys("receipts/")
+
+
+# Messages
+
+
+def test_a_message_has_the_receipt_of_a_call(door: Doorstep, warehouse: Warehouse) -> None:
+    good = door.send({"changes": [wanted("m1"), wanted("m2", "cup")]})
+    bad = door.send({"changes": [wanted("m3"), wanted("m4", value="x")], "accept_good": False})
+    partly = door.send({"changes": [wanted("m5"), wanted("m6", "pot")], "accept_good": True})
+    door.deliver_all()
+
+    assert [door.message_receipt(each)["status"] for each in (good, bad, partly)] == [
+        "ACCEPTED",
+        "REFUSED",
+        "PARTLY_ACCEPTED",
+    ]
+    receipt = door.message_receipt(good)
+    assert (receipt["message_id"], [each["result"] for each in receipt["changes"]]) == (good, ["ADDED", "ADDED"])
+    record = warehouse.services.changes.stored([(MUG, "m1")])[MUG, "m1"]
+    assert (record["actor"], record["source"]) == ("principal:AROAEXAMPLE:shop", f"message:{good}")
+
+
+def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
+    bodies = [
+        "",
+        "{",
+        "[]",
+        "7",
+        "[" * 10_000,
+        "9" * 5_000,
+        '{"changes": 7}',
+        '{"changes": [], "accept_unusual": true}',
+    ]
+    bodies += ['{"changes": [], "accept_good": 1}', '{"Records": 7}', '{"Records": [7]}', '{"Records": [{"s3": {}}]}']
+    ids = [door.send(each) for each in bodies]
+    while door.queue:
+        assert not door.deliver()
+    for message_id, body in zip(ids, bodies, strict=True):
+        receipt = door.message_receipt(message_id)
+        assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 1), body
+
+
+# Trouble
+
+
+def test_trouble_with_one_message_is_not_that_of_the_others(door: Doorstep, caplog: pytest.LogCaptureFixture) -> None:
+    refused = failed_request("AccessDenied")
+
+    def refuses(_operation: str, do: Any) -> Any:
+        if "put_object" in _operation and len(door.bucket.keys("receipts/")) == 1:
+            raise refused
+        return do()
+
+    good, bad = door.send({"changes": [wanted("m1")]}), door.send({"changes": [wanted("m2")]})
+    door.bucket.happens = refuses
+
+    assert door.deliver() == [bad]
+    (said,) = [each for each in caplog.records if each.message == "message failed"]
+    assert (vars(said)["error"], vars(said)["code"]) == ("ClientError", "AccessDenied")
+    door.bucket.happens = lambda _operation, do: do()
+    assert door.deliver() == []
+    assert [door.message_receipt(each)["status"] for each in (good, bad)] == ["ACCEPTED", "ACCEPTED"]
+    assert door.message_receipt(bad)["known"] == 1
+
+
+def test_that_nobody_can_be_told_does_not_fail_a_file(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_of_the_receipt: object) -> None:
+        raise ClientError({"Error": {"Code": "Throttling"}}, "Publish")
+
+    monkeypatch.setattr(door, "told", type("Deaf", (), {"append": fails})())
+    assert taken(door, HEADER + rows("c1"))["status"] == "ACCEPTED"
+
+
+# Time
+
+
+def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
+    files = [door.put(f"{number}.csv", HEADER + rows(f"c{number}")) for number in range(3)]
+    message = door.send({"changes": [wanted("m1")]})
+    door.call_seconds = 100
+
+    assert door.deliver() == []
+    assert door.message_receipt(message)["status"] == "ACCEPTED"
+    assert len(door.queue) == 3
+    assert door.deliver_all() == 3
+    assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
+
+
+def many(count: int, items: int = 7) -> str:
+    return HEADER + "".join(rows(f"c{number}", sku=f"sku-{number % items}") for number in range(count))
+
+
+@pytest.mark.parametrize(("seconds_between_looks", "calls_needed"), [(0, 1), (50, 6), (500, 12)])
+def test_a_large_file_is_taken_in_parts_by_as_many_calls_as_it_needs(
+    warehouse: Warehouse, seconds_between_looks: int, calls_needed: int
+) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    door.seconds_between_looks = seconds_between_looks
+    version = door.put("day.csv", many(100))
+
+    calls = door.deliver_all()
+
+    receipt = door.receipt(version)
+    assert calls == calls_needed
+    assert (receipt["status"], receipt["rows"], receipt["added"]) == ("ACCEPTED", 100, 100)
+    assert len(warehouse.statuses()) == 100
+    assert not door.bucket.keys("working/")
+
+
+def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
+    content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
+    content += rows("dear", sku="sku-3", kind="price", value=5_000) + '"\n'
+    told = []
+    for lines_a_part, good in ((1_000, "false"), (10, "false"), (1_000, "true"), (10, "true")):
+        warehouse.clear()
+        warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
+        door = Doorstep(warehouse, lines_a_part)
+        receipt = taken(door, content.removesuffix('"\n'), accept_good=good)
+        rejects = door.bucket.content(receipt["rejects_key"]) if good == "true" else b""
+        told.append(({**receipt, "taken_at": ""}, rejects, door.bucket.content(receipt["problems_key"])))
+
+    assert told[0] == told[1]
+    assert told[2] == told[3]
+    assert (told[0][0]["status"], told[2][0]["status"]) == ("REFUSED", "PARTLY_ACCEPTED")
+
+
+@pytest.mark.slow
+def test_of_a_hundred_thousand_rows_the_bad_one_is_named_or_the_others_taken(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(1_000)))
+    lines = many(100_000, items=1_000).splitlines(keepends=True)
+    lines[1_001] = rows("bad", sku="sku-7", value="x")  # in the place of a row of sku-0
+
+    refused = taken(Doorstep(warehouse), "".join(lines))
+    partly = taken(Doorstep(warehouse, lines_a_part=4_000), "".join(lines[:10_001]), accept_good="true")
+
+    assert (refused["status"], refused["rows"], refused["refused"]) == ("REFUSED", 100_000, 1)
+    assert [(each["line"], each["column"]) for each in refused["problems"]] == [(1_002, "value")]
+    assert (partly["status"], partly["added"]) == ("PARTLY_ACCEPTED", 9_989)
+    assert (partly["refused"], partly["not_written"]) == (1, 10)
+    assert len(warehouse.statuses()) == 9_989

@@ -1,0 +1,74 @@
+"""The Lambda entry of the intake: what it is wired with, and what it answers."""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from inventory_updater import intake_handler
+from inventory_updater.intake_handler import IntakeSettings, make_intake, make_room_for_files
+from inventory_updater.jobs.settings import SettingsError, values_of
+from tests.builders import ENVIRONMENT
+from tests.fakes.doorstep import Doorstep
+from tests.fakes.warehouse import Warehouse
+
+VARIABLES = {
+    **ENVIRONMENT,
+    "INTAKE_BUCKET": "inventory-intake-staging",
+    "INTAKE_QUEUE_URL": "https://sqs.example/inventory-updater-intake-staging",
+}
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
+
+
+def settings() -> IntakeSettings:
+    return IntakeSettings(**values_of(IntakeSettings, VARIABLES))  # type: ignore[arg-type]  # each has its field's type
+
+
+def test_the_intake_is_wired_as_its_variables_say() -> None:
+    intake = make_intake(settings(), boto3.Session(region_name="eu-central-1"))
+
+    assert (intake.bucket.name, intake.queue_url) == (VARIABLES["INTAKE_BUCKET"], VARIABLES["INTAKE_QUEUE_URL"])
+    assert (intake.stores.inventory.name, intake.stores.changes.name) == (
+        *(VARIABLES["INVENTORY_TABLE"], VARIABLES["CHANGES_TABLE"]),
+    )
+    assert intake.stores.guards is not None
+    assert intake.stores.guards.max_price_change_percent == 40
+    assert intake.files.bucket is intake.bucket
+
+
+def test_every_variable_that_is_missing_is_named() -> None:
+    with pytest.raises(SettingsError) as refused:
+        values_of(IntakeSettings, {})
+    wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "WRITE_CONCURRENCY", "GUARDS"]
+    wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME"]
+    assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)
+
+
+def test_a_batch_is_answered_with_the_messages_that_come_again(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_handler, "intake", Doorstep(warehouse).intake)
+    sent = {"messageId": "m1", "body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
+    assert intake_handler.handle({"Records": [sent]}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_what_a_killed_call_has_left_on_the_disk_goes_and_what_a_call_works_on_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    folder = tmp_path / "intake"
+    make_room_for_files(folder)
+    left = [Path(tempfile.mkdtemp()), Path(tempfile.mkstemp()[1])]
+    (left[0] / "file").write_text("of a call that was killed")
+    for each in left:
+        os.utime(each, (time.time() - 1_000,) * 2)
+    in_use = Path(tempfile.mkdtemp())
+
+    make_room_for_files(folder)
+
+    assert list(folder.iterdir()) == [in_use]
