@@ -39,8 +39,8 @@ PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "stock-controller": ("viewer", "stock-controller"),
     "operator": ("viewer", "operator"),
     "deployer": ("deployer", "deployer-intake"),
-    "supplier": ("viewer", "supplier"),
-    "approver": ("viewer", "approver"),
+    "buyer": ("viewer", "supplier"),
+    "decider": ("viewer", "approver"),
 }
 """Who has which documents, each below the next."""
 
@@ -203,8 +203,8 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "deploy --environment local --preview",
             "deploy --environment local --yes",
         ),
-        "supplier": ("intake put changes.csv --wait",),
-        "approver": ("intake held approve held.csv --wait",),
+        "buyer": ("intake put changes.csv --wait",),
+        "decider": ("intake held approve held.csv --wait",),
     }
     people = list(PEOPLE)
     denied: dict[str, str] = {}
