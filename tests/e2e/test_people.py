@@ -5,6 +5,7 @@ The engine enforces the users' policies. What it asks for otherwise than AWS is 
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,12 +22,17 @@ from tests.stacks import Stack, checkout_for_iam, deploy_stack
 
 if TYPE_CHECKING:
     from types_boto3_lambda.client import LambdaClient
+    from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import CopySourceTypeDef
+    from types_boto3_sqs.client import SQSClient
     from types_boto3_stepfunctions.client import SFNClient
 
 NAME: Final = "inventory-updater-local"
 
 PEOPLE: Final[Mapping[str, tuple[str, ...]]] = {
     "nobody": (),
+    "supplier": ("supplier",),
+    "approver": ("approver",),
     "calling-service": ("calling-service",),
     "viewer": ("viewer",),
     "stock-controller": ("viewer", "stock-controller"),
@@ -207,6 +213,66 @@ def test_a_job_is_stopped_by_an_operator_and_not_by_a_stock_controller(stack: St
     assert (2, True) == (refused.status, "may not do UpdateItem" in refused.errors)
     assert [each["name"] for each in running] == ["waiting"]
     assert (0, "job waiting was stopped before it began\n") == (stopped.status, stopped.output)
+
+
+def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
+    stack: Stack, keys: Mapping[str, Mapping[str, str]]
+) -> None:
+    root: S3Client = stack.client("s3")
+    bucket, key = stack.outputs["IntakeBucketName"], "incoming/acme/week.csv"
+    version = root.put_object(Bucket=bucket, Key=key, Body=b"")["VersionId"]
+    for name in ("receipts/acme/week.csv.1.json", "receipts/messages/1.json", "held/acme/week.csv.1.json"):
+        root.put_object(Bucket=bucket, Key=name, Body=b"{}")
+    dead = stack.outputs["IntakeDeadLetterQueueUrl"]
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": key, "VersionId": version}
+    deeds: dict[str, Callable[[S3Client, SQSClient], object]] = {
+        "put a file": lambda s3, _: s3.put_object(Bucket=bucket, Key="incoming/acme/next.csv", Body=b""),
+        "approve": lambda s3, _: s3.copy_object(Bucket=bucket, Key="approved/acme/week.csv", CopySource=source),
+        "read a file": lambda s3, _: s3.get_object(Bucket=bucket, Key=key),
+        "delete a file": lambda s3, _: s3.delete_object(Bucket=bucket, Key=key),
+        "forge a receipt": lambda s3, _: s3.put_object(Bucket=bucket, Key="receipts/acme/forged.json", Body=b""),
+        "read a receipt": lambda s3, _: s3.get_object(Bucket=bucket, Key="receipts/acme/week.csv.1.json"),
+        "read a message's receipt": lambda s3, _: s3.get_object(Bucket=bucket, Key="receipts/messages/1.json"),
+        "find receipts": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="receipts/acme/"),
+        "read why one is held": lambda s3, _: s3.get_object(Bucket=bucket, Key="held/acme/week.csv.1.json"),
+        "find what is held": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="held/"),
+        "list the bucket": lambda s3, _: s3.list_objects_v2(Bucket=bucket),
+        "send": lambda _, sqs: sqs.send_message(
+            QueueUrl=stack.outputs["IntakeQueueUrl"], MessageBody='{"changes": []}'
+        ),
+        "receive": lambda _, sqs: sqs.receive_message(QueueUrl=stack.outputs["IntakeQueueUrl"]),
+        "count dead letters": lambda _, sqs: sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"]),
+        "take dead letters": lambda _, sqs: sqs.receive_message(QueueUrl=dead),
+    }
+    receipts = {"read a receipt", "read a message's receipt", "find receipts"}
+    held = {"read why one is held", "find what is held"}
+
+    def may(person: str) -> set[str]:
+        key, secret = keys[person].values()
+        session = boto3.Session(key, secret, region_name=REGION)
+        s3: S3Client = session.client("s3", endpoint_url=stack.engine.endpoint_url)
+        sqs: SQSClient = session.client("sqs", endpoint_url=stack.engine.endpoint_url)
+        return {name for name, deed in deeds.items() if is_allowed(partial(deed, s3, sqs))}
+
+    assert {person: may(person) for person in PEOPLE if person != "deployer"} == {
+        "nobody": set(),
+        "supplier": {"put a file", *receipts},
+        "approver": {"read a file", "approve", *receipts, *held},
+        "calling-service": {"send", "read a message's receipt"},
+        "viewer": {*receipts, *held, "count dead letters"},
+        "stock-controller": {*receipts, *held, "count dead letters"},
+        "operator": {*receipts, *held, "count dead letters", "take dead letters", "send"},
+    }
+
+
+def is_allowed(deed: Callable[[], object]) -> bool:
+    try:
+        deed()
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
+        return False
+    return True
 
 
 def test_a_service_calls_the_function_under_its_document_and_nobody_without_one(

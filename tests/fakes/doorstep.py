@@ -139,7 +139,7 @@ class Doorstep:
 
     def _receipt(self, key: str, schema: str) -> Any:
         receipt = json.loads(self.bucket.content(key))
-        assert not not_said(schema, receipt)
+        assert not_said(schema, receipt) == []
         return receipt
 
 

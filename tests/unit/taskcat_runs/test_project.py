@@ -31,7 +31,6 @@ SAME_AS_DEFAULT: Final = {
     "DeletionProtection": "the stack could not be deleted",
     "ResultsBusArn": "no account's bus has an ARN that is known before",
     "PermissionsBoundary": "no policy that would do is in every account",
-    "ResultsBusArn": "no event bus has the same ARN in every account",
 }
 
 

@@ -52,7 +52,7 @@ NOT_USED: Final = {
     ),
     "networks, file systems, layers, versions and signing of functions": (
         *("ec2:*", "elasticfilesystem:*", "s3files:*", "lambda:*CodeSigningConfig", "lambda:PublishVersion"),
-        *("lambda:AssociateRuntimeAlias", "lambda:PassCapacityProvider", "lambda:PutFunctionRecursionConfig"),
+        *("lambda:AssociateRuntimeAlias", "lambda:PassCapacityProvider"),
         *("lambda:PutFunctionScalingConfig", "lambda:PutRuntimeManagementConfig", "s3:GetObjectVersion"),
     ),
     "managed policies of roles": ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),

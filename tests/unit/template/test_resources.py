@@ -529,6 +529,9 @@ def test_lambda_hands_over_ten_messages_to_two_at_once_and_is_told_which_failed(
     assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     # The engine knows none.
     assert "MaximumBatchingWindowInSeconds" not in found
+    # A long file goes round and round, each time a part further.
+    # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    assert properties("IntakeFunction")["RecursiveLoop"] == "Allow"
 
 
 # Roles
