@@ -59,9 +59,11 @@ endef
 ifeq ($(STOCK)$(CHANGES),)
   RUN_STOCK := build/sample/stock.csv
   RUN_CHANGES := build/sample/changes.csv
+  RUN_DELIVERY := build/sample/delivery.csv
 else
   RUN_STOCK := $(STOCK)
   RUN_CHANGES := $(CHANGES)
+  RUN_DELIVERY := $(CHANGES)
 endif
 
 .PHONY: help
@@ -121,6 +123,8 @@ endif
 	@# The stack is new and has forgotten nothing, so a change may be as old as it likes; and here nothing is at stake.
 	@$(BIN)/python scripts/changes.py --local schedule --allow-old --accept-unusual "$(RUN_CHANGES)"
 	@$(BIN)/python scripts/job.py --local run || [ $$? -eq 4 ]  # completed with failures, as the sample does
+	@# A file through the bucket: a delivery for the next job; of files of one's own the changes again, all of them known.
+	@$(BIN)/python scripts/intake.py --local put --wait "$(RUN_DELIVERY)"
 	@echo "The engine keeps running, so that you can look around: $(BIN)/python scripts/job.py --local list"
 	@echo "End it with: make stop"
 

@@ -6,9 +6,10 @@ from cli.awaiting import add_waiting, answer_for, bucket_of, print_receipt
 from cli.command_line import CommandLine, filled
 from cli.deployments import find_deployment
 from cli.errors import InputError
-from cli.intake_bucket import INCOMING, FileVersion, IntakeBucket, Receipt
+from cli.intake_bucket import IntakeBucket, Receipt
 from cli.intake_screens import HELD_COLUMNS
 from cli.output import print_json, print_rows
+from inventory_updater.intake.bucket import INCOMING, FileVersion
 
 
 def list_held(options: argparse.Namespace) -> None:

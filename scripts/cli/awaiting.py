@@ -6,10 +6,11 @@ from typing import Final
 from cli.command_line import seconds_of
 from cli.deployments import Deployment
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_HELD
-from cli.intake_bucket import FileVersion, IntakeBucket, Receipt
+from cli.intake_bucket import IntakeBucket, Receipt
 from cli.intake_screens import receipt_screen
 from cli.output import print_answer, print_json, print_screen, view_of
 from cli.progress import progress
+from inventory_updater.intake.bucket import FileVersion
 from inventory_updater.intake.receipts import Answer
 
 EXIT_CODES: Final = {

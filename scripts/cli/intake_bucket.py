@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,16 +17,21 @@ from botocore.exceptions import ClientError
 from cli.errors import CommandFailed, InputError, explain
 from cli.output import note
 from inventory_updater.dynamodb.pacing import batched
+from inventory_updater.intake.bucket import (
+    APPROVED,
+    HELD,
+    INCOMING,
+    MESSAGES,
+    RECEIPTS,
+    FileVersion,
+    message_receipt_key,
+)
 from inventory_updater.stock.times import format_time
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-INCOMING: Final = "incoming/"
-APPROVED: Final = "approved/"
-HELD: Final = "held/"
-RECEIPTS: Final = "receipts/"
-RECEIPTS_OF_MESSAGES: Final = "receipts/messages/"
+_OF_MESSAGES: Final = RECEIPTS + MESSAGES
 
 WAITING: Final = "WAITING"
 """The status of a file that has no receipt yet."""
@@ -41,27 +45,6 @@ READERS: Final = 16
 
 Receipt = Mapping[str, Any]
 """What became of a file or of a message: JSON, as its schema says."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """A version of a file in the bucket; ``put_at`` is stored."""
-
-    key: str
-    version: str
-    put_at: str = ""
-
-    @property
-    def name(self) -> str:
-        """What whoever has put it called it."""
-        return self.key.partition("/")[2]
-
-    @property
-    def receipt_key(self) -> str:
-        return f"{RECEIPTS}{self.name}.{self.version}.json"
-
-    def as_document(self) -> dict[str, object]:
-        return {"key": self.key, "version": self.version, "status": WAITING, "put_at": self.put_at}
 
 
 class IntakeBucket:
@@ -130,7 +113,7 @@ class IntakeBucket:
         Raises:
             InputError: where there is none.
         """
-        receipt = self._receipt(f"{RECEIPTS_OF_MESSAGES}{message_id}.json")
+        receipt = self._receipt(message_receipt_key(message_id))
         if receipt is None:
             raise InputError(f"there is no receipt of message {message_id}, or none that these credentials may read")
         return receipt
@@ -158,41 +141,44 @@ class IntakeBucket:
     def newest(self, begin: str, limit: int | None) -> Iterator[Receipt]:
         """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""
         # In this order: who gets a receipt in between has one.
-        files = self._files(begin)
+        files = dict(self._files(begin))
         receipts = dict(self._receipts(begin))
         waiting = {each.receipt_key: each for each in files if each.receipt_key not in receipts}
-        times = receipts | {key: each.put_at for key, each in waiting.items()}
+        times = receipts | {key: files[each] for key, each in waiting.items()}
         newest = heapq.nlargest(len(times) if limit is None else limit, times, key=lambda key: (times[key], key))
         for keys in batched(newest, READERS):
             read = iter(self._read_all([key for key in keys if key not in waiting]))
-            yield from (waiting[key].as_document() if key in waiting else next(read) for key in keys)
+            yield from (_waits(waiting[key], times[key]) if key in waiting else next(read) for key in keys)
 
     def _read_all(self, keys: list[str]) -> list[Receipt]:
         with ThreadPoolExecutor(READERS) as readers:
             return list(readers.map(self._read, keys))
 
-    def _files(self, begin: str) -> list[FileVersion]:
-        """All versions of files whose names begin so; none, said on standard error, where they may not be listed."""
+    def _files(self, begin: str) -> list[tuple[FileVersion, str]]:
+        """All versions of files whose names begin so, with the times at which they were put.
+
+        There are none, and that is said on standard error, where they may not be listed.
+        """
         try:
             return [*self._versions(INCOMING + begin), *self._versions(APPROVED + begin)]
         except ClientError as error:
             note(f"note: which files have no receipt yet is not known: {explain(error)}")
             return []
 
-    def _versions(self, prefix: str) -> Iterator[FileVersion]:
+    def _versions(self, prefix: str) -> Iterator[tuple[FileVersion, str]]:
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
             # A folder that a console shows is an object too, and no file.
             for each in filter(lambda each: not each["Key"].endswith("/"), page.get("Versions", ())):
-                yield FileVersion(each["Key"], each["VersionId"], format_time(each["LastModified"]))
+                yield FileVersion(each["Key"], each["VersionId"]), format_time(each["LastModified"])
 
     def _receipts(self, begin: str) -> Iterator[tuple[str, str]]:
         """The receipts of files; those of messages, of which there may be very many, are passed over."""
         prefix = RECEIPTS + begin
         found = self._listed(prefix)
-        if not prefix.startswith(RECEIPTS_OF_MESSAGES):
-            before = takewhile(lambda each: each[0] < RECEIPTS_OF_MESSAGES, found)
-            found = chain(before, self._listed(prefix, after=f"{RECEIPTS_OF_MESSAGES}\U0010ffff"))
+        if not prefix.startswith(_OF_MESSAGES):
+            before = takewhile(lambda each: each[0] < _OF_MESSAGES, found)
+            found = chain(before, self._listed(prefix, after=f"{_OF_MESSAGES}\U0010ffff"))
         return (each for each in found if each[0].endswith(".json"))
 
     def _listed(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, str]]:
@@ -203,3 +189,7 @@ class IntakeBucket:
         for page in pages:
             for each in page.get("Contents", ()):
                 yield each["Key"], format_time(each["LastModified"])
+
+
+def _waits(file: FileVersion, put_at: str) -> Receipt:
+    return {"key": file.key, "version": file.version, "status": WAITING, "put_at": put_at}

@@ -16,8 +16,8 @@ from tests.stacks import Stack
 from tests.waiting import wait_until
 from tests.writers.languages import node_project
 
-DOORS: Final = ("invoke", "record")
-SECONDS: Final = 120
+DOORS: Final = ("invoke", "queue", "file", "record")
+SECONDS: Final = 300
 
 
 @pytest.mark.slow

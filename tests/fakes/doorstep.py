@@ -14,6 +14,7 @@ from inventory_updater.stock.guards import Guards
 from tests.builders import USUAL_GUARDS
 from tests.fakes.s3 import FakeBucket
 from tests.fakes.warehouse import Warehouse
+from tests.schemas import not_said
 from tests.simulation.faults import Dies, ProcessDied
 
 BUCKET = "inventory-intake-test"
@@ -131,10 +132,15 @@ class Doorstep:
     # What is there afterwards
 
     def receipt(self, version: FileVersion) -> Any:
-        return json.loads(self.bucket.content(version.receipt_key))
+        return self._receipt(version.receipt_key, "receipt.file")
 
     def message_receipt(self, message_id: str) -> Any:
-        return json.loads(self.bucket.content(f"receipts/messages/{message_id}.json"))
+        return self._receipt(f"receipts/messages/{message_id}.json", "receipt.call")
+
+    def _receipt(self, key: str, schema: str) -> Any:
+        receipt = json.loads(self.bucket.content(key))
+        assert not_said(schema, receipt) == []
+        return receipt
 
 
 def notification(*versions: FileVersion, principal: str = "AWS:AIDAEXAMPLE") -> dict[str, object]:

@@ -19,7 +19,8 @@ from botocore.exceptions import ClientError
 from cli import approving, awaiting, dead_letters, intake_verbs, redriving
 from cli.deployments import Deployment
 from cli.engine import Engine
-from cli.intake_bucket import FileVersion, IntakeBucket
+from cli.intake_bucket import IntakeBucket
+from inventory_updater.intake.bucket import FileVersion
 from tests.desk import run_here
 from tests.engines import Script, make_client
 

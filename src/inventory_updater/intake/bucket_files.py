@@ -31,7 +31,7 @@ from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
-from inventory_updater.intake.input_files import CheckedFile, TooManyProblemsError, documents, is_unusual
+from inventory_updater.intake.input_files import CheckedFile, TooManyProblemsError, as_line, documents, is_unusual
 from inventory_updater.intake.previewing import Preview
 from inventory_updater.intake.receipts import SCHEMA, Answer, Receipt
 from inventory_updater.intake.refusals import REFUSALS_KEPT, Refusal, Refusals
@@ -45,8 +45,8 @@ from inventory_updater.stock.numbers import counted
 MOST_UNPACKED_BYTES: Final = 512 << 20
 """Of what gzip has packed: some ten million rows, and little enough for the function's disk."""
 
-MOST_PROBLEMS: Final = 1_000_000
-"""Of one file: each is some hundred bytes on the function's disk, and some dozens in memory."""
+MOST_PROBLEMS: Final = 100_000
+"""Of one file: they are told in less than a minute, once all else is done."""
 
 LINES_A_PART: Final = 250_000
 """With 1,024 MB a part takes half a minute to check and two to write, of the five that a call has."""
@@ -250,7 +250,8 @@ class _Taking:
         seconds = self.took[what] * _MARGIN if what in self.took else FILE_SECONDS
         with self.time.piece(seconds), TemporaryFile() as copy:
             tally, problems = work(number)
-            copy.writelines(json.dumps(each).encode() + b"\n" for each in (asdict(tally), *map(asdict, problems)))
+            copy.write(json.dumps(asdict(tally)).encode() + b"\n")
+            copy.writelines(as_line(problem).encode() for problem in problems)
             self.door.bucket.put_file(key, copy, "application/x-ndjson")
             copy.seek(0)
             self.took[what] = max(self.took.get(what, 0.0), before - self.time.seconds_left())
@@ -260,7 +261,7 @@ class _Taking:
         told = iter(lines)
         tally = _Tally(**json.loads(next(told)))
         for line in told:
-            self.file.of_tables.add(Problem(**json.loads(line)))
+            self.file.of_tables.add(Problem(*json.loads(line)))
         return tally
 
     def _working_key(self, what: str, number: int) -> str:

@@ -210,7 +210,7 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
     # A folder that a console shows is an object without content.
     is_file = key.startswith((INCOMING, APPROVED)) and not key.endswith("/")
     if not is_file or not isinstance(event, str) or not event.startswith("ObjectCreated:"):
-        _log.info("notification concerns nobody", extra={"key": printable(key)})
+        _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
         return None
     of_object = FileVersion(key, version if isinstance(version, str) else "null")
     return Notice(of_object, _principal(principal), record)

@@ -81,7 +81,7 @@ metadata: Final = st.dictionaries(
     max_size=3,
 )
 keys: Final = json_values | st.sampled_from(
-    ["incoming/x", "approved/%00", "receipts/x", "incoming/%ff", "incoming/" * 200]
+    [SECRET, "incoming/x", "approved/%00", "receipts/x", "incoming/%ff", "incoming/" * 200]
 )
 
 
@@ -132,7 +132,7 @@ of_anything: Final = given(name=names, content=contents, said=metadata, body=bod
 
 
 @pytest.mark.usefixtures("without_pauses")
-@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @of_anything
 def test_whatever_is_put_and_sent_has_a_receipt(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture, name: str, content: bytes, said: dict[str, str], body: str
