@@ -63,6 +63,7 @@ class IntakeSettings:
     intake_bucket: str
     intake_queue_url: str
     stack_name: str
+    allow_negative_stock: bool = False
 
 
 @cache
@@ -101,6 +102,7 @@ def make_intake(settings: IntakeSettings, session: boto3.Session) -> Intake:
         ChangeTable(dynamodb, settings.changes_table, retention_days=settings.change_retention_days),
         settings.guards,
         lambda: format_time(datetime.now(UTC)),
+        settings.allow_negative_stock,
     )
     reporter = FileReporter(
         settings.environment,

@@ -10,22 +10,26 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from cli.engine import Engine
 from inventory_updater.tables.records import JobStatus
-from tests.builders import change, stocked, unreadable, with_a_sale
+from tests.builders import NEXT_YEAR, change, stocked, unreadable, with_a_sale
 from tests.cloudformation import granted, properties, statements
 from tests.engines import private_ministack
 from tests.stacks import EndedJob, Inbox, Stack, checkout_for_iam, deploy_stack
 
 if TYPE_CHECKING:
+    from types_boto3_cloudwatch.client import CloudWatchClient
     from types_boto3_dynamodb.client import DynamoDBClient
     from types_boto3_lambda.client import LambdaClient
+    from types_boto3_s3.client import S3Client
     from types_boto3_scheduler.client import EventBridgeSchedulerClient
     from types_boto3_sns.client import SNSClient
     from types_boto3_stepfunctions.client import SFNClient
@@ -113,15 +117,51 @@ NOT_ENFORCED: Final = {
 }
 """What this engine does without; AWS documents what needs it."""
 
-ASKED_FOR_BY_THE_ENGINE: Final[Mapping[str, tuple[str, str]]] = {
-    # The engine asks for the operation's own name, on any resource.
-    "dynamodb:PartiQLUpdate": ("dynamodb:BatchExecuteStatement", "*"),
-    # Under the condition cloudwatch:namespace, which the engine does not know, nothing is granted.
-    "cloudwatch:PutMetricData": ("cloudwatch:PutMetricData", "*"),
+# Under the condition cloudwatch:namespace, which the engine does not know, nothing is granted.
+_METRICS: Final = {"cloudwatch:PutMetricData": ("cloudwatch:PutMetricData", "*")}
+# The engine asks for the operation's own name, on any resource.
+_STATEMENTS: Final = ("dynamodb:BatchExecuteStatement", "*")
+
+ASKED_FOR_BY_THE_ENGINE: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "FunctionRole": {"dynamodb:PartiQLUpdate": _STATEMENTS} | _METRICS,
+    "IntakeRole": {"dynamodb:PartiQLInsert": _STATEMENTS} | _METRICS,
 }
 """What only this engine wants, granted beside the role's own policies and taken away together with them."""
 
 POLICY_OF_THE_ENGINE: Final = "WhatOnlyTheEngineAsksFor"
+
+INTAKE_WITHOUT: Final[Mapping[Pair, tuple[str, str]]] = {
+    ("s3:GetObjectVersion", "IntakeBucket.Arn/incoming/*"): ("good", "failed"),
+    ("dynamodb:BatchGetItem", "InventoryTable.Arn"): ("good", "failed"),
+    ("dynamodb:BatchGetItem", "ChangesTable.Arn"): ("good", "failed"),
+    ("dynamodb:PartiQLInsert", "ChangesTable.Arn"): ("good", "failed"),
+    ("s3:PutObject", "IntakeBucket.Arn/receipts/*"): ("good", "failed"),
+    ("cloudwatch:PutMetricData", "*"): ("good", "uncounted"),
+    ("sns:Publish", "AlertTopic"): ("bad", "untold, and so uncounted"),
+    # The preview of what is held looks for what waits, and for all records of an item that lacks stock.
+    ("dynamodb:Query", "ChangesTable.Arn/index/due"): ("unusual", "failed"),
+    ("dynamodb:Query", "ChangesTable.Arn"): ("unusual", "failed"),
+    ("s3:PutObject", "IntakeBucket.Arn/held/*"): ("unusual", "failed"),
+    ("s3:GetObjectVersion", "IntakeBucket.Arn/approved/*"): ("approved", "failed"),
+    ("s3:ListBucket", "IntakeBucket.Arn"): ("approved", "failed"),
+    ("s3:DeleteObject", "IntakeBucket.Arn/held/*"): ("approved", "failed"),
+    # Of a file of several parts, each is kept until all are done.
+    ("s3:GetObject", "IntakeBucket.Arn/working/*"): ("long", "failed"),
+    ("s3:PutObject", "IntakeBucket.Arn/working/*"): ("long", "failed"),
+    ("s3:DeleteObject", "IntakeBucket.Arn/working/*"): ("long", "failed"),
+    # Of two files in a call that is short of time, the second goes back to the queue.
+    ("sqs:SendMessage", "IntakeQueue.Arn"): ("two", "failed"),
+}
+"""What each action of the intake's role is for: with which file its absence is seen, and how."""
+
+INTAKE_NOT_ENFORCED: Final = {
+    # Of Lambda's pollers: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    *((f"sqs:{action}", "IntakeQueue.Arn") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+    *((f"logs:{action}", "IntakeFunctionLogGroup.Arn") for action in ("CreateLogStream", "PutLogEvents")),
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+    *((f"xray:{action}", "*") for action in ("PutTelemetryRecords", "PutTraceSegments")),
+}
 
 _rounds = itertools.count(1)
 
@@ -139,7 +179,8 @@ def stack(server: Engine, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The template, deployed by root with one segment, so that one call that fails is a job that fails."""
     checkout = checkout_for_iam(tmp_path_factory.mktemp("checkout"))
     deployed = deploy_stack(server, "inventory-updater-test", checkout, Segments="1")
-    put_policies(deployed, {POLICY_OF_THE_ENGINE: [statement(pair) for pair in ASKED_FOR_BY_THE_ENGINE.values()]})
+    for role, asked in ASKED_FOR_BY_THE_ENGINE.items():
+        put_policies(deployed, role, {POLICY_OF_THE_ENGINE: [statement(pair) for pair in asked.values()]})
     let_results_through(deployed)
     return deployed
 
@@ -168,16 +209,15 @@ def deployed_policies(stack: Stack, role: str) -> dict[str, list[Any]]:
     }
 
 
-def put_policies(stack: Stack, policies: Mapping[str, list[Any]]) -> None:
-    """Give the function's role these inline policies; one without statements is taken away."""
+def put_policies(stack: Stack, role: str, policies: Mapping[str, list[Any]]) -> None:
+    """Give a role these inline policies; one without statements is taken away."""
     client: Any = stack.client("iam")
-    role = role_name("FunctionRole")
     for name, held in policies.items():
         if held:
             document = json.dumps({"Version": "2012-10-17", "Statement": held})
-            client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+            client.put_role_policy(RoleName=role_name(role), PolicyName=name, PolicyDocument=document)
         else:
-            client.delete_role_policy(RoleName=role, PolicyName=name)
+            client.delete_role_policy(RoleName=role_name(role), PolicyName=name)
 
 
 def let_results_through(stack: Stack) -> None:
@@ -211,18 +251,24 @@ def arns(stack: Stack) -> dict[str, str]:
         "AlertTopic": stack.outputs["AlertTopicArn"],
         "ResultsTopic": stack.outputs["ResultsTopicArn"],
         "FunctionLogGroup.Arn": logs,
+        "IntakeFunctionLogGroup.Arn": f"{logs.removesuffix('-local:*').replace('updater', 'updater-intake')}-local:*",
+        "IntakeQueue.Arn": f"arn:aws:sqs:{stack.engine.region}:{account}:inventory-updater-intake-local",
+    } | {
+        f"IntakeBucket.Arn{place}": f"arn:aws:s3:::{stack.outputs['IntakeBucketName']}{place}"
+        for place in ("", *(f"/{prefix}/*" for prefix in ("incoming", "approved", "receipts", "held", "working")))
     }
 
 
 @contextmanager
-def taken_away(stack: Stack, pair: Pair) -> Iterator[None]:
-    """The function's role without an action on a resource; as it was afterwards."""
+def taken_away(stack: Stack, pair: Pair, role: str = "FunctionRole") -> Iterator[None]:
+    """A function's role without an action on a resource; as it was afterwards."""
     action, resource = pair
-    gone = {(action, arns(stack)[resource]), ASKED_FOR_BY_THE_ENGINE.get(action)}
-    before = deployed_policies(stack, "FunctionRole")
+    gone = {(action, arns(stack)[resource]), ASKED_FOR_BY_THE_ENGINE[role].get(action)}
+    before = deployed_policies(stack, role)
     touched = {name: held for name, held in before.items() if gone & granted(held)}
     put_policies(
         stack,
+        role,
         {
             name: [each | statement(kept) for each in held for kept in sorted(granted([each])) if kept not in gone]
             for name, held in touched.items()
@@ -231,7 +277,7 @@ def taken_away(stack: Stack, pair: Pair) -> Iterator[None]:
     try:
         yield
     finally:
-        put_policies(stack, before)
+        put_policies(stack, role, before)
 
 
 # A job that needs every action: one change to apply, one to reject, one item that cannot be read
@@ -249,12 +295,20 @@ def run_a_job_with_failures(stack: Stack, scope: str) -> EndedJob:
     return stack.run_job(scope)
 
 
-def test_every_action_of_the_functions_role_has_its_row_and_no_row_is_without_an_action(stack: Stack) -> None:
-    deployed = deployed_policies(stack, "FunctionRole")
+@pytest.mark.parametrize(
+    ("role", "rows"),
+    [
+        ("FunctionRole", {*WITHOUT, *OF_A_TRANSACTION, *NOT_ENFORCED}),
+        ("IntakeRole", {*INTAKE_WITHOUT, *INTAKE_NOT_ENFORCED}),
+    ],
+)
+def test_every_action_of_a_functions_role_has_its_row_and_no_row_is_without_an_action(
+    stack: Stack, role: str, rows: set[Pair]
+) -> None:
+    deployed = deployed_policies(stack, role)
     own = [each for name, held in deployed.items() if name != POLICY_OF_THE_ENGINE for each in held]
 
-    rows = {*WITHOUT, *OF_A_TRANSACTION, *NOT_ENFORCED}
-    assert granted(statements("FunctionRole")) == rows
+    assert granted(statements(role)) == rows
     assert granted(own) == {(action, arns(stack)[resource]) for action, resource in rows}
 
 
@@ -304,6 +358,138 @@ def test_without_an_action_a_call_says_what_is_missing(stack: Stack) -> None:
     assert {pair: text for pair, text in said.items() if "when calling the TransactWriteItems" not in text} == {}
 
 
+# The intake, called with notifications as the queue would
+
+
+LINES_OF_TWO_PARTS: Final = 250_001
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The function of the intake, called directly: its queue hands over nothing while this is tried."""
+
+    stack: Stack
+
+    def put(self, folder: str, name: str, *rows: str, blank_lines: int = 0) -> Any:
+        """Put a file of changes, and return the notification that S3 would send."""
+        client: S3Client = self.stack.client("s3")
+        bucket, key = self.stack.outputs["IntakeBucketName"], f"{folder}/{name}.csv"
+        header = "change_id,sku,location_id,kind,value,effective_at"
+        body = "\n".join([header, *(f"{name}-{row},{NEXT_YEAR}" for row in rows), *("" for _ in range(blank_lines))])
+        version = client.put_object(Bucket=bucket, Key=key, Body=body.encode())["VersionId"]
+        return {
+            "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "AIDA"},
+            "s3": {"bucket": {"name": bucket}, "object": {"key": key, "versionId": version}},
+        }
+
+    def take(self, *notices: Any) -> bool:
+        """Call the function with one message of these notifications; whether it says that it is done."""
+        functions: LambdaClient = self.stack.client("lambda")
+        message = {"messageId": "m1", "body": json.dumps({"Records": notices}), "attributes": {"SenderId": "AIDA"}}
+        answer = functions.invoke(
+            FunctionName=self.stack.outputs["IntakeFunctionName"], Payload=json.dumps({"Records": [message]})
+        )
+        said = answer["Payload"].read().decode()
+        assert not answer.get("FunctionError"), said
+        failed = json.loads(said)["batchItemFailures"]
+        assert failed in ([], [{"itemIdentifier": "m1"}])
+        return not failed
+
+    @contextmanager
+    def short_of_time(self) -> Iterator[None]:
+        """With so little time in a call that it takes one file only."""
+        functions: LambdaClient = self.stack.client("lambda")
+        name = self.stack.outputs["IntakeFunctionName"]
+        functions.update_function_configuration(FunctionName=name, Timeout=100)
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Timeout=300)
+
+    def counted(self) -> float:
+        """How many files the metrics have counted."""
+        client: CloudWatchClient = self.stack.client("cloudwatch")
+        now = datetime.now(UTC)
+        answers = [
+            client.get_metric_statistics(
+                Namespace="InventoryUpdater",
+                MetricName=name,
+                Dimensions=[{"Name": "Environment", "Value": "local"}],
+                StartTime=now - timedelta(hours=2),
+                EndTime=now + timedelta(minutes=2),
+                Period=60,
+                Statistics=["Sum"],
+            )
+            for name in ("FilesAccepted", "FilesHeld", "FilesRefused")
+        ]
+        return sum(point["Sum"] for answer in answers for point in answer["Datapoints"])
+
+
+@pytest.fixture(scope="module")
+def door(stack: Stack) -> Door:
+    """The intake, with the mapping of its queue off."""
+    functions: LambdaClient = stack.client("lambda")
+    name = stack.outputs["IntakeFunctionName"]
+    [mapping] = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    return Door(stack)
+
+
+def take_a_file(door: Door, inbox: Inbox, what: str) -> str:
+    """Let the intake take a file of a kind; what is amiss, if anything is."""
+    number = next(_rounds)
+    name, item = f"file-{number}", f"bowl-{number}"
+    door.stack.put(stocked(sku=item, on_hand=1, unit_price=Decimal(10)))
+    good, lost = f"1,{item},DC1,adjustment,2", f"1,lost-{number},DC1,adjustment,2"
+    unusual = (f"1,{item},DC1,price,1000", f"2,{item},DC1,adjustment,-3")
+    inbox.take_messages()
+    before = door.counted()
+    match what:
+        case "good":
+            notices = [door.put("incoming", name, good)]
+        case "bad":
+            notices = [door.put("incoming", name, lost)]
+        case "unusual":
+            notices = [door.put("incoming", name, *unusual)]
+        case "approved":
+            assert door.take(door.put("incoming", name, *unusual))
+            inbox.take_messages()
+            notices = [door.put("approved", name, *unusual)]
+        case "long":
+            notices = [door.put("incoming", name, good, blank_lines=LINES_OF_TWO_PARTS)]
+        case _:
+            notices = [door.put("incoming", name, good), door.put("incoming", f"{name}-2", good)]
+    with door.short_of_time() if what == "two" else nullcontext():
+        is_done = door.take(*notices)
+    if not is_done:
+        return "failed"
+    told = any(f"/{name}.csv" in message.text for message in inbox.take_messages())
+    is_told = told is (what in ("bad", "unusual"))
+    is_counted = door.counted() > before
+    return ", and so ".join(["untold"] * (not is_told) + ["uncounted"] * (not is_counted))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", sorted({what for what, _ in INTAKE_WITHOUT.values()}))
+def test_with_its_own_policies_the_intake_takes_every_file(door: Door, inbox: Inbox, what: str) -> None:
+    assert take_a_file(door, inbox, what) == ""
+
+
+@pytest.mark.parametrize(
+    ("pair", "what", "amiss"),
+    [
+        pytest.param(pair, *missed, id=" on ".join(pair), marks=[pytest.mark.slow] if number else [])
+        for number, (pair, missed) in enumerate(INTAKE_WITHOUT.items())
+    ],
+)
+def test_without_an_action_a_file_is_not_taken_not_counted_or_nobody_is_told(
+    door: Door, inbox: Inbox, pair: Pair, what: str, amiss: str
+) -> None:
+    with taken_away(door.stack, pair, "IntakeRole"):
+        assert take_a_file(door, inbox, what) == amiss
+
+
 # The state machine and the schedules: nothing enforces their roles here
 
 
@@ -345,7 +531,14 @@ def test_a_role_that_is_not_enforced_holds_what_is_called_in_it(stack: Stack, ro
     assert decisions(stack, role, needed) == {"allowed"}
 
 
-@pytest.mark.parametrize("role", ["FunctionRole", "StateMachineRole", "SchedulerRole"])
+def test_the_pollers_of_the_queue_may_do_with_it_what_lambda_does(stack: Stack) -> None:
+    needed = {(action, arns(stack)[where]) for action, where in INTAKE_NOT_ENFORCED if where == "IntakeQueue.Arn"}
+
+    assert decisions(stack, "IntakeRole", needed) == {"allowed"}
+    assert decisions(stack, "FunctionRole", needed) == {"implicitDeny"}
+
+
+@pytest.mark.parametrize("role", ["FunctionRole", "IntakeRole", "StateMachineRole", "SchedulerRole"])
 def test_no_role_may_do_what_only_another_one_needs_or_what_nobody_does(stack: Stack, role: str) -> None:
     inventory, jobs = arns(stack)["InventoryTable.Arn"], arns(stack)["JobsTable.Arn"]
     foreign = set().union(*(needed for owner, needed in called(stack).items() if owner != role))
@@ -357,6 +550,8 @@ def test_no_role_may_do_what_only_another_one_needs_or_what_nobody_does(stack: S
         ("iam:PassRole", "*"),
         ("lambda:InvokeFunction", "*"),
         ("sns:Publish", "*"),
+        ("s3:PutObject", f"{arns(stack)['IntakeBucket.Arn']}/incoming/own.csv"),
+        ("s3:DeleteObject", f"{arns(stack)['IntakeBucket.Arn']}/receipts/own.csv.json"),
     }
 
     assert decisions(stack, role, foreign | harmful) == {"implicitDeny"}

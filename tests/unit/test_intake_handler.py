@@ -38,6 +38,7 @@ def test_the_intake_is_wired_as_its_variables_say() -> None:
     )
     assert intake.stores.guards is not None
     assert intake.stores.guards.max_price_change_percent == 40
+    assert intake.stores.allow_negative_stock is (VARIABLES["ALLOW_NEGATIVE_STOCK"] == "true")
     assert intake.files.bucket is intake.bucket
 
 
@@ -45,7 +46,7 @@ def test_every_variable_that_is_missing_is_named() -> None:
     with pytest.raises(SettingsError) as refused:
         values_of(IntakeSettings, {})
     wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "WRITE_CONCURRENCY", "GUARDS"]
-    wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME"]
+    wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME", "ALLOW_NEGATIVE_STOCK"]
     assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from inventory_updater.intake_handler import IntakeSettings
 from inventory_updater.jobs import settings
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.reports.results import SOURCE
@@ -333,12 +334,13 @@ def test_the_function_writes_json_into_its_own_log_and_is_traced() -> None:
     assert (function["Runtime"], function["Handler"]) == ("python3.13", "inventory_updater.handler.handle")
 
 
-def test_the_function_of_the_intake_gets_what_it_schedules_with_and_where_it_answers() -> None:
+def test_the_intake_gets_a_variable_for_every_setting_and_the_same_as_the_function_for_what_both_have() -> None:
     found = variables("IntakeFunction")
 
+    assert {field.name.upper() for field in fields(IntakeSettings)} == set(found)
     assert found.items() >= {name: variables()[name] for name in found.keys() & variables().keys()}.items()
-    assert set(found) - set(variables()) == {"INTAKE_BUCKET", "INTAKE_QUEUE_URL"}
     assert (found["INTAKE_BUCKET"], found["INTAKE_QUEUE_URL"]) == ("IntakeBucket", "IntakeQueue")
+    assert IntakeSettings(**settings.values_of(IntakeSettings, found)).guards == USUAL_GUARDS  # type: ignore[arg-type]  # each value has the type of its field
 
 
 def test_both_functions_are_of_one_package_and_log_and_are_traced_alike() -> None:
