@@ -100,13 +100,13 @@ def by_tens(rows: Sequence[Row], seed: int) -> list[object]:
     return list(messages)
 
 
-# A day of trade
+# Real trade
 
 
 def moved_to_now(path: Path) -> list[Row]:
     """The rows of a file of long ago, moved by whole days, so that the last of them took effect yesterday.
 
-    What is older than `ChangeRetentionDays` neither the bucket nor the queue takes.
+    What is older than `ChangeRetentionDays` the queue does not take, and the bucket only once it is approved.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -138,22 +138,23 @@ def closing_stock(stack: Stack, trade: Path) -> tuple[list[dict[str, object]], l
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the Online Retail files are not beside this checkout")
 @pytest.mark.parametrize("folder", ["day-2011-09-20", "week-2011-09-19"])
-def test_real_trade_in_the_bucket_leads_to_its_closing_stock_once(
-    fresh_stack: Stack, folder: str, tmp_path: Path
-) -> None:
-    rows = moved_to_now(DATA / folder / "changes.csv")
-    file = written(tmp_path / "changes.csv", rows)
+def test_real_trade_in_the_bucket_leads_to_its_closing_stock_once(fresh_stack: Stack, folder: str) -> None:
+    file = DATA / folder / "changes.csv"
+    rows = len(file.read_text(encoding="utf-8").splitlines()) - 1
     assert fresh_stack.script("stock", "load", str(DATA / folder / "opening_stock.csv")).status == 0
 
-    first = copied(fresh_stack, file, "changes.csv")
+    held = copied(fresh_stack, file, "changes.csv")
+    first = fresh_stack.script("intake", "held", "approve", "changes.csv", "--wait", "--json").answer
 
-    assert (first["status"], first["rows"], first["added"]) == ("ACCEPTED", len(rows), len(rows))
+    assert (held["status"], held["rows"], held["held"]) == ("HELD", rows, rows)
+    assert {each["code"] for each in held["problems"]} == {"TOO_OLD"}
+    assert (first["status"], first["rows"], first["added"]) == ("ACCEPTED", rows, rows)
     closing, expected = closing_stock(fresh_stack, DATA / folder)
     assert closing == expected
 
     again = copied(fresh_stack, file, "changes.csv")
 
-    assert (again["status"], again["added"], again["known"]) == ("ACCEPTED", 0, len(rows))
+    assert (again["status"], again["added"], again["known"]) == ("ACCEPTED", 0, rows)
     assert closing_stock(fresh_stack, DATA / folder)[0] == expected
 
 

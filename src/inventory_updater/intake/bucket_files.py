@@ -31,7 +31,7 @@ from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
-from inventory_updater.intake.input_files import CheckedFile, TooManyProblemsError, as_line, documents, is_unusual
+from inventory_updater.intake.input_files import CheckedFile, TooManyProblemsError, as_line, documents
 from inventory_updater.intake.previewing import Preview
 from inventory_updater.intake.receipts import SCHEMA, Answer, Receipt
 from inventory_updater.intake.refusals import REFUSALS_KEPT, Refusal, Refusals
@@ -39,6 +39,7 @@ from inventory_updater.intake.scheduling import Scheduled, Scheduling
 from inventory_updater.intake.sheets import PIECE
 from inventory_updater.intake.stores import Stores
 from inventory_updater.intake.text_rows import ChangeRow, Problem, problem_of
+from inventory_updater.stock.guards import UNUSUAL
 from inventory_updater.stock.judging import Judgement, judgement_document
 from inventory_updater.stock.numbers import counted
 
@@ -53,6 +54,9 @@ LINES_A_PART: Final = 250_000
 
 FILE_SECONDS: Final = 150.0
 """So much is left of a call at least when a file is begun, or a part whose like was not seen before."""
+
+_AWAITS_APPROVAL: Final = UNUSUAL | {"TOO_OLD"}
+"""The codes of what is taken once somebody has approved it."""
 
 _log = logging.getLogger(__name__)
 
@@ -168,15 +172,14 @@ class _Taking:
     # One part
 
     def _check_whole(self) -> Callable[[Set[int]], None]:
-        scheduling = self._scheduling(self.file, is_guarded=not self.version.is_approved)
+        scheduling = self._scheduling(self.file, is_approved=self.version.is_approved)
         self._check(self.file, scheduling)
         self.tally = _tally_of(self.file, scheduling)
         return lambda left_out: self._count(replace(scheduling, left_out=left_out).write())
 
-    def _scheduling(self, file: CheckedFile[ChangeRow], *, is_guarded: bool) -> Scheduling[ChangeRow]:
-        stores = self.door.stores
+    def _scheduling(self, file: CheckedFile[ChangeRow], *, is_approved: bool) -> Scheduling[ChangeRow]:
         source = f"{self.version.key}@{self.version.version}"
-        return stores.scheduling(file.rows, self.actor, source, stores.guards if is_guarded else None)
+        return self.door.stores.scheduling(file.rows, self.actor, source, is_approved=is_approved)
 
     def _check(self, file: CheckedFile[ChangeRow], scheduling: Scheduling[ChangeRow]) -> None:
         if not file.begins_well():
@@ -207,7 +210,7 @@ class _Taking:
 
     def _checked_part(self, number: int) -> tuple[_Tally, Iterable[Problem]]:
         file = self._part(number)
-        scheduling = self._scheduling(file, is_guarded=not self.version.is_approved)
+        scheduling = self._scheduling(file, is_approved=self.version.is_approved)
         self._check(file, scheduling)
         return _tally_of(file, scheduling), file.problems()
 
@@ -219,8 +222,8 @@ class _Taking:
             self._add_known(written)
 
     def _written_part(self, left_out: Set[int], number: int) -> tuple[_Tally, Iterable[Problem]]:
-        # What is unusual was decided on; an item that has gone since is as one that goes a moment later.
-        scheduling = self._scheduling(self._part(number), is_guarded=False)
+        # What is unusual or old was decided on; an item that has gone since is as one that goes a moment later.
+        scheduling = self._scheduling(self._part(number), is_approved=True)
         taken: list[Problem] = []
 
         def keep(refusal: Refusal) -> None:
@@ -273,7 +276,7 @@ class _Taking:
         tally, file, version = self.tally, self.file, self.version
         refused = held = 0
         for _line, problems in groupby(self._of_rows(), key=attrgetter("line")):
-            is_held = all(map(is_unusual, problems))
+            is_held = all(problem.code in _AWAITS_APPROVAL for problem in problems)
             held += is_held
             refused += not is_held
         known = sum(tally.known.values())

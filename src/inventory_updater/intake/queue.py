@@ -119,9 +119,7 @@ class Intake:
         else:
             delivery = Delivery(order.changes)
             actor = _principal(message.get("attributes", {}).get("SenderId"))
-            scheduling = self.stores.scheduling(
-                lambda: delivery.rows, actor, f"message:{message_id}", self.stores.guards
-            )
+            scheduling = self.stores.scheduling(lambda: delivery.rows, actor, f"message:{message_id}")
             receipt = delivery.schedule(scheduling, accept_good=order.accept_good)
         receipt |= {"message_id": message_id, "taken_at": self.stores.clock()}
         self.bucket.put_first(message_receipt_key(message_id), receipt)

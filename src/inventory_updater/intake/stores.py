@@ -26,8 +26,11 @@ class Stores:
     allow_negative_stock: bool = False
 
     def scheduling(
-        self, rows: Callable[[], Iterable[RowT]], actor: str, source: str, guards: Guards | None
+        self, rows: Callable[[], Iterable[RowT]], actor: str, source: str, *, is_approved: bool = False
     ) -> Scheduling[RowT]:
+        """What schedules these rows; those that somebody has approved however unusual or old they are."""
         return Scheduling(
-            *(self.client, self.inventory, self.changes, rows, self.clock(), actor, source), guards=guards
+            *(self.client, self.inventory, self.changes, rows, self.clock(), actor, source),
+            allow_old=is_approved,
+            guards=None if is_approved else self.guards,
         )

@@ -117,6 +117,26 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert door.receipt(held) == receipt
 
 
+def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
+    old = rows("c1", kind="price", value=1_000).replace(SOON, "2001-01-01T00:00:00Z")
+    content = HEADER + old + rows("c2")
+    held = door.put("day.csv", content)
+    door.deliver_all()
+
+    receipt = door.receipt(held)
+    assert (receipt["status"], receipt["held"], [each["code"] for each in receipt["problems"]]) == (
+        *("HELD", 1),
+        ["TOO_OLD"],
+    )
+    assert not warehouse.statuses()
+
+    approved = door.approve(held)
+    door.deliver_all()
+
+    assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
+    assert not door.bucket.keys("held/")
+
+
 def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_files, "MOST_UNPACKED_BYTES", 1 << 20)
     monkeypatch.setattr("inventory_updater.intake.bucket.MOST_BYTES", 1 << 18)
