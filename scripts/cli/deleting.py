@@ -5,8 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from cli.buckets import remove_bucket
 from cli.deployments import say_where
 from cli.errors import CommandFailed, InputError
 from cli.output import counted, note, print_answer
@@ -17,7 +16,6 @@ from cli.targets import Target, agreed, target_of
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.client import DynamoDBClient
-    from types_boto3_s3.client import S3Client
 
 
 def delete(options: argparse.Namespace) -> None:
@@ -95,28 +93,6 @@ def _refuse_protected(target: Target, stack: Stack, protected: Sequence[str]) ->
         )
     if reasons:
         raise InputError(f"nothing was deleted: {'; '.join(reasons)}. See docs/operations.md, Deleting a stack")
-
-
-def remove_bucket(client: "S3Client", bucket: str, *, with_files: bool = False) -> bool:
-    """Delete a bucket; False where files are in it, and stay.
-
-    Args:
-        with_files: delete all versions of all files first.
-    """
-    try:
-        if with_files:
-            for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                    client.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
-        client.delete_bucket(Bucket=bucket)
-    except ClientError as error:
-        match error.response["Error"]["Code"]:
-            case "NoSuchBucket":
-                return True  # a deployment that failed took it along
-            case "BucketNotEmpty":
-                return False
-        raise
-    return True
 
 
 def _what_stays(stack: Stack, buckets: Sequence[str], *, has_key: bool) -> list[str]:

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import boto3
 
-from cli.deleting import remove_bucket
+from cli.buckets import remove_bucket
 from cli.engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.dynamodb.values import to_attribute_values
