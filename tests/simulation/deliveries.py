@@ -16,7 +16,7 @@ from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.queue import Intake, read_body
 from inventory_updater.intake.stores import Stores
 from inventory_updater.stock.items import item_id
-from tests.builders import USUAL_GUARDS
+from tests.builders import USUAL_GUARDS, change_file
 from tests.fakes.doorstep import BUCKET, QUEUE_URL, notification
 from tests.fakes.s3 import FakeBucket
 from tests.simulation.content import Row
@@ -32,8 +32,6 @@ OPERATIONS: Final = frozenset(
 )
 """What the bucket and the queue are asked for."""
 
-_WRITING: Final = frozenset({"batch_execute_statement", "put_object", "delete_object", "send_message"})
-
 FAULTS: Final[tuple[Fault, ...]] = (
     Refused("ServiceUnavailable"),
     AnswerLost(),
@@ -43,6 +41,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     DoneTwice(),
 )
 
+_WRITING: Final = frozenset({"batch_execute_statement", "put_object", "delete_object", "send_message"})
 _APPROVED: Final = 0.8
 _LINES_A_PART: Final = (3, 1_000)
 _SECONDS: Final = (300.0, 300.0, 300.0, 1.0)
@@ -51,7 +50,6 @@ _RECEIVES: Final = 3
 _KILLED: Final = 0.5
 _WRITES: Final = 6
 """A call that is killed makes so many writes at most: to die at a read is to die before the write that follows."""
-_COLUMNS: Final = ("change_id", "kind", "value", "effective_at", "until", "expected", "not_after")
 
 
 class Deliveries:
@@ -74,7 +72,7 @@ class Deliveries:
     def supply(self, name: str, rows: Sequence[Row]) -> None:
         """Put a file, which may say that its good rows do not wait for the others."""
         metadata = {"accept-good": self._chance.choice(("true", "false"))}
-        self._put(f"incoming/{name}.csv", _csv(rows).encode(), metadata, rows)
+        self._put(f"incoming/{name}.csv", change_file(rows).encode(), metadata, rows)
 
     def _approve(self, held: FileVersion) -> None:
         self._history.reached["a file that was held is approved"] += 1
@@ -182,14 +180,6 @@ class Deliveries:
         if isinstance(fate, AnswerLost):
             raise fate.error()
         return do()
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    lines = [",".join(("sku", "location_id", *_COLUMNS))]
-    for row in rows:
-        cells = (getattr(row.change, column) for column in _COLUMNS)
-        lines.append(",".join((*row.key, *("" if cell is None else str(cell) for cell in cells))))
-    return "\n".join(lines)
 
 
 class _Process:
