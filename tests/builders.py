@@ -4,12 +4,13 @@ Times stand on one trading day, 2 March 2026: ``moment("09:30")`` is half past n
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any, Final, NamedTuple
 
+from inventory_updater.intake.rows import Row
 from inventory_updater.stock.changes import Change
 from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.items import ItemKey, StockItem, item_id, read_item, read_key
@@ -217,3 +218,13 @@ def _derived(figures: Mapping[str, Any]) -> Mapping[str, Any]:
         return dict.fromkeys(DERIVED)
     with localcontext(prec=200):
         return derived_of(figures)
+
+
+def change_file(rows: Sequence[Row]) -> str:
+    """A file of changes, as CSV."""
+    columns = ("change_id", "kind", "value", "effective_at", "until", "expected", "not_after")
+    lines: list[tuple[str, ...]] = [("sku", "location_id", *columns)]
+    for row in rows:
+        cells = (getattr(row.change, column) for column in columns)
+        lines.append((*row.key, *("" if cell is None else str(cell) for cell in cells)))
+    return "".join(",".join(line) + "\n" for line in lines)

@@ -56,12 +56,14 @@ class FakeBucket:
         return self.happens("head_object", lambda: self._found("HeadObject", Bucket, Key, VersionId)) and {"Key": Key}
 
     def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> None:  # noqa: N803  # AWS's names
+        content = Body if isinstance(Body, bytes) else Body.read()
+
         def put() -> None:
             assert Bucket == self.name
             assert len(Key.encode()) <= 1024
             if more.get("IfNoneMatch") == "*" and self.objects.get(Key):
                 raise _error("PutObject", "PreconditionFailed")
-            self.store(Key, Body if isinstance(Body, bytes) else Body.read())
+            self.store(Key, content)
 
         self.happens("put_object", put)
 
@@ -73,10 +75,13 @@ class FakeBucket:
         assert operation == "list_objects_v2"
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803  # AWS's names
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        yield self.list_objects_v2(**request)
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803  # AWS's names
         assert Bucket == self.name
         keys = self.happens("list_objects_v2", lambda: self.keys(Prefix))
-        yield {"Contents": [{"Key": key} for key in keys]} if keys else {}
+        return {"Contents": [{"Key": key} for key in keys]} if keys else {}
 
     def _found(self, operation: str, bucket: str, key: str, version: str | None) -> Stored:
         assert bucket == self.name

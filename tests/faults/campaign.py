@@ -34,7 +34,7 @@ from tests.faults.gate import (
 from tests.faults.model import CLOSED, EXPECTED, LATE_COUNT, MARKED_BY_ANOTHER, MISSED, RETRIED, Event
 from tests.faults.proxy import Nursery
 from tests.faults.rounds import SCENARIOS, Round
-from tests.faults.small_shop import EXPIRED, FAULTS_BESIDE, TOO_OLD
+from tests.faults.small_shop import EXPIRED, FAULTS_BESIDE, TAKEN_AGAIN, TOO_OLD
 from tests.faults.state_machine import FAULTS_OF_PUBLISHING, FAULTS_OF_WORKERS, SMALL_JOB
 from tests.faults.wire import Engine, hurried
 
@@ -44,7 +44,7 @@ _OF_REQUESTS: Final = (*REQUEST_FAULTS, JOBS_THROTTLED, UNPROCESSED, REPEATED, I
 FAULTS: Final = (*_OF_REQUESTS, *FAULTS_OF_WORKERS, *FAULTS_BESIDE, *FAULTS_OF_PUBLISHING)
 STATES: Final = (
     *(OUTLIVED, MARKED_BY_ANOTHER, CONFLICT_CHANGED, MISSED, CLOSED, LATE_COUNT, EXPECTED, RETRIED, TOO_OLD, EXPIRED),
-    *(LEASE_LOST, SMALL_JOB),
+    *(LEASE_LOST, SMALL_JOB, TAKEN_AGAIN),
 )
 """What has to happen now and then, or the campaign proves nothing about it."""
 

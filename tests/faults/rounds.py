@@ -118,9 +118,11 @@ class Round:
         # Where days have passed the changes of the trading day are too old.
         allow_old = self.scenario == "retention"
         if file:
-            shop.schedule(f"schedule-{run}", file, rate, allow_old=allow_old)
+            door = self.random.choice([shop.schedule, shop.put_file])
+            door(f"schedule-{run}", file, rate, allow_old=allow_old)
         if self._last_file and self.random.random() < 0.5:
-            shop.schedule(f"again-{run}", self._last_file, rate)  # a file that is sent twice
+            door = self.random.choice([shop.schedule, shop.put_file])
+            door(f"again-{run}", self._last_file, rate)  # a file that is sent twice
         self._last_file = file
         for key in self.random.sample(present, min(3, len(present))):
             shop.put_by_itself(key, self.random)

@@ -1,6 +1,8 @@
 """A small shop of its own for each round: its tables, its items, and everybody beside the jobs who writes to them."""
 
 import contextlib
+import itertools
+import json
 import random
 import threading
 import uuid
@@ -12,9 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inventory_updater.dynamodb.pacing import Limits, OutOfTimeError
 from inventory_updater.dynamodb.values import from_attribute_values
+from inventory_updater.intake.bucket import Bucket, FileVersion
+from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.loading import load_stock
+from inventory_updater.intake.queue import Intake
 from inventory_updater.intake.refusals import RefusedError, UnfinishedError
 from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.stores import Stores
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.intake.withdrawing import cancel_changes, dismiss_changes, retry_changes
 from inventory_updater.jobs.settings import Settings
@@ -27,9 +33,11 @@ from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.protocol import Protocol
-from tests.builders import record_attributes
+from tests.builders import change_file, record_attributes
 from tests.engines import create_tables, delete_tables
 from tests.fakes.clock import Clock
+from tests.fakes.doorstep import BUCKET, QUEUE_URL, notification
+from tests.fakes.s3 import FakeBucket
 from tests.faults.findings import Finding, Findings
 from tests.faults.gate import CONTENT, Gate, Statement, Worker, as_json
 from tests.faults.model import Key, derived_of
@@ -52,6 +60,10 @@ FAULTS_BESIDE: Final = (SALE, SOLD_OUT, RESERVATION, DELETED, SCHEDULED, CANCELL
 
 TOO_OLD: Final = "TOO_OLD at the edge"
 EXPIRED: Final = "a record expired"
+TAKEN_AGAIN: Final = "a file was taken by a repeated delivery"
+
+LINES_A_PART: Final = 5
+"""A file of a round has several parts."""
 
 OPERATOR_TRIES: Final = 8
 """How often an operator tries the same; the last two times nothing disturbs it."""
@@ -284,6 +296,32 @@ class SmallShop:
             schedule_changes(client, inventory, changes, lambda: present, self.now(), **asked)  # type: ignore[arg-type]
 
         self._operate(name, send, rate)
+        self.findings.changes += len(rows)
+
+    def put_file(self, name: str, rows: Sequence[ChangeRow], rate: float, *, allow_old: bool = False) -> None:
+        """Put a file of changes, whose message comes again and again until it is done."""
+        bucket, deliveries = FakeBucket(BUCKET), itertools.count(1)
+        present = [row for row in rows if tuple(row.key) in self.gate.model.items]
+        key = f"{'approved' if allow_old else 'incoming'}/{name}"
+        version = FileVersion(key, bucket.store(key, change_file(present).encode(), {"accept-good": "true"}))
+        message = {"messageId": name, "body": json.dumps(notification(version))}
+
+        def take(client: "DynamoDBClient") -> None:
+            number, beside = next(deliveries), Bucket(bucket.client, BUCKET)
+            inventory, changes = InventoryTable(client, self.tables.inventory), self.change_table(client)
+            stores = Stores(client, inventory, changes, None, self.now)
+            door = FileDoor(beside, stores, LINES_A_PART)
+            intake = Intake(beside, stores, door, bucket.client, QUEUE_URL, lambda _receipt, _key: None)
+            answer: Any = intake.take([message], lambda: 300.0)
+            if answer["batchItemFailures"]:
+                raise RuntimeError("the message comes again")
+            receipt = json.loads(bucket.content(version.receipt_key))
+            counted = sum(receipt[each] for each in ("added", "known", "held", "refused", "not_written"))
+            if not counted == receipt["rows"] == len(present):
+                self.gate.find(f"{name}: the receipt counts {counted} of {len(present)} rows", Finding.WRONG_TALLY)
+            self.gate.reached[TAKEN_AGAIN] += number > 1
+
+        self._operate(name, take, rate)
         self.findings.changes += len(rows)
 
     def rows(self, changes: Mapping[Key, Sequence[Change]]) -> list[ChangeRow]:

@@ -1,4 +1,4 @@
-"""Who meets in a history: state machines that run jobs, doors, operators and other writers."""
+"""Who meets in a history: state machines that run jobs, doors, suppliers, operators and other writers."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,6 +101,9 @@ def begin(history: "History", member: Member) -> None:
     kind = member.name.partition("-")[0]
     if kind == "job":
         history.machines[member.name] = StateMachine(history, member.name, member.with_)
+        return
+    if kind == "supplier":
+        history.deliveries.supply(member.name, member.with_)
         return
     work = _WORK[kind]
     history.spawn(member.name, lambda client: work(history, client, member))

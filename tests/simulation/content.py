@@ -14,6 +14,7 @@ from inventory_updater.stock.times import format_time, read_time
 KEYS: Final = (ItemKey("mug", "DC1"), ItemKey("cup", "DC1"), ItemKey("jug", "DC2"))
 BEGIN: Final = read_time("2026-03-02T08:00:00.000000Z")
 _STEP: Final = timedelta(minutes=10)
+_SUPPLIERS: Final = 0.25
 _SORE_POINTS: Final = (
     ("", ""),
     ("batch_get_item", "inventory-test"),
@@ -138,9 +139,11 @@ def _cast(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row], lat
         return tuple(chance.sample(rows, min(len(rows), chance.randint(1, most))))
 
     half = len(late) // 2
-    for number, part in enumerate((late[:half], late[half:]), 1):
+    second = _door(chance)
+    # What the other door brings may be in the file as well.
+    for name, part in (("door-1", late[:half]), (f"{second}-2", late if second == "supplier" else late[half:])):
         if part:
-            yield Member(f"door-{number}", turn(60), tuple(part))
+            yield Member(name, turn(60), tuple(part))
     yield Member("job-1", turn(10), "due")
     for number in range(2, chance.randint(3, 5)):
         yield Member(f"job-{number}", chance.randint(20, 250), chance.choice(("due", "due", "due", "all")))
@@ -157,6 +160,11 @@ def _cast(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row], lat
         yield Member("deleter-1", turn(), (chance.choice(keys), chance.random() < 0.5))
 
 
+def _door(chance: random.Random) -> str:
+    """Who brings changes: most call the product, some put a file into its bucket."""
+    return "supplier" if chance.random() < _SUPPLIERS else "door"
+
+
 def _second_day(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row]) -> Iterator[Member]:
     yield Member("again-1", 0, tuple(rows))
     # Later than all that may be forgotten while it waits.
@@ -164,7 +172,7 @@ def _second_day(chance: random.Random, keys: tuple[ItemKey, ...], rows: list[Row
         _change(chance, f"new-{kind}-{number}", kind, chance.choice((_time(chance, 100, 150), _time(chance, 244, 294))))
         for number, kind in enumerate(("adjustment", "count", "price", "adjustment"))
     ]
-    yield Member("door-3", chance.randint(0, 20), tuple(Row(chance.choice(keys), each) for each in new))
+    yield Member(f"{_door(chance)}-3", chance.randint(0, 20), tuple(Row(chance.choice(keys), each) for each in new))
     yield Member("job-4", chance.randint(0, 40), chance.choice(("due", "all")))
     if chance.random() < 0.5:
         yield Member("retrier-3", chance.randint(0, 60), keys[0])

@@ -24,6 +24,7 @@ from tests.engines import TABLES, Tables, table_definition
 from tests.fakes.clock import Clock
 from tests.simulation.cast import StateMachine, begin
 from tests.simulation.content import BEGIN, Member, drawn
+from tests.simulation.deliveries import FAULTS, OPERATIONS, Deliveries
 from tests.simulation.faults import (
     AnswerLost,
     Dies,
@@ -134,8 +135,9 @@ class History:
         self._mischance = random.Random(f"mishaps {self.plot.seed} {self.plot.schedule}")
         self.clock = Clock(lambda: BEGIN, seconds=self.chance.uniform(0, 5_400))
         self.dynamodb = SimulatedDynamoDB(
-            random.Random(f"answers {self.plot.seed}"), self.clock.monotonic, self._what_happens
+            random.Random(f"answers {self.plot.seed}"), self.clock.monotonic, self.fate_of
         )
+        self.deliveries = Deliveries(self)
         for definition in _definitions():
             self.dynamodb.create_table(**definition)
         self.tables = Tables("inventory-test", "inventory-changes-test", "inventory-jobs-test")
@@ -217,7 +219,8 @@ class History:
         self._fate = None
         waiting, landed, error = len(self.dynamodb.on_their_way), len(self.dynamodb.landed), ""
         try:
-            return self.dynamodb.call(operation, request)
+            service = self.deliveries if operation in OPERATIONS else self.dynamodb
+            return service.call(operation, request)
         except (Exception, ProcessDied) as problem:
             error = f"{type(problem).__name__}: {problem}"
             raise
@@ -227,7 +230,8 @@ class History:
             made = range(landed, len(self.dynamodb.landed))
             self.turns.append(Turn(who, self.clock.seconds, operation, request, self._fate, made, error))
 
-    def _what_happens(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
+    def fate_of(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
+        """What happens to the request that is asked for now."""
         if not self._fault_rate or self._mischance.random() >= self._fault_rate:
             return None
         fault = self._drawn_fault(operation, request)
@@ -239,6 +243,8 @@ class History:
 
     def _drawn_fault(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
         chance = self._mischance
+        if operation in OPERATIONS:
+            return chance.choice(FAULTS)
         refusals: list[Fault] = [Refused(), Refused("InternalServerError"), AnswerLost(is_done=False)]
         if operation in _READS:
             if operation == "batch_get_item":
@@ -409,9 +415,10 @@ class History:
         self.dynamodb.lag = 0
 
     def _come_to_rest(self) -> None:
-        """Two undisturbed jobs, the second when every window has ended."""
+        """Dead letters are sent again; then two undisturbed jobs, the second when every window has ended."""
         self._arrive()
         self._fault_rate = 0.0
+        self.deliveries.redrive(_Undisturbed(self, "operator"))
         for number, (scope, seconds) in enumerate((("due", 7_200.0), ("all", _LONG)), 1):
             self._run_undisturbed(f"rest-{number}", scope, seconds)
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from inventory_updater.dynamodb.values import from_attribute_values
-from inventory_updater.stock.items import item_id, read_key
+from inventory_updater.intake.scheduling import origin_of
+from inventory_updater.stock.items import ItemKey, item_id, read_key
 from inventory_updater.tables.records import Run, read_run
 from tests.simulation.history import History
 from tests.simulation.stock_model import ItemModel, as_it_is
@@ -193,7 +194,7 @@ class Story:
             is_judged = any((name[0], life, name[1], attempt) in self.decided for life in range(1, 9))
             if name[0] in self.items and name in self.records and not is_judged:
                 self.wrong.append(f"{name}: attempt {attempt} was never judged")
-        for key, change_id in self.history.scheduled:
+        for key, change_id in self.history.scheduled.union(self._accepted()):
             was_there = (item_id(key), change_id) in self.records or self.reached["a record expired"]
             if not was_there:
                 self.wrong.append(f"{change_id} of {key} was scheduled, and is nowhere")
@@ -207,6 +208,23 @@ class Story:
             if job.get("record") == "RUN":
                 self._tallied(job)
                 self._heard_of(read_run(job))
+
+    def _accepted(self) -> Iterator[tuple[ItemKey, str]]:
+        """The changes of files that were accepted; every file has a receipt, and that has counted every row."""
+        for version, rows in self.history.deliveries.files.items():
+            receipt = self.history.deliveries.receipt(version)
+            if receipt is None:
+                self.wrong.append(f"{version.key} {version.version} has no receipt")
+                continue
+            counted = sum(receipt[each] for each in ("added", "known", "held", "refused", "not_written"))
+            if not counted == receipt["rows"] == len(rows):
+                self.wrong.append(f"{version.receipt_key} counts {counted} of {receipt['rows']} rows, not {len(rows)}")
+            source = origin_of(f"{version.key}@{version.version}")
+            there = sum(record.get("source") == source for record in self.records.values())
+            if receipt["added"] > there and not self.reached["a record expired"]:
+                self.wrong.append(f"{version.receipt_key} has added {receipt['added']}, of which there are {there}")
+            if receipt["status"] == "ACCEPTED":
+                yield from ((row.key, row.change.change_id) for row in rows)
 
     def _record_ended(self, item: str, change_id: str, record: Attributes) -> None:
         if record["status"] not in FINAL:

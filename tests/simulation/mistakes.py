@@ -1,12 +1,17 @@
-"""The seven mistakes that the model of the protocol knows, made in the product: each has to be found."""
+"""Mistakes made in the product, each of which has to be found: seven that the model of the protocol knows, and two of
+the intake.
+"""
 
+import io
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytest
 
 from inventory_updater.dynamodb.batches import send
-from inventory_updater.intake import withdrawing
+from inventory_updater.intake import bucket_files, withdrawing
+from inventory_updater.intake.queue import Intake
 from inventory_updater.stock import settling
 from inventory_updater.stock.change_records import Status, read_record
 from inventory_updater.stock.item_states import Decision, ItemState
@@ -94,6 +99,29 @@ def retry_under_the_same_attempt(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def part_noted_before_it_is_written(patch: pytest.MonkeyPatch) -> None:
+    """The next call takes a part of a file for written that this one has only begun with."""
+    real = bucket_files._Taking._kept  # noqa: SLF001  # what is to be broken
+
+    def kept(taking: Any, what: str, number: int, work: Any) -> Any:
+        def noted_first(number: int) -> Any:
+            if what == "written":
+                rows = sum(1 for _ in taking._part(number).rows())  # noqa: SLF001  # as above
+                note = json.dumps({"added": rows}).encode()
+                taking.door.bucket.put_file(taking._working_key(what, number), io.BytesIO(note), "")  # noqa: SLF001  # as above
+            return work(number)
+
+        return real(taking, what, number, noted_first)
+
+    patch.setattr(bucket_files._Taking, "_kept", kept)  # noqa: SLF001  # as above
+
+
+def failed_message_is_done(patch: pytest.MonkeyPatch) -> None:
+    """Whatever the trouble with a message is, it does not come again."""
+    real = Intake._is_done  # noqa: SLF001  # what is to be broken
+    patch.setattr(Intake, "_is_done", lambda *arguments: real(*arguments) or True)
+
+
 def _without(guard: Mapping[str, object], name: str) -> dict[str, object]:
     return {each: value for each, value in guard.items() if each != name}
 
@@ -108,5 +136,7 @@ MISTAKES: Final[dict[str, Mistake]] = {
         record_cancelled_before_the_item,
         marks_without_status_or_attempt,
         retry_under_the_same_attempt,
+        part_noted_before_it_is_written,
+        failed_message_is_done,
     )
 }

@@ -16,6 +16,7 @@ import pytest
 
 from inventory_updater.dynamodb import concurrency, pacing
 from inventory_updater.dynamodb.pacing import OutOfTimeError
+from inventory_updater.intake import scheduling
 from inventory_updater.jobs import closing, opening, pages, worker
 from inventory_updater.stock import settling
 from inventory_updater.stock.settling import Settled
@@ -77,6 +78,7 @@ def as_in(history: "History") -> Iterator[None]:
         for module in (change_table, pages, opening, closing):
             patch.setattr(module, "SHARDS", SHARDS)
         patch.setattr(pages, "SLICES", len(SHARDS))
+        patch.setattr(scheduling, "BATCH_LIMIT", 3)
         patch.setattr(pages, "_peak_memory_megabytes", lambda: 100.0)
         for module in (concurrency, opening, worker):
             patch.setattr(module, "ThreadPoolExecutor", AtOnce)

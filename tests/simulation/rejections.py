@@ -48,6 +48,7 @@ class TransactionCanceledException(ClientError):
 class Exceptions:
     """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/error-handling.html"""
 
+    ClientError = ClientError
     TransactionCanceledException = TransactionCanceledException
 
 

@@ -100,6 +100,8 @@ def _about(turn: Turn) -> str:
         index = f" {request['IndexName']}" if "IndexName" in request else ""
         key = " ".join(str(each) for each in from_attribute_values(request["Key"]).values()) if "Key" in request else ""
         return f"{_short(request['TableName'])}{index} {key}"
+    if "Bucket" in request:
+        return str(request.get("Key", request.get("Prefix")))
     if "RequestItems" in request:
         return ", ".join(map(_short, request["RequestItems"]))
     if "Statements" in request:
