@@ -166,16 +166,19 @@ def test_the_closing_stock_of_real_trade_is_right_and_stays_so_when_all_is_done_
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("folder", "client_kind", "settings"),
+    ("dynamodb_client", "folder", "client_kind", "settings"),
     [
-        (DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
-        (DAY, "JSON", {"segments": 1, "page_size": 1000}),
-        (DAY, "JSON", {"segments": 1, "write_concurrency": 1}),
-        (DAY, "JSON", {"page_size": 1, "batch_size": 1}),
-        (DAY, "botocore", {}),
-        (WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}),
+        ("ministack", DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
+        ("ministack", DAY, "JSON", {"segments": 1, "page_size": 1000}),
+        ("ministack", DAY, "JSON", {"segments": 1, "write_concurrency": 1}),
+        ("ministack", DAY, "JSON", {"page_size": 1, "batch_size": 1}),
+        ("ministack", DAY, "botocore", {}),
+        ("ministack", WEEK, "JSON", {"segments": 3, "batch_size": 7, "page_size": 50}),
+        ("dynamodb_local", DAY, "JSON", {"segments": 8, "batch_size": 7, "page_size": 50}),
     ],
     ids=str,
+    indirect=["dynamodb_client"],
+    scope="session",
 )
 def test_the_closing_stock_is_the_same_however_the_work_is_divided_and_whatever_client_does_it(
     shop: Shop, stocked: Filled, folder: str, settings: dict[str, int]
