@@ -20,6 +20,7 @@ from inventory_updater.jobs.services import Services
 from inventory_updater.jobs.settings import Settings
 from inventory_updater.jobs.watching import watch
 from inventory_updater.jobs.worker import update_segment
+from inventory_updater.process import Context, keep_sdk_quiet, seconds_left_of
 from inventory_updater.reports.reporter import Reporter
 from inventory_updater.reports.results import Results, ResultsBus, ResultsTopic
 from inventory_updater.tables.change_table import ChangeTable
@@ -35,24 +36,17 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 _log = logging.getLogger(__name__)
 
-# Whatever LogLevel says: below WARNING botocore writes the session token of the function's role into the log.
-for _talkative in ("boto3", "botocore", "urllib3"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
+keep_sdk_quiet()
 
 
-class Context(Protocol):
-    """What the handler uses of the context object.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
-    """
+class CallContext(Context, Protocol):
+    """What the handler uses of the context object."""
 
     @property
     def aws_request_id(self) -> str: ...
 
     @property
     def function_name(self) -> str: ...
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @cache
@@ -105,19 +99,16 @@ def make_services(settings: Settings, session: boto3.Session) -> Services:
     )
 
 
-def handle(event: object, context: Context) -> dict[str, object]:
+def handle(event: object, context: CallContext) -> dict[str, object]:
     """One step of the state machine, the watch for silence, or what another system asks for.
 
     Raises:
         BadRequestError: naming the field of the event that is missing or bad.
         BadCallError: naming each of them.
     """
-
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
     if not isinstance(event, Mapping):
         raise BadRequestError("the event must be an object")
+    seconds_left = seconds_left_of(context)
     match event.get("action"):
         case "open":
             return dict(open_job(services(), _request(event), seconds_left))
@@ -136,7 +127,7 @@ def handle(event: object, context: Context) -> dict[str, object]:
             raise BadRequestError(f"action must be one of {', '.join(_ACTIONS)}")
 
 
-def _desk(services: Services, context: Context) -> "Desk":
+def _desk(services: Services, context: CallContext) -> "Desk":
     """What answers other systems. What a record says of where it comes from is never taken from what they send."""
     # Only here: the doors are an eighth of what a job's cold start would have to import.
     from inventory_updater.intake.calls import Desk

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -23,7 +23,8 @@ from inventory_updater.intake.bucket import Bucket
 from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.queue import Intake
 from inventory_updater.intake.stores import Stores
-from inventory_updater.jobs.settings import values_of
+from inventory_updater.jobs.settings import read_settings
+from inventory_updater.process import Context, keep_sdk_quiet, seconds_left_of
 from inventory_updater.reports.files import FileReporter
 from inventory_updater.stock.guards import Guards
 from inventory_updater.stock.times import format_time
@@ -35,18 +36,7 @@ _LONGEST_CALL_SECONDS: Final = 900
 
 _log = logging.getLogger(__name__)
 
-# Whatever LogLevel says: below WARNING botocore writes the session token of the function's role into the log.
-for _talkative in ("boto3", "botocore", "urllib3"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
-
-
-class Context(Protocol):
-    """What the handler uses of the context object.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
-    """
-
-    def get_remaining_time_in_millis(self) -> int: ...
+keep_sdk_quiet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +61,7 @@ def intake() -> Intake:
     """The intake of this function's environment, made once a process."""
     _log.info("inventory-updater's intake starts", extra={"version": __version__})
     make_room_for_files(Path(tempfile.gettempdir()) / "inventory-updater-intake")
-    settings = IntakeSettings(**values_of(IntakeSettings, os.environ))  # type: ignore[arg-type]  # each value has the type of its field
-    made = make_intake(settings, boto3.Session())
+    made = make_intake(read_settings(IntakeSettings, os.environ), boto3.Session())
     gc.collect()
     gc.freeze()
     return made
@@ -122,8 +111,4 @@ def handle(event: Mapping[str, Any], context: Context) -> dict[str, object]:
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
-
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
-    return intake().take(event["Records"], seconds_left)
+    return intake().take(event["Records"], seconds_left_of(context))

@@ -12,7 +12,7 @@ import pytest
 
 from inventory_updater import intake_handler
 from inventory_updater.intake_handler import IntakeSettings, make_intake, make_room_for_files
-from inventory_updater.jobs.settings import SettingsError, values_of
+from inventory_updater.jobs.settings import SettingsError, read_settings
 from tests.builders import ENVIRONMENT
 from tests.fakes.doorstep import Doorstep
 from tests.fakes.warehouse import Warehouse
@@ -26,7 +26,7 @@ CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
 
 
 def settings() -> IntakeSettings:
-    return IntakeSettings(**values_of(IntakeSettings, VARIABLES))  # type: ignore[arg-type]  # each has its field's type
+    return read_settings(IntakeSettings, VARIABLES)
 
 
 def test_the_intake_is_wired_as_its_variables_say() -> None:
@@ -44,7 +44,7 @@ def test_the_intake_is_wired_as_its_variables_say() -> None:
 
 def test_every_variable_that_is_missing_is_named() -> None:
     with pytest.raises(SettingsError) as refused:
-        values_of(IntakeSettings, {})
+        read_settings(IntakeSettings, {})
     wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "WRITE_CONCURRENCY", "GUARDS"]
     wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME", "ALLOW_NEGATIVE_STOCK"]
     assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeVar
 
 from inventory_updater.stock.guards import Guards
 
@@ -17,6 +17,9 @@ RETRY_PAUSE_SECONDS: Final = 260
 
 _LONGEST_NUMBER: Final = 20
 """Digits; Python refuses to read a number of more than 4,300."""
+
+
+SettingsT = TypeVar("SettingsT")
 
 
 class SettingsError(ValueError):
@@ -61,7 +64,7 @@ class Settings:
         Raises:
             SettingsError: naming every variable that is missing or bad.
         """
-        return cls(**values_of(cls, environment))  # type: ignore[arg-type]  # each value has the type of its field
+        return read_settings(cls, environment)
 
     @property
     def lease_seconds(self) -> int:
@@ -86,15 +89,15 @@ class Settings:
         return max(1, min(self.page_size, within_a_quarter))
 
 
-def values_of(settings: type, environment: Mapping[str, str]) -> dict[str, object]:
-    """The values of all fields of a class of settings, from the variables of the same names.
+def read_settings(kind: type[SettingsT], environment: Mapping[str, str]) -> SettingsT:
+    """Settings of some class, a dataclass: each field from the variable of the same name.
 
     Raises:
         SettingsError: naming every variable that is missing or bad.
     """
     problems: list[str] = []
     values: dict[str, object] = {}
-    for field in fields(settings):
+    for field in fields(kind):  # type: ignore[arg-type]  # a dataclass
         variable = field.name.upper()
         text = environment.get(variable, "")
         if not text:
@@ -118,7 +121,7 @@ def values_of(settings: type, environment: Mapping[str, str]) -> dict[str, objec
             values[field.name] = text
     if problems:
         raise SettingsError("; ".join(problems))
-    return values
+    return kind(**values)
 
 
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {

@@ -340,7 +340,7 @@ def test_the_intake_gets_a_variable_for_every_setting_and_the_same_as_the_functi
     assert {field.name.upper() for field in fields(IntakeSettings)} == set(found)
     assert found.items() >= {name: variables()[name] for name in found.keys() & variables().keys()}.items()
     assert (found["INTAKE_BUCKET"], found["INTAKE_QUEUE_URL"]) == ("IntakeBucket", "IntakeQueue")
-    assert IntakeSettings(**settings.values_of(IntakeSettings, found)).guards == USUAL_GUARDS  # type: ignore[arg-type]  # each value has the type of its field
+    assert settings.read_settings(IntakeSettings, found).guards == USUAL_GUARDS
 
 
 def test_both_functions_are_of_one_package_and_log_and_are_traced_alike() -> None:
