@@ -14,8 +14,8 @@ from cli.deployments import Deployment
 from inventory_updater.stock.times import parse_time, read_time
 from inventory_updater.tables.records import Run
 from tests.cloudformation import load_template, parameter_values, resolve
-from tests.engines import TABLES, Script
-from tests.shop import Shop, session
+from tests.engines import TABLES, Script, session
+from tests.shop import Shop
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

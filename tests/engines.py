@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,14 +44,25 @@ class Tables:
     jobs: str
 
 
-def make_client(service: str, endpoint_url: str, **settings: Any) -> Any:
+@cache
+def session() -> boto3.Session:
+    """One for all clients: what it reads of a service takes most of a second."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
+def make_client(service: str, endpoint_url: str, key: str = "test", secret: str = "test", **settings: Any) -> Any:
     """A boto3 client that talks to an engine on this machine, whatever the environment says.
 
     `Any`, since the type depends on the service's name: annotate the variable that takes it.
     """
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     config = Config(retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=32)
-    return session.client(service, endpoint_url=endpoint_url, config=config.merge(Config(**settings)))  # type: ignore[call-overload]  # any service
+    return session().client(  # type: ignore[call-overload]  # any service
+        service,
+        endpoint_url=endpoint_url,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=config.merge(Config(**settings)),
+    )
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from tests.builders import USUAL_GUARDS
-from tests.shop import session
+from tests.engines import session
 
 
 def main(endpoint_url: str, inventory: str, changes: str, *arguments: str) -> int:

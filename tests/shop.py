@@ -3,10 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
-
-import boto3
 
 from inventory_updater.dynamodb.client import botocore_client, dynamodb_client
 from inventory_updater.dynamodb.pacing import batched
@@ -25,13 +22,12 @@ from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
 from inventory_updater.tables.records import Run
 from tests.builders import Stocked, record_attributes
+from tests.engines import Tables, session
 from tests.fakes.clock import Clock
 from tests.fakes.cloudwatch import RecordingCloudWatch
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-
-    from tests.engines import Tables
 
 
 ClientKind = Literal["JSON", "botocore"]
@@ -50,7 +46,7 @@ def put_items(client: "DynamoDBClient", table: str, items: Iterable[Attributes])
             requests = list(answer.get("UnprocessedItems", {}).get(table, []))
 
 
-def put_stock(client: "DynamoDBClient", tables: "Tables", *stock: Attributes | Stocked) -> None:
+def put_stock(client: "DynamoDBClient", tables: Tables, *stock: Attributes | Stocked) -> None:
     """Put items, and the changes that wait for them, into their tables."""
     put_items(client, tables.inventory, [each.attributes if isinstance(each, Stocked) else each for each in stock])
     records = [record for each in stock if isinstance(each, Stocked) for record in each.records]
@@ -100,7 +96,7 @@ class Shop:
     """The services of one environment, and shorthands for what every test does with them."""
 
     services: Services
-    tables: "Tables"
+    tables: Tables
     client: "DynamoDBClient"
     clock: Clock
     metrics: RecordingCloudWatch
@@ -166,13 +162,7 @@ def change_table(client: "DynamoDBClient", name: str, settings: Settings) -> Cha
     return ChangeTable(client, name, retention_days=settings.change_retention_days)
 
 
-@cache
-def session() -> boto3.Session:
-    """One for all shops: what it knows of DynamoDB takes longer to read than many a job."""
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-west-1")
-
-
-def open_shop(endpoint_url: str, tables: "Tables", client_kind: ClientKind = "JSON", **settings: Any) -> Shop:
+def open_shop(endpoint_url: str, tables: Tables, client_kind: ClientKind = "JSON", **settings: Any) -> Shop:
     """A shop on the tables of one test, with a client of that kind."""
     wanted = replace(Settings("test", tables.inventory, tables.changes, tables.jobs), **settings)
     # The engines have clients with settings of their own: here the product's matter.

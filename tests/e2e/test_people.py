@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from cli.engine import CHECKOUT, REGION, Engine
 from inventory_updater.stock.items import ItemKey
 from tests.builders import NEXT_YEAR, change, record_attributes, stocked
-from tests.engines import Script, private_ministack, run_script
+from tests.engines import Script, make_client, private_ministack, run_script
 from tests.shop import put_items
 from tests.stacks import Stack, checkout_for_iam, deploy_stack
 from tests.waiting import wait_until
@@ -273,9 +272,8 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
 
     def may(person: str) -> set[str]:
         key, secret = keys[person].values()
-        session = boto3.Session(key, secret, region_name=REGION)
-        s3: S3Client = session.client("s3", endpoint_url=stack.engine.endpoint_url)
-        sqs: SQSClient = session.client("sqs", endpoint_url=stack.engine.endpoint_url)
+        s3: S3Client = make_client("s3", stack.engine.endpoint_url, key, secret)
+        sqs: SQSClient = make_client("sqs", stack.engine.endpoint_url, key, secret)
         return {name for name, deed in deeds.items() if is_allowed(partial(deed, s3, sqs))}
 
     allowed = {
@@ -305,8 +303,7 @@ def test_a_service_calls_the_function_under_its_document_and_nobody_without_one(
 ) -> None:
     def call(person: str, **event: object) -> Any:
         key, secret = keys[person].values()
-        session = boto3.Session(key, secret, region_name=REGION)
-        functions: LambdaClient = session.client("lambda", endpoint_url=stack.engine.endpoint_url)
+        functions: LambdaClient = make_client("lambda", stack.engine.endpoint_url, key, secret)
         answer = functions.invoke(FunctionName=stack.outputs["FunctionName"], Payload=json.dumps(event))
         said = answer["Payload"].read().decode()
         assert not answer.get("FunctionError"), said

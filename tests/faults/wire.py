@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
-import boto3
 import botocore.endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
@@ -17,6 +16,7 @@ from inventory_updater.dynamodb import pacing
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.jobs import closing, opening, pages
 from inventory_updater.tables import change_table
+from tests.engines import session
 from tests.faults.gate import Gate, Reply, Worker
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ class Engine:
         self.http = URLLib3Session(max_pool_connections=32)
         self._lock = threading.Lock()
         self._free: list[_Wire] = []
-        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         self.calm = self.client(32)
         """A client that nothing disturbs, for every round."""
 
@@ -73,7 +72,7 @@ class Engine:
 
     def client(self, write_concurrency: int) -> "DynamoDBClient":
         """A client as the function makes it."""
-        return dynamodb_client(self._session, write_concurrency, self.endpoint_url)
+        return dynamodb_client(session(), write_concurrency, self.endpoint_url)
 
     @contextlib.contextmanager
     def gated(self, gate: Gate, worker: Worker) -> Iterator["DynamoDBClient"]:

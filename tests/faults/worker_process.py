@@ -20,10 +20,10 @@ from inventory_updater.jobs.worker import update_segment
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 from inventory_updater.tables.job_table import JobTable
+from tests.engines import session
 from tests.fakes.clock import Clock
 from tests.faults.breakages import broken
 from tests.faults.wire import hurried
-from tests.shop import session
 
 
 def call(order: dict[str, Any]) -> bool | str:

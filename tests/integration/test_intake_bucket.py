@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from inventory_updater.intake.bucket import FileVersion
 from inventory_updater.intake.queue import Intake
 from inventory_updater.intake_handler import IntakeSettings, make_intake
 from tests.builders import NEXT_YEAR, USUAL_GUARDS, item_attributes
-from tests.engines import make_client
+from tests.engines import make_client, session
 from tests.fakes.doorstep import notification
 from tests.shop import Shop
 
@@ -41,7 +40,7 @@ class Door:
         self.queue_url = self.sqs.create_queue(QueueName="intake-of-a-test")["QueueUrl"]
         names = (shop.tables.inventory, shop.tables.changes, 30, 4, USUAL_GUARDS)
         settings = IntakeSettings("test", *names, "arn:aws:sns:x", BUCKET, self.queue_url, "stack")
-        made = make_intake(settings, boto3.Session(region_name=region))
+        made = make_intake(settings, session())
         self.intake: Intake = replace(made, tell=lambda _receipt, _key: None)
 
     def put(self, name: str, content: str, **metadata: str) -> FileVersion:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -22,7 +21,7 @@ from cli.engine import Engine
 from cli.intake_bucket import IntakeBucket
 from inventory_updater.intake.bucket import FileVersion
 from tests.desk import run_here
-from tests.engines import Script, make_client
+from tests.engines import Script, make_client, session
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -45,16 +44,10 @@ def outputs(ministack: Engine) -> Mapping[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def session() -> boto3.Session:
-    """One for all commands: what makes a client slow is read once."""
-    return boto3.Session()
-
-
 @pytest.fixture
-def deployment(ministack: Engine, session: boto3.Session, outputs: Mapping[str, str]) -> Deployment:
+def deployment(ministack: Engine, outputs: Mapping[str, str]) -> Deployment:
     os.environ.update(ministack.environment({}))
-    return Deployment("intake-script", session, outputs, {})
+    return Deployment("intake-script", session(), outputs, {})
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import boto3
 import pytest
 
 from cli.engine import CHECKOUT, REGION
 from examples.python import records, stock
-from tests.engines import Tables
+from tests.engines import Tables, session
 
 EXAMPLES: Final = CHECKOUT / "examples"
 DRIVERS: Final = CHECKOUT / "tests" / "writers"
@@ -56,8 +55,7 @@ class Place:
 
     def table(self, name: str) -> Any:
         """A table as boto3's resources have it; not for several threads."""
-        session = boto3.Session("test", "test", region_name=REGION)
-        return session.resource("dynamodb", endpoint_url=self.endpoint_url).Table(name)
+        return session().resource("dynamodb", endpoint_url=self.endpoint_url).Table(name)
 
 
 @dataclass(frozen=True, slots=True)
