@@ -185,7 +185,7 @@ taskcat-setup: $(FOR_RUNNING)
 	@$(MAKE) .venv-taskcat/.ready || echo "No .venv-taskcat: the tests with taskcat will be skipped."
 
 .PHONY: taskcat
-taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, run a job in each stack, delete (REGIONS=..., TEST=minimal or everything)
+taskcat: build .venv-taskcat/.ready  ## Deploy into four regions of AWS, run jobs and put a file in each stack, delete (REGIONS=..., TEST=minimal or everything)
 	@cd scripts && $(TASKCAT_PYTHON) -m taskcat_runs.run --regions "$(REGIONS)" --tests "$(TEST)"
 
 .PHONY: taskcat-local

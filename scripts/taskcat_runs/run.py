@@ -1,8 +1,8 @@
-"""Deploy every parameter set of .taskcat.yml in every region of it, run a job in each stack, and delete all.
+"""Deploy every parameter set of .taskcat.yml in every region of it, run jobs in each stack, and delete all.
 
 On AWS, found as boto3 finds it (`make taskcat`), or on an embedded engine (`make taskcat-local`); in .venv-taskcat.
-Prints a line for each stack: region, parameter set and the items that its job has updated. Exit status: 0 when all did
-what they should and are gone, else 1.
+Prints a line for each stack: region, parameter set and the items that its first job has updated. Exit status: 0 when
+all did what they should and are gone, else 1.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from cli.buckets import remove_bucket
 from cli.engine import REGION, Engine, start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
 from inventory_updater.dynamodb.values import to_attribute_values
+from inventory_updater.intake.bucket import FileVersion
 from inventory_updater.stock.change_records import Status
 from inventory_updater.stock.items import ItemKey, StockItem, StockStatus, read_item
 from inventory_updater.stock.times import format_time
@@ -54,6 +55,7 @@ EXIT_TERMINATED: Final = 143
 
 _POLL_SECONDS: Final = 0.5
 _EXECUTION_SECONDS: Final = 120.0
+_RECEIPT_SECONDS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,9 @@ def expected_item(number: int, *, may_be_negative: bool) -> dict[str, object]:
 
 
 def check_stack(deployed: Deployed) -> int:
-    """Put items and changes, run the job twice and compare what is in the tables with what should be.
+    """Put items and changes, run the job twice and compare what is in the tables with what should be; then a delivery.
 
-    Returns how many items the job has updated. AssertionError, where a figure is another one, names both.
+    Returns how many items the first job has updated. AssertionError, where a figure is another one, names both.
     """
     expect("parameters", {name: deployed.parameters[name] for name in deployed.given}, dict(deployed.given))
     table = dynamodb_client(deployed.session, write_concurrency=4)
@@ -165,7 +167,26 @@ def check_stack(deployed: Deployed) -> int:
 
     expect("items updated by a second job", again.tally.items_updated, 0)
     expect("items after a second job", stored(inventory, changes), found)
+    check_delivery(deployed)
     return run.tally.items_updated
+
+
+def check_delivery(deployed: Deployed) -> None:
+    """Let a supplier deliver a piece of every item by a file in the bucket, which the next job applies."""
+    lines = ["change_id,sku,location_id,kind,value,effective_at"]
+    now = format_time(datetime.now(UTC))
+    lines += [f"delivery,{key.sku},{key.location_id},adjustment,1,{now}" for key in map(item_key, range(ITEMS))]
+    s3, bucket, key = deployed.session.client("s3"), deployed.outputs["IntakeBucketName"], "incoming/delivery.csv"
+    put = s3.put_object(Bucket=bucket, Key=key, Body="\n".join(lines).encode())
+    receipt_key = FileVersion(key, put["VersionId"]).receipt_key
+    is_there = s3.get_waiter("object_exists")
+    is_there.wait(Bucket=bucket, Key=receipt_key, WaiterConfig={"Delay": 1, "MaxAttempts": _RECEIPT_SECONDS})
+    receipt = json.loads(s3.get_object(Bucket=bucket, Key=receipt_key)["Body"].read())
+    expect("receipt", (receipt["status"], receipt["added"]), ("ACCEPTED", ITEMS))
+
+    run = run_job(deployed)
+
+    expect("deliveries applied", run.tally.changes_applied, ITEMS)
 
 
 def expect(what: str, found: object, wanted: object) -> None:
@@ -279,7 +300,7 @@ def _is_right(deployed: Deployed) -> bool:
 
 
 def expect_gone(deployed: Deployed) -> None:
-    """Delete the bucket that a stack leaves; raise AssertionError where a stack, or a table of it, is still there."""
+    """Delete the bucket that a stack leaves; raise AssertionError where the stack, or a table of it, is still there."""
     stacks = deployed.session.client("cloudformation").describe_stacks(StackName=deployed.stack_id)["Stacks"]
     expect(f"{deployed.region} {deployed.test}", stacks[0]["StackStatus"], "DELETE_COMPLETE")
     pages = deployed.session.client("dynamodb").get_paginator("list_tables").paginate()
@@ -287,7 +308,7 @@ def expect_gone(deployed: Deployed) -> None:
     left = tables & {value for name, value in deployed.outputs.items() if name.endswith("TableName")}
     expect(f"tables left in {deployed.region}", left, set())
     bucket = deployed.outputs["IntakeBucketName"]
-    expect(f"{bucket} was empty and is gone", remove_bucket(deployed.session.client("s3"), bucket), True)
+    expect(f"{bucket} is gone", remove_bucket(deployed.session.client("s3"), bucket, with_files=True), True)
 
 
 def use_engine(engine: Engine, home: Path) -> None:
