@@ -128,6 +128,8 @@ def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, ware
         *("HELD", 1),
         ["TOO_OLD"],
     )
+    # No option of a command is to be had here.
+    assert receipt["problems"][0]["message"].endswith(": it may have been settled and forgotten")
     assert not warehouse.statuses()
 
     approved = door.approve(held)
