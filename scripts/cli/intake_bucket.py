@@ -47,6 +47,12 @@ Receipt = Mapping[str, Any]
 """What became of a file or of a message: JSON, as its schema says."""
 
 
+def name_of(text: str) -> str:
+    """The name of a file, of which somebody has typed the name or, as the lists have it, the key."""
+    folder = next((each for each in (INCOMING, APPROVED) if text.startswith(each)), "")
+    return text.removeprefix(folder)
+
+
 class IntakeBucket:
     """The bucket of a deployment.
 

@@ -300,7 +300,7 @@ def test_the_newest_files_are_listed_first_and_those_that_wait_with_them(
     ]
     assert listed() == everything
     assert listed("b") == [("incoming/b.csv", "WAITING"), ("incoming/b.csv", "ACCEPTED")]
-    assert listed("zebra.csv") == [("incoming/zebra.csv", "ACCEPTED")]
+    assert listed("zebra.csv") == listed("incoming/zebra.csv") == [("incoming/zebra.csv", "ACCEPTED")]
     assert listed("nothing") == []
     assert listed("--limit", "2") == everything[:2]
     assert run("status", "--json", "--limit", "2").answer["has_more"]
@@ -316,8 +316,10 @@ def test_the_receipt_of_a_file_is_shown_with_its_problems(run: Run, stand_in: St
 
     assert run("show", "changes.csv", "--json").answer == newest
     assert run("show", "changes.csv", "--json", "--version", first["version"]).answer == first
+    assert run("show", "incoming/changes.csv", "--json").answer == newest
     said = run("show", "changes.csv").output
     assert "x is no number" in said
+    assert run("show", "approved/changes.csv").errors.endswith("there is no file approved/changes.csv\n")
     assert run("show", "changes").errors.endswith("error: there is no file changes\n")
     assert run("show", "changes.csv", "--version", "1").errors.endswith("there is no file changes.csv of version 1\n")
 
