@@ -257,6 +257,10 @@ def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[s
     cases = {
         "put nowhere.csv": (2, "nowhere.csv: No such file or directory"),
         "put -": (2, "standard input has no name: give it one with --as"),
+        "put changes.csv --as acme/": (
+            2,
+            "the name acme/ ends with /, and what is called so is taken for a folder: give another one",
+        ),
         f"put changes.csv --as {'n' * 1016}": (2, "the name has more than 1,015 bytes: give a shorter one"),
         "put changes.csv --number-rows Wöche": (
             2,
@@ -308,6 +312,20 @@ def test_the_newest_files_are_listed_first_and_those_that_wait_with_them(
     assert run("status", "--limit", "4").output.endswith("4 files, and there are more: --all lists them\n")
     assert run("status", "--csv").output.splitlines()[3].startswith("incoming/zebra.csv,ACCEPTED,,2")
     assert run("status", "--limit", "0").errors.endswith("error: --limit: at least 1 file\n")
+
+
+def test_a_folder_may_be_called_messages_as_that_of_their_receipts_is(
+    run: Run, s3: "S3Client", outputs: Mapping[str, str]
+) -> None:
+    bucket = outputs["IntakeBucketName"]
+    s3.put_object(Bucket=bucket, Key="incoming/messages/a.csv", Body=b"ACCEPTED")
+    StandIn(s3, bucket).take_all()
+    s3.put_object(Bucket=bucket, Key=f"receipts/messages/{uuid.uuid4()}.json", Body=b"{}")
+
+    for begin in ("", "mess", "messages/"):
+        files = run("status", "--json", begin).answer["files"]
+        assert [(each["key"], each["status"]) for each in files] == [("incoming/messages/a.csv", "ACCEPTED")]
+    assert "ACCEPTED" in run("show", "messages/a.csv").output
 
 
 def test_the_receipt_of_a_file_is_shown_with_its_problems(run: Run, stand_in: StandIn) -> None:  # noqa: ARG001
