@@ -5,6 +5,7 @@ Every version of a file is a file of its own, and has its own receipt. docs/cont
 
 import heapq
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +84,7 @@ class IntakeBucket:
         """
         key = INCOMING + name
         if key.endswith("/"):
-            raise InputError(f"the name {name} ends with /, and what is called so is taken for a folder: give another one")
+            raise InputError(f"the name {name} ends with /, as only that of a folder does: give another one")
         if len(key.encode()) > LONGEST_KEY_BYTES:
             raise InputError(f"the name has more than {LONGEST_KEY_BYTES - len(INCOMING):,} bytes: give a shorter one")
         with path.open("rb") as file:
@@ -110,7 +111,7 @@ class IntakeBucket:
             if self._clock() >= deadline:
                 raise CommandFailed(
                     f"{file.key} has no receipt after {seconds:g} seconds, or none that these credentials may read; "
-                    f"look later: intake.py status {file.name}"
+                    f"look later: intake.py status {shlex.quote(file.name)}"
                 )
             self._sleep(pause)
             pause = min(LONGEST_PAUSE_SECONDS, pause * 1.2)

@@ -176,6 +176,10 @@ def test_a_file_is_put_and_the_end_of_the_command_says_what_became_of_it(run: Ru
         "REFUSED": (2, "REFUSED"),
         "bytes": (2, "REFUSED"),
     }
+    assert ended["HELD"].errors.endswith(
+        "note: nothing is written until somebody approves it: intake.py held approve changes.csv\n"
+    )
+    assert not ended["ACCEPTED"].errors
     accepted = ended["ACCEPTED"].answer
     figures = {name: accepted[name] for name in ("key", "rows", "added", "known", "refused", "problems")}
     assert figures == {
@@ -247,6 +251,10 @@ def test_whoever_stops_waiting_is_told_that_the_file_goes_on(
         "interrupted: incoming/changes.csv is in the bucket and goes on: intake.py status changes.csv",
     )
     assert "WAITING" in run("show", "changes.csv").output
+    # To be typed as it is, whatever the name.
+    assert put(run, "ACCEPTED", "--as", "monday's #1.csv").errors.endswith(
+        """: intake.py status 'monday'"'"'s #1.csv'\n"""
+    )
 
 
 def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[str, str]) -> None:
@@ -259,7 +267,7 @@ def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[s
         "put -": (2, "standard input has no name: give it one with --as"),
         "put changes.csv --as acme/": (
             2,
-            "the name acme/ ends with /, and what is called so is taken for a folder: give another one",
+            "the name acme/ ends with /, as only that of a folder does: give another one",
         ),
         f"put changes.csv --as {'n' * 1016}": (2, "the name has more than 1,015 bytes: give a shorter one"),
         "put changes.csv --number-rows Wöche": (
