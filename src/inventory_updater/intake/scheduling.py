@@ -108,8 +108,8 @@ class Scheduling(Generic[RowT]):
     """Changes on their way into the tables: ``check`` asks the tables, and only then ``write`` writes what was taken.
 
     The attributes are the arguments of ``schedule_changes``. Of the items in ``left_out``, hashes of their keys,
-    nothing is written. ``tell`` is told of each change that is there now. ``old_hint`` ends what is said of a change that
-    is too old: what could be done about it where the rows came from.
+    nothing is written. ``tell`` is told of each change that is there now. ``old_hint`` is said of what is too old: what
+    could be done about it there where the rows came from.
     """
 
     client: "DynamoDBClient"

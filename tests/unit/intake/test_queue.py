@@ -139,6 +139,14 @@ def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, ware
     assert not door.bucket.keys("held/")
 
 
+def test_metadata_that_makes_no_sense_is_told_as_it_came(door: Doorstep) -> None:
+    problems = taken(door, HEADER, accept_good="yes", number_rows="n" * 50)["problems"]
+    assert [(each["column"], each["value"]) for each in problems] == [
+        ("accept-good", "yes"),
+        ("number-rows", "n" * 40 + "..."),
+    ]
+
+
 def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_files, "MOST_UNPACKED_BYTES", 1 << 20)
     monkeypatch.setattr("inventory_updater.intake.bucket.MOST_BYTES", 1 << 18)
