@@ -46,7 +46,9 @@ def set_on_hand(table: Any, key: dict[str, str], on_hand: Decimal | int) -> None
 def write(table: Any, key: dict[str, str], decide: Decide) -> None:
     """Write what ``decide`` says; it is asked again where somebody else was faster."""
     while True:
-        item = table.get_item(Key=key, ConsistentRead=True)["Item"]
+        item = table.get_item(Key=key, ConsistentRead=True).get("Item")
+        if item is None:
+            raise LookupError(f"there is no item {key['sku']} at {key['location_id']}")
         sets, condition = planned(item, decide)
         update = "SET " + ", ".join(f"{name} = :{name}" for name in sets)
         try:

@@ -1,6 +1,7 @@
 """Waiting for the receipt of a file, and how a command ends that has one."""
 
 import argparse
+import shlex
 from typing import Final
 
 from cli.command_line import seconds_of
@@ -8,7 +9,7 @@ from cli.deployments import Deployment
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_COMPLETED_WITH_FAILURES, EXIT_DONE, EXIT_HELD
 from cli.intake_bucket import IntakeBucket, Receipt
 from cli.intake_screens import receipt_screen
-from cli.output import print_answer, print_json, print_screen, view_of
+from cli.output import note, print_answer, print_json, print_screen, view_of
 from cli.progress import progress
 from inventory_updater.intake.bucket import FileVersion
 from inventory_updater.intake.receipts import Answer
@@ -37,9 +38,14 @@ def answer_for(file: FileVersion, bucket: IntakeBucket, options: argparse.Namesp
         try:
             receipt = bucket.wait_for_receipt(file, options.timeout)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{file.key} is in the bucket and goes on: intake.py status {file.name}") from None
+            raise KeyboardInterrupt(
+                f"{file.key} is in the bucket and goes on: intake.py status {shlex.quote(file.name)}"
+            ) from None
     print_receipt(receipt, bucket, options)
-    return EXIT_CODES[Answer(receipt["status"])]
+    answer = Answer(receipt["status"])
+    if answer is Answer.HELD:
+        note(f"note: nothing is written until somebody approves it: intake.py held approve {shlex.quote(file.name)}")
+    return EXIT_CODES[answer]
 
 
 def print_receipt(receipt: Receipt, bucket: IntakeBucket, options: argparse.Namespace) -> None:

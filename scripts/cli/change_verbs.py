@@ -65,6 +65,7 @@ def schedule(options: argparse.Namespace) -> int:
             create_missing=options.create_missing,
             allow_old=options.allow_old,
             guards=None if options.accept_unusual else deployment.guards(),
+            old_hint=" (--allow-old takes it all the same)",
         )
         with progress() as tell:
             file.check_with(replace(scheduling, progress=tell))

@@ -5,6 +5,7 @@ Every version of a file is a file of its own, and has its own receipt. docs/cont
 
 import heapq
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,12 @@ Receipt = Mapping[str, Any]
 """What became of a file or of a message: JSON, as its schema says."""
 
 
+def name_of(text: str) -> str:
+    """The name of a file, of which somebody has typed the name or, as the lists have it, the key."""
+    folder = next((each for each in (INCOMING, APPROVED) if text.startswith(each)), "")
+    return text.removeprefix(folder)
+
+
 class IntakeBucket:
     """The bucket of a deployment.
 
@@ -73,9 +80,11 @@ class IntakeBucket:
         intake takes fits. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 
         Raises:
-            InputError: where a key would be longer than S3 allows.
+            InputError: where a key would be longer than S3 allows, or that of a folder.
         """
         key = INCOMING + name
+        if key.endswith("/"):
+            raise InputError(f"the name {name} ends with /, as only that of a folder does: give another one")
         if len(key.encode()) > LONGEST_KEY_BYTES:
             raise InputError(f"the name has more than {LONGEST_KEY_BYTES - len(INCOMING):,} bytes: give a shorter one")
         with path.open("rb") as file:
@@ -102,7 +111,7 @@ class IntakeBucket:
             if self._clock() >= deadline:
                 raise CommandFailed(
                     f"{file.key} has no receipt after {seconds:g} seconds, or none that these credentials may read; "
-                    f"look later: intake.py status {file.name}"
+                    f"look later: intake.py status {shlex.quote(file.name)}"
                 )
             self._sleep(pause)
             pause = min(LONGEST_PAUSE_SECONDS, pause * 1.2)
@@ -142,7 +151,8 @@ class IntakeBucket:
         """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""
         # In this order: who gets a receipt in between has one.
         files = dict(self._files(begin))
-        receipts = dict(self._receipts(begin))
+        is_among_messages = any(name.startswith(MESSAGES) for name in (begin, *(each.name for each in files)))
+        receipts = dict(self._receipts(begin, is_among_messages=is_among_messages))
         waiting = {each.receipt_key: each for each in files if each.receipt_key not in receipts}
         times = receipts | {key: files[each] for key, each in waiting.items()}
         newest = heapq.nlargest(len(times) if limit is None else limit, times, key=lambda key: (times[key], key))
@@ -172,14 +182,17 @@ class IntakeBucket:
             for each in filter(lambda each: not each["Key"].endswith("/"), page.get("Versions", ())):
                 yield FileVersion(each["Key"], each["VersionId"]), format_time(each["LastModified"])
 
-    def _receipts(self, begin: str) -> Iterator[tuple[str, str]]:
-        """The receipts of files; those of messages, of which there may be very many, are passed over."""
+    def _receipts(self, begin: str, *, is_among_messages: bool) -> Iterator[tuple[str, str]]:
+        """The receipts of files; those of messages, of which there may be very many, are passed over.
+
+        Unless there are files in a folder of that name too, whose receipts are among them.
+        """
         prefix = RECEIPTS + begin
         found = self._listed(prefix)
-        if not prefix.startswith(_OF_MESSAGES):
+        if not is_among_messages:
             before = takewhile(lambda each: each[0] < _OF_MESSAGES, found)
             found = chain(before, self._listed(prefix, after=f"{_OF_MESSAGES}\U0010ffff"))
-        return (each for each in found if each[0].endswith(".json"))
+        return (each for each in found if each[0].endswith(".json") and not _is_of_message(each[0]))
 
     def _listed(self, prefix: str, after: str | None = None) -> Iterator[tuple[str, str]]:
         """Keys, in their order, with the times at which they were put."""
@@ -189,6 +202,11 @@ class IntakeBucket:
         for page in pages:
             for each in page.get("Contents", ()):
                 yield each["Key"], format_time(each["LastModified"])
+
+
+def _is_of_message(receipt_key: str) -> bool:
+    """Whether it is ID.json, and not NAME.VERSION.json."""
+    return receipt_key.startswith(_OF_MESSAGES) and "." not in receipt_key.removesuffix(".json")
 
 
 def _waits(file: FileVersion, put_at: str) -> Receipt:

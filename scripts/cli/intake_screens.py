@@ -69,7 +69,8 @@ def _of_preview(preview: Document, view: View) -> Iterator[RenderableType]:
 
 def _flat(document: Document, before: str = "") -> Iterator[tuple[str, object]]:
     for name, value in document.items():
-        told = f"{before}{name}".replace("_", " ")
+        # A code stays as it is: it is looked up.
+        told = before + (name if name.isupper() else name.replace("_", " "))
         if isinstance(value, Mapping):
             yield from _flat(value, f"{told}: ")
         elif value or value == 0:

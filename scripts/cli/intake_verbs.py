@@ -13,6 +13,7 @@ from cli.command_line import CommandLine, filled, input_path
 from cli.deployments import find_deployment
 from cli.errors import InputError
 from cli.input_files import STANDARD_INPUT, add_reading_options
+from cli.intake_bucket import name_of
 from cli.intake_screens import FILE_COLUMNS
 from cli.long_answers import Document, add_limit, limit_of, print_first
 from cli.output import counted
@@ -74,15 +75,16 @@ def status(options: argparse.Namespace) -> None:
 
     def documents(tell: Progress) -> Iterator[Document]:
         # One more than is printed says that there are more.
-        return told(bucket.newest(options.name, None if limit is None else limit + 1), "reading", tell)
+        return told(bucket.newest(name_of(options.name), None if limit is None else limit + 1), "reading", tell)
 
     print_first("files", documents, FILE_COLUMNS, limit, options, lambda count: counted(count, "file"))
 
 
 def show(options: argparse.Namespace) -> None:
     bucket = bucket_of(find_deployment(options))
-    for receipt in bucket.newest(options.name, None):
-        if receipt["key"].partition("/")[2] == options.name and options.version in (None, receipt["version"]):
+    for receipt in bucket.newest(name_of(options.name), None):
+        is_named = options.name in (receipt["key"], name_of(receipt["key"]))
+        if is_named and options.version in (None, receipt["version"]):
             print_receipt(receipt, bucket, options)
             return
     raise InputError(f"there is no file {options.name}" + (f" of version {options.version}" if options.version else ""))

@@ -241,7 +241,7 @@ def figures_screen(figures: Iterable[tuple[str, object]], view: View, title: str
 
 
 def _heading(title: str) -> list[Text]:
-    return [Text(title, style="bold")] if title else []
+    return [Text(cell_text(title), style="bold")] if title else []
 
 
 def _cell(name: str, value: object, view: View) -> Text:

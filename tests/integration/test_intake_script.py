@@ -169,6 +169,10 @@ def test_a_file_is_put_and_the_end_of_the_command_says_what_became_of_it(run: Ru
         "REFUSED": (2, "REFUSED"),
         "bytes": (2, "REFUSED"),
     }
+    assert ended["HELD"].errors.endswith(
+        "note: nothing is written until somebody approves it: intake.py held approve changes.csv\n"
+    )
+    assert not ended["ACCEPTED"].errors
     accepted = ended["ACCEPTED"].answer
     figures = {name: accepted[name] for name in ("key", "rows", "added", "known", "refused", "problems")}
     assert figures == {
@@ -240,6 +244,10 @@ def test_whoever_stops_waiting_is_told_that_the_file_goes_on(
         "interrupted: incoming/changes.csv is in the bucket and goes on: intake.py status changes.csv",
     )
     assert "WAITING" in run("show", "changes.csv").output
+    # To be typed as it is, whatever the name.
+    assert put(run, "ACCEPTED", "--as", "monday's #1.csv").errors.endswith(
+        """: intake.py status 'monday'"'"'s #1.csv'\n"""
+    )
 
 
 def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[str, str]) -> None:
@@ -250,6 +258,10 @@ def test_what_cannot_be_put_is_told(run: Run, s3: "S3Client", outputs: Mapping[s
     cases = {
         "put nowhere.csv": (2, "nowhere.csv: No such file or directory"),
         "put -": (2, "standard input has no name: give it one with --as"),
+        "put changes.csv --as acme/": (
+            2,
+            "the name acme/ ends with /, as only that of a folder does: give another one",
+        ),
         f"put changes.csv --as {'n' * 1016}": (2, "the name has more than 1,015 bytes: give a shorter one"),
         "put changes.csv --number-rows Wöche": (
             2,
@@ -293,7 +305,7 @@ def test_the_newest_files_are_listed_first_and_those_that_wait_with_them(
     ]
     assert listed() == everything
     assert listed("b") == [("incoming/b.csv", "WAITING"), ("incoming/b.csv", "ACCEPTED")]
-    assert listed("zebra.csv") == [("incoming/zebra.csv", "ACCEPTED")]
+    assert listed("zebra.csv") == listed("incoming/zebra.csv") == [("incoming/zebra.csv", "ACCEPTED")]
     assert listed("nothing") == []
     assert listed("--limit", "2") == everything[:2]
     assert run("status", "--json", "--limit", "2").answer["has_more"]
@@ -303,14 +315,30 @@ def test_the_newest_files_are_listed_first_and_those_that_wait_with_them(
     assert run("status", "--limit", "0").errors.endswith("error: --limit: at least 1 file\n")
 
 
+def test_a_folder_may_be_called_messages_as_that_of_their_receipts_is(
+    run: Run, s3: "S3Client", outputs: Mapping[str, str]
+) -> None:
+    bucket = outputs["IntakeBucketName"]
+    s3.put_object(Bucket=bucket, Key="incoming/messages/a.csv", Body=b"ACCEPTED")
+    StandIn(s3, bucket).take_all()
+    s3.put_object(Bucket=bucket, Key=f"receipts/messages/{uuid.uuid4()}.json", Body=b"{}")
+
+    for begin in ("", "mess", "messages/"):
+        files = run("status", "--json", begin).answer["files"]
+        assert [(each["key"], each["status"]) for each in files] == [("incoming/messages/a.csv", "ACCEPTED")]
+    assert "ACCEPTED" in run("show", "messages/a.csv").output
+
+
 def test_the_receipt_of_a_file_is_shown_with_its_problems(run: Run, stand_in: StandIn) -> None:  # noqa: ARG001
     first = put(run, "REFUSED", "--json").answer
     newest = put(run, "PARTLY_ACCEPTED", "--json").answer
 
     assert run("show", "changes.csv", "--json").answer == newest
     assert run("show", "changes.csv", "--json", "--version", first["version"]).answer == first
+    assert run("show", "incoming/changes.csv", "--json").answer == newest
     said = run("show", "changes.csv").output
     assert "x is no number" in said
+    assert run("show", "approved/changes.csv").errors.endswith("there is no file approved/changes.csv\n")
     assert run("show", "changes").errors.endswith("error: there is no file changes\n")
     assert run("show", "changes.csv", "--version", "1").errors.endswith("there is no file changes.csv of version 1\n")
 

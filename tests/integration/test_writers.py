@@ -150,6 +150,13 @@ def without_its_place(record: Attributes) -> dict[str, object]:
 
 
 @on_one_engine
+def test_an_item_that_is_not_there_is_named_by_who_writes_it(shop: Shop) -> None:
+    table = Place(shop.client.meta.endpoint_url, shop.tables).table(shop.tables.inventory)
+    with pytest.raises(LookupError, match="there is no item gone at DC1"):
+        stock.add(table, {"sku": "gone", "location_id": "DC1"}, on_hand=-1)
+
+
+@on_one_engine
 def test_a_record_that_is_put_is_that_of_a_change_that_is_scheduled_and_becomes_the_same(
     language: Language, shop: Shop
 ) -> None:

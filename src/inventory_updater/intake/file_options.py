@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from inventory_updater.intake.text_rows import AS_IT_STANDS, Problem, Reading, shown
+from inventory_updater.intake.text_rows import AS_IT_STANDS, Problem, Reading, cut_short, shown
 
 LONGEST_PREFIX_BYTES: Final = 32
 
@@ -80,7 +80,7 @@ def options_in(metadata: Mapping[str, str]) -> FileOptions:
         try:
             return read(metadata[name]) if name in metadata else otherwise
         except ValueError as error:
-            problems.append(Problem(None, name, "BAD_METADATA", str(error), shown(metadata[name])))
+            problems.append(Problem(None, name, "BAD_METADATA", str(error), cut_short(metadata[name])))
             return otherwise
 
     accept_good = said("accept-good", switch, False)

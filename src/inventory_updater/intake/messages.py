@@ -16,11 +16,11 @@ from typing import ClassVar, Final
 from inventory_updater.intake.text_rows import (
     AS_IT_STANDS,
     CHANGE_COLUMNS,
-    LONGEST_TEXT_SHOWN,
     ChangeRow,
     Problem,
     TextRow,
     change_row,
+    cut_short,
     nearest,
     shown,
 )
@@ -153,8 +153,7 @@ def _number_as_text(value: float) -> str:
 
 def printable(text: str) -> str:
     """Text as it can be sent back: cut short where it is long, halves of characters escaped."""
-    cut = text if len(text) <= LONGEST_TEXT_SHOWN else text[:LONGEST_TEXT_SHOWN] + "..."
-    return cut.encode(errors="backslashreplace").decode()
+    return cut_short(text).encode(errors="backslashreplace").decode()
 
 
 def _kind_of(value: object) -> str:

@@ -108,7 +108,8 @@ class Scheduling(Generic[RowT]):
     """Changes on their way into the tables: ``check`` asks the tables, and only then ``write`` writes what was taken.
 
     The attributes are the arguments of ``schedule_changes``. Of the items in ``left_out``, hashes of their keys,
-    nothing is written. ``tell`` is told of each change that is there now.
+    nothing is written. ``tell`` is told of each change that is there now. ``old_hint`` is said of what is too old: what
+    could be done about it there where the rows came from.
     """
 
     client: "DynamoDBClient"
@@ -124,6 +125,7 @@ class Scheduling(Generic[RowT]):
     progress: Progress = no_progress
     tell: TellOutcome = lambda _name, _status: None
     left_out: Set[int] = frozenset()
+    old_hint: str = ""
     checked: _Checked = field(default_factory=_Checked)
     look_alikes: LookAlikes = field(default_factory=LookAlikes)
 
@@ -209,7 +211,7 @@ class Scheduling(Generic[RowT]):
                 )
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", message))
             if change.effective_at <= forgotten_until and not self.allow_old:
-                refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until)))
+                refusals.add(Refusal(row, "TOO_OLD", _too_old_message(row, forgotten_until) + self.old_hint))
         checked.verdicts.append(verdict)
         return verdict != _KNOWN
 
@@ -359,8 +361,8 @@ def _name_of(row: Row) -> Name:
 
 def _too_old_message(row: Row, forgotten_until: str) -> str:
     return (
-        f"change {row.change.change_id} of {row.key} is not later than {forgotten_until}: it may have been settled and "
-        "forgotten (--allow-old takes it all the same)"
+        f"change {row.change.change_id} of {row.key} is not later than {forgotten_until}: "
+        "it may have been settled and forgotten"
     )
 
 

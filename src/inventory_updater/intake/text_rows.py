@@ -123,6 +123,10 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= LONGEST_TEXT_SHOWN else repr(text[:LONGEST_TEXT_SHOWN]) + "..."
 
 
+def cut_short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT_SHOWN else text[:LONGEST_TEXT_SHOWN] + "..."
+
+
 @dataclass(slots=True)
 class TextRow:
     """One row as text: it turns its cells into values and collects what is wrong with them.
@@ -143,11 +147,10 @@ class TextRow:
 
     def refuse(self, column: str, code: str, message: str) -> None:
         cell = self.cells[column]
-        value = cell if len(cell) <= LONGEST_TEXT_SHOWN else cell[:LONGEST_TEXT_SHOWN] + "..."
         # Whatever else is said of a cell, what nobody sees in it explains it.
         if code not in _ABOUT_WHOLE_CELLS and (invisible := first_invisible(cell)):
             code, message = "INVISIBLE_CHARACTER", f"{shown(cell)} holds {invisible}, which nobody sees; delete it"
-        self.problems.append(Problem(self.line, column, code if cell else "EMPTY", message, value))
+        self.problems.append(Problem(self.line, column, code if cell else "EMPTY", message, cut_short(cell)))
 
     def told(self) -> Iterable[Problem]:
         """What is to be said of its problems."""

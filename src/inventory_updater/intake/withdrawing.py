@@ -159,7 +159,9 @@ def saying(value: str, among: Iterable[tuple[Name, object]], of_none: str) -> It
         elif isinstance(said, str) and len(others) < _OTHERS_KEPT:
             others.add(said)
     if not is_known:
-        near = get_close_matches(value, others, 1, _NEAR)
+        # The source of what came in a file of the bucket is KEY@VERSION.
+        versions = sorted(each for each in others if f"/{value}@" in f"/{each}")
+        near = versions or get_close_matches(value, others, 1, _NEAR)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         refusals = Refusals()
         refusals.add(Refusal(value, "UNKNOWN", f"{of_none} {value!r} ({_A_MOMENT_LATER}){hint}"))

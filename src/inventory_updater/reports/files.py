@@ -1,5 +1,6 @@
 """A file that came in as metrics and as a message to people; decides nothing."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,15 +41,14 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
         f"{receipt[name]:,} {name.replace('_', ' ')}" for name in ("added", "known", "held", "refused", "not_written")
     )
     problems = [_line_of(each) for each in receipt["problems"][:FAILURES_AN_ALERT]]
-    where = f"--stack {stack}"
-    do = [f"  .venv/bin/python scripts/intake.py held show {receipt['key']} {where}"] if status == "HELD" else []
+    do = [f"  .venv/bin/python scripts/intake.py {_verb(receipt)} --stack {stack}"] if status == "HELD" else []
     lines = [
-        f"File {receipt['key']} (version {receipt['version']}) in environment {environment} is {status}.",
+        f"File {_on_one_line(receipt['key'])} (version {receipt['version']}) in environment {environment} is {status}.",
         _MEANS[status],
         "",
         f"Rows: {receipt['rows']:,} ({counts})",
-        f"Receipt: s3://{bucket}/{receipt_key}",
-        *(f"{name}: s3://{bucket}/{receipt[key]}" for name, key in _BESIDE if key in receipt),
+        f"Receipt: s3://{bucket}/{_on_one_line(receipt_key)}",
+        *(f"{name}: s3://{bucket}/{_on_one_line(receipt[key])}" for name, key in _BESIDE if key in receipt),
         "",
         f"{counted(receipt['problem_count'], 'problem')}, the first:",
         *problems,
@@ -59,6 +59,18 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
 
 
 _BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))
+
+
+def _verb(receipt: Receipt) -> str:
+    """What shows a held file, to be typed: whoever puts a file gives it any name, and is not to choose the command."""
+    key = str(receipt["key"])
+    if not key.isprintable():
+        return "held list"
+    return f"held show {shlex.quote(key)} --version {shlex.quote(receipt['version'])}"
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _line_of(problem: Receipt) -> str:

@@ -462,8 +462,10 @@ def test_a_name_that_nothing_has_is_refused_with_the_nearest_that_is_known_befor
         record_attributes(MUG, change("a", reference="PO-7"), source="monday.csv"),
         record_attributes(MUG, change("b"), source="tuesday.csv", status="APPLIED"),
         record_attributes(MUG, change("c")),
+        record_attributes(MUG, change("d"), source="incoming/acme/week.csv@3HL4kqtJvjVBH40Nrjfkd1XvQ9sQbl7W"),
     ]
     put_items(warehouse.dynamodb.client, warehouse.tables.changes, records)
+    of_bucket = "did you mean 'incoming/acme/week.csv@3HL4kqtJvjVBH40Nrjfkd1XvQ9sQbl7W'?"
     later = "(one that was written a moment ago is found a moment later)"
     refused = {
         ("cancel", "--source", "mondy.csv"): (
@@ -472,6 +474,10 @@ def test_a_name_that_nothing_has_is_refused_with_the_nearest_that_is_known_befor
         ("cancel", "--source", "tuesday.csv"): (f"nothing that waits has the source 'tuesday.csv' {later}"),
         ("cancel", "--reference", "po 7"): f"nothing that waits has the reference 'po 7' {later}",
         ("undo", "--source", "tuesday"): (f"no change has the source 'tuesday' {later}; did you mean 'tuesday.csv'?"),
+        ("cancel", "--source", "week.csv"): f"nothing that waits has the source 'week.csv' {later}; {of_bucket}",
+        ("undo", "--source", "incoming/acme/week.csv"): (
+            f"no change has the source 'incoming/acme/week.csv' {later}; {of_bucket}"
+        ),
         ("undo", "--source", "x"): f"no change has the source 'x' {later}",
     }
     before = warehouse.statuses()

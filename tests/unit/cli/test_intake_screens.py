@@ -31,7 +31,7 @@ HELD: dict[str, Any] = {
             "line": line,
             "column": "value",
             "value": "1703",
-            "code": "PRICE_JUMP",
+            "code": "PRICE_CHANGE",
             "message": "1703 is 10,000 percent of the price 17.03; MaxPriceChangePercent is 50",
         }
         for line in (7, 1_203)
@@ -40,6 +40,7 @@ HELD: dict[str, Any] = {
     "problems_key": f"receipts/acme/prices-2026-03-02.csv.{VERSION}.problems.csv",
     "notes": ["semicolons separate its cells"],
     "preview": {
+        "unusual_by_code": {"PRICE_CHANGE": 2},
         "plan_id": "b4c9",
         "as_of": moment("12:00"),
         "items": 1_600,

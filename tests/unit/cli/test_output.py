@@ -113,6 +113,7 @@ def test_text_is_shown_as_it_is_and_cannot_move_the_cursor(capsys: pytest.Captur
     rows: Sequence[Sequence[object]] = [["[red]MUG[/red]\x1b[2J", Decimal("1E+3")], [":smile:", None]]
     for screen in (rows_screen(["sku", "on_hand"], rows, View(80)), figures_screen([("sku", rows[0][0])], View(80))):
         assert "[red]MUG[/red]\\x1b[2J" in text_of(screen, View(80))
+    assert "File a\\x1b[2J.csv" in text_of(figures_screen([], View(80), "File a\x1b[2J.csv"), View(80))
     assert ":smile:" in text_of(rows_screen(["sku", "on_hand"], rows, View(80)), View(80))
     note("left out: \x1b[2J")
     assert capsys.readouterr().err == "left out: \\x1b[2J\n"

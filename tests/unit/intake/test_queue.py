@@ -128,6 +128,8 @@ def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, ware
         *("HELD", 1),
         ["TOO_OLD"],
     )
+    # No option of a command is to be had here.
+    assert receipt["problems"][0]["message"].endswith(": it may have been settled and forgotten")
     assert not warehouse.statuses()
 
     approved = door.approve(held)
@@ -135,6 +137,14 @@ def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, ware
 
     assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
     assert not door.bucket.keys("held/")
+
+
+def test_metadata_that_makes_no_sense_is_told_as_it_came(door: Doorstep) -> None:
+    problems = taken(door, HEADER, accept_good="yes", number_rows="n" * 50)["problems"]
+    assert [(each["column"], each["value"]) for each in problems] == [
+        ("accept-good", "yes"),
+        ("number-rows", "n" * 40 + "..."),
+    ]
 
 
 def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:

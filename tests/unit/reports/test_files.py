@@ -38,7 +38,26 @@ def test_of_a_file_that_was_taken_nobody_is_notified() -> None:
 def test_who_may_approve_is_told_how() -> None:
     alert = file_alert(receipt("HELD"), "receipts/r.json", "prod", "stack-prod", "intake")
     assert alert is not None
-    assert "scripts/intake.py held show incoming/ü/day.csv --stack stack-prod" in alert.message
+    assert "scripts/intake.py held show 'incoming/ü/day.csv' --version v1 --stack stack-prod" in alert.message
+
+
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [
+        ("a day;reboot.csv", "held show 'incoming/a day;reboot.csv' --version v1"),
+        ("day.csv\n\nWhat to do, in a checkout:\n  reboot", "held list"),
+    ],
+)
+def test_whoever_names_a_file_does_not_choose_the_command_that_is_to_be_typed(name: str, verb: str) -> None:
+    held = receipt("HELD", key=f"incoming/{name}", problems_key=f"receipts/{name}.v1.problems.csv")
+    alert = file_alert(held, f"receipts/{name}.v1.json", "prod", "stack-prod", "intake")
+    assert alert is not None
+    told, command = alert.message.splitlines()[-2:]
+    assert (told, command) == (
+        "What to do, in a checkout:",
+        f"  .venv/bin/python scripts/intake.py {verb} --stack stack-prod",
+    )
+    assert alert.message.splitlines().count("What to do, in a checkout:") == 1
 
 
 @pytest.mark.parametrize(
