@@ -135,6 +135,7 @@ INTAKE_WITHOUT: Final[Mapping[Pair, tuple[str, str]]] = {
     ("dynamodb:BatchGetItem", "InventoryTable.Arn"): ("good", "failed"),
     ("dynamodb:BatchGetItem", "ChangesTable.Arn"): ("good", "failed"),
     ("dynamodb:PartiQLInsert", "ChangesTable.Arn"): ("good", "failed"),
+    ("s3:GetObject", "IntakeBucket.Arn/receipts/*"): ("good", "failed"),
     ("s3:PutObject", "IntakeBucket.Arn/receipts/*"): ("good", "failed"),
     ("cloudwatch:PutMetricData", "*"): ("good", "uncounted"),
     ("sns:Publish", "AlertTopic"): ("bad", "untold, and so uncounted"),

@@ -24,6 +24,9 @@ HELD: Final = "held/"
 WORKING: Final = "working/"
 MESSAGES: Final = "messages/"
 
+NO_VERSION: Final = "null"
+"""What S3 calls the version of an object that was put while the bucket had no versions."""
+
 MOST_BYTES: Final = 256 << 20
 """Of a file as it comes: it, what it unpacks to and what is noted of it fit into 2,048 MB on the function's disk."""
 
@@ -34,7 +37,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 _DIGEST_BYTES: Final = 8
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})
 """The last two are what a HEAD request says; a version that is a delete marker allows no GET."""
-_NO_VERSION: Final = _GONE | {"400", "InvalidArgument"}
+_BAD_VERSION: Final = _GONE | {"400", "InvalidArgument"}
 
 
 class TooLargeError(Exception):
@@ -152,6 +155,11 @@ class Bucket:
     def _put(self, key: str, body: "bytes | IO[bytes]", content_type: str = "application/json", **more: Any) -> None:
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, **more)
 
+    def document(self, key: str) -> dict[str, Any] | None:
+        """A document that the intake has put; None where it is not there."""
+        answer = self._if_there(lambda: self.client.get_object(Bucket=self.name, Key=key), _GONE)
+        return None if answer is None else json.loads(answer["Body"].read())
+
     def lines(self, key: str) -> Iterator[bytes] | None:
         """The lines of an object that the intake has put; None where it is not there."""
         answer = self._if_there(lambda: self.client.get_object(Bucket=self.name, Key=key), _GONE)
@@ -160,17 +168,25 @@ class Bucket:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.name, Key=key)
 
+    def clear(self, prefix: str) -> None:
+        """Delete whatever begins like this."""
+        for key in self._keys(prefix):
+            self.delete(key)
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        return (each["Key"] for page in pages for each in page.get("Contents", ()))
+
     def decided(self, file: FileVersion) -> None:
         """Delete the markers of the versions of a file that wait for a decision.
 
         The marker of ``a`` may look like that of a file ``a.b``: whose it is S3 says, which knows the version or not.
         """
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=file.held_prefix)
-        for marker in (each["Key"] for page in pages for each in page.get("Contents", ())):
+        for marker in self._keys(file.held_prefix):
             version = marker.removeprefix(file.held_prefix).removesuffix(".json")
             held = FileVersion(INCOMING + file.name, version)
             asked = {"Bucket": self.name, "Key": held.key, "VersionId": version}
-            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _NO_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
+            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _BAD_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
                 self.delete(marker)
 
     def _if_there(self, ask: Callable[[], Any], gone: frozenset[str]) -> Any:

@@ -10,7 +10,8 @@ A call goes on from what is kept; one that was killed leaves its part to be done
 finds the rest. A part is checked once more right before it is written, in the call that writes it: only what came in
 between is told, since what was found at first has been decided on.
 
-Whatever is kept twice, or put twice, is the same, but for the counts of the second time; so a first receipt stays.
+Whatever is kept twice is the same, but for the counts of the second time. A version that has its receipt is not looked
+at again: since then its items or the stack may have changed, and what was refused or held must not be taken after all.
 """
 
 import json
@@ -26,7 +27,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Final, TextIO, cast
 
-from inventory_updater.intake.bucket import MOST_BYTES, Bucket, FileVersion, TooLargeError
+from inventory_updater.intake.bucket import MOST_BYTES, NO_VERSION, Bucket, FileVersion, TooLargeError
 from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
@@ -72,6 +73,8 @@ class FileDoor:
     def take(self, version: FileVersion, actor: str, time: CallTime) -> Receipt | None:
         """Schedule the changes of a file and put its receipt; None where this version is gone.
 
+        A version that has its receipt, and comes again, is not taken again; its receipt is returned once more.
+
         Args:
             version: what is to be taken; what is approved is taken whatever it is by the guards.
             actor: who a record says has asked for it.
@@ -82,6 +85,8 @@ class FileDoor:
             UnfinishedError: where the tables did not take every write; the same again writes the rest.
         """
         with TemporaryDirectory(prefix="inventory-updater-") as folder, time.piece(FILE_SECONDS):
+            if receipt := self._receipt_before(version):
+                return receipt
             path = Path(folder) / "file"
             options, problems = FileOptions(), list[Problem]()
             try:
@@ -96,6 +101,15 @@ class FileDoor:
                 problems.append(Problem(None, None, "TOO_LARGE", message))
             with _opened(path, version, options, problems) as file:
                 return _Taking(self, version, actor, options, file, time).receipt()
+
+    def _receipt_before(self, version: FileVersion) -> Receipt | None:
+        if version.version == NO_VERSION:
+            return None  # whoever suspends versioning puts other files under the same name
+        receipt = self.bucket.document(version.receipt_key)
+        if receipt is not None:
+            self.bucket.clear(version.working_key(""))
+            _log.info("file has its receipt", extra={"key": version.key, "version": version.version})
+        return receipt
 
 
 @contextmanager
@@ -337,9 +351,7 @@ class _Taking:
             bucket.decided(version)
         is_first = bucket.put_first(version.receipt_key, receipt)
         if self.parts > 1:
-            for number in range(self.parts):
-                for what in ("checked", "written"):
-                    bucket.delete(self._working_key(what, number))
+            bucket.clear(version.working_key(""))
         said = {name: receipt[name] for name in _LOGGED} | {"is_first": is_first, "parts": self.parts}
         codes = Counter(str(each["code"]) for each in cast("list[Receipt]", receipt["problems"]))
         _log.info("file %s", receipt["status"], extra={**said, "codes": dict(codes)})

@@ -4,6 +4,9 @@ What a message says may be anything, so nothing in it is an error: it is done, o
 error is trouble of a service: the message is named in the answer, and comes again.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 
+A message may come twice, as any of a queue may, and after a call that was killed the whole batch does. What has its
+receipt is left alone then: what was refused or held at first would perhaps be taken by now.
+
 Messages of changes come first in a batch: they are small, and the receipt of one has its id, so it cannot be sent anew.
 A file for which there is no time left can: its notification is sent to the queue again.
 """
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from inventory_updater.intake.bucket import APPROVED, INCOMING, Bucket, FileVersion, message_receipt_key
+from inventory_updater.intake.bucket import APPROVED, INCOMING, NO_VERSION, Bucket, FileVersion, message_receipt_key
 from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
 from inventory_updater.intake.messages import printable
@@ -114,6 +117,10 @@ class Intake:
 
     def _take_changes(self, message: Document, order: Order | BadMessageError) -> None:
         message_id = message["messageId"]
+        receipt_key = message_receipt_key(message_id)
+        if self.bucket.document(receipt_key):
+            _log.info("message has its receipt", extra={"message_id": message_id})
+            return
         if isinstance(order, BadMessageError):
             receipt = _refused(order)
         else:
@@ -122,7 +129,7 @@ class Intake:
             scheduling = self.stores.scheduling(lambda: delivery.rows, actor, f"message:{message_id}")
             receipt = delivery.schedule(scheduling, accept_good=order.accept_good)
         receipt |= {"message_id": message_id, "taken_at": self.stores.clock()}
-        self.bucket.put_first(message_receipt_key(message_id), receipt)
+        self.bucket.put_first(receipt_key, receipt)
         counts = {name: receipt[name] for name in ("rows", "added", "known", "held", "refused", "problem_count")}
         _log.info("message %s", receipt["status"], extra={"message_id": message_id, **counts})
 
@@ -210,7 +217,7 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
     if not is_file or not isinstance(event, str) or not event.startswith("ObjectCreated:"):
         _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
         return None
-    of_object = FileVersion(key, version if isinstance(version, str) else "null")
+    of_object = FileVersion(key, version if isinstance(version, str) else NO_VERSION)
     return Notice(of_object, _principal(principal), record)
 
 

@@ -226,6 +226,29 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 1), body
 
 
+# Twice
+
+
+def test_what_was_answered_is_not_taken_when_it_comes_again_though_it_could_be_by_now(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    refused = door.put("day.csv", HEADER + rows("c1", sku="pot"))
+    held = door.put("dear.csv", HEADER + rows("c2", kind="price", value=1_000))
+    message = door.send({"changes": [wanted("m1", "pot")]})
+    queued = dict(door.queue)
+    door.deliver_all()
+    receipts = [door.receipt(refused), door.receipt(held), door.message_receipt(message)]
+    told = list(door.told)
+
+    warehouse.put(item_attributes(sku="pot", on_hand=4), item_attributes(on_hand=40, unit_price=1_000))
+    door.queue |= queued
+    door.deliver_all()
+
+    assert not warehouse.statuses()
+    assert [door.receipt(refused), door.receipt(held), door.message_receipt(message)] == receipts
+    assert [each["key"] for each in door.told] == [each["key"] for each in told] * 2
+
+
 # Trouble
 
 
