@@ -52,9 +52,6 @@ class FakeBucket:
         body = StreamingBody(io.BytesIO(stored.content), len(stored.content))
         return {"Body": body, "ContentLength": len(stored.content), "Metadata": stored.metadata}
 
-    def head_object(self, *, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: N803  # AWS's names
-        return self.happens("head_object", lambda: self._found("HeadObject", Bucket, Key, VersionId)) and {"Key": Key}
-
     def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> None:  # noqa: N803  # AWS's names
         content = Body if isinstance(Body, bytes) else Body.read()
 
@@ -87,9 +84,9 @@ class FakeBucket:
         assert bucket == self.name
         versions = self.objects.get(key, {})
         if not versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchKey")
+            raise _error(operation, "NoSuchKey")
         if version is not None and version not in versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchVersion")
+            raise _error(operation, "NoSuchVersion")
         return versions[version] if version is not None else list(versions.values())[-1]
 
 

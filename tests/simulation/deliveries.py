@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
 
 OPERATIONS: Final = frozenset(
-    {"get_object", "head_object", "put_object", "delete_object", "list_objects_v2", "send_message"}
+    {"get_object", "put_object", "delete_object", "list_objects_v2", "send_message"}
 )
 """What the bucket and the queue are asked for."""
 

@@ -35,9 +35,8 @@ LONGEST_NAME_BYTES: Final = 937
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 _DIGEST_BYTES: Final = 8
-_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})
-"""The last two are what a HEAD request says; a version that is a delete marker allows no GET."""
-_BAD_VERSION: Final = _GONE | {"400", "InvalidArgument"}
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+"""The last one is said of a version that is a delete marker: it allows no GET."""
 
 
 class TooLargeError(Exception):
@@ -93,6 +92,19 @@ class FileVersion:
         return f"{folder}{short_name(self.name)}.{self.version}{end}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A version of a file as S3 has it.
+
+    Attributes:
+        metadata: that it was put with.
+        digest: of its content and its metadata.
+    """
+
+    metadata: Mapping[str, str]
+    digest: str
+
+
 def short_name(name: str) -> str:
     """A name as receipts have it: of one that is too long, the beginning and a digest of it all."""
     encoded = name.encode()
@@ -113,8 +125,8 @@ class Bucket:
     client: "S3Client"
     name: str
 
-    def fetch(self, file: FileVersion, path: Path) -> Mapping[str, str] | None:
-        """Write a version to ``path``, and return its metadata; None where it is gone.
+    def fetch(self, file: FileVersion, path: Path) -> "Fetched | None":
+        """Write a version to ``path``; None where it is gone.
 
         Raises:
             TooLargeError: where it is larger than ``MOST_BYTES``; nothing of it was read then.
@@ -127,10 +139,14 @@ class Bucket:
         with answer["Body"] as body:
             if answer["ContentLength"] > MOST_BYTES:
                 raise TooLargeError
+            digest = sha256()
             with path.open("wb") as copy:
                 while piece := body.read(PIECE):
                     copy.write(piece)
-        return dict(answer["Metadata"])
+                    digest.update(piece)
+        metadata = dict(answer["Metadata"])
+        digest.update(json.dumps(metadata, sort_keys=True).encode())
+        return Fetched(metadata, digest.hexdigest())
 
     def put_first(self, key: str, document: Mapping[str, object]) -> bool:
         """Put a document where there is none, and say so; one that is there stays.
@@ -177,16 +193,14 @@ class Bucket:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return (each["Key"] for page in pages for each in page.get("Contents", ()))
 
-    def decided(self, file: FileVersion) -> None:
-        """Delete the markers of the versions of a file that wait for a decision.
+    def decided(self, file: FileVersion, digest: str) -> None:
+        """Delete the markers of what was approved: of versions of the same file with the same content.
 
-        The marker of ``a`` may look like that of a file ``a.b``: whose it is S3 says, which knows the version or not.
+        The marker of ``a`` may look like that of a file ``a.b``: whose it is it says itself.
         """
         for marker in self._keys(file.held_prefix):
-            version = marker.removeprefix(file.held_prefix).removesuffix(".json")
-            held = FileVersion(INCOMING + file.name, version)
-            asked = {"Bucket": self.name, "Key": held.key, "VersionId": version}
-            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _BAD_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
+            held = self.document(marker)
+            if held and (held["key"], held["digest"]) == (INCOMING + file.name, digest):
                 self.delete(marker)
 
     def _if_there(self, ask: Callable[[], Any], gone: frozenset[str]) -> Any:

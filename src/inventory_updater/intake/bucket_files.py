@@ -88,19 +88,19 @@ class FileDoor:
             if receipt := self._receipt_before(version):
                 return receipt
             path = Path(folder) / "file"
-            options, problems = FileOptions(), list[Problem]()
+            options, problems, digest = FileOptions(), list[Problem](), ""
             try:
-                metadata = self.bucket.fetch(version, path)
-                if metadata is None:
+                fetched = self.bucket.fetch(version, path)
+                if fetched is None:
                     _log.info("file is gone", extra={"key": version.key, "version": version.version})
                     return None
-                options = options_in(metadata)
+                options, digest = options_in(fetched.metadata), fetched.digest
                 problems += options.problems
             except TooLargeError:
                 message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
                 problems.append(Problem(None, None, "TOO_LARGE", message))
             with _opened(path, version, options, problems) as file:
-                return _Taking(self, version, actor, options, file, time).receipt()
+                return _Taking(self, version, digest, actor, options, file, time).receipt()
 
     def _receipt_before(self, version: FileVersion) -> Receipt | None:
         if version.version == NO_VERSION:
@@ -151,6 +151,7 @@ class _Taking:
 
     door: FileDoor
     version: FileVersion
+    digest: str
     actor: str
     options: FileOptions
     file: CheckedFile[ChangeRow]
@@ -346,9 +347,9 @@ class _Taking:
             self._put_csv(version.rejects_key, lambda text: file.give_back(text, left_out))
             receipt["rejects_key"] = version.rejects_key
         if receipt["held"] and receipt["status"] in (Answer.HELD, Answer.PARTLY_ACCEPTED):
-            bucket.put(version.held_key, receipt)
+            bucket.put(version.held_key, {**receipt, "digest": self.digest})
         if version.is_approved:
-            bucket.decided(version)
+            bucket.decided(version, self.digest)
         is_first = bucket.put_first(version.receipt_key, receipt)
         if self.parts > 1:
             bucket.clear(version.working_key(""))

@@ -117,6 +117,20 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert door.receipt(held) == receipt
 
 
+def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, warehouse: Warehouse) -> None:
+    monday = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    again = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    tuesday = door.put("day.csv", HEADER + rows("c2", kind="price", value=2_000))
+    door.deliver_all()
+    assert door.bucket.keys("held/") == [monday.held_key, again.held_key, tuesday.held_key]
+
+    door.approve(monday)
+    door.deliver_all()
+
+    assert set(warehouse.statuses()) == {"c1"}
+    assert door.bucket.keys("held/") == [tuesday.held_key]
+
+
 def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
     old = rows("c1", kind="price", value=1_000).replace(SOON, "2001-01-01T00:00:00Z")
     content = HEADER + old + rows("c2")
