@@ -29,7 +29,7 @@ class Doorstep:
         self.warehouse = warehouse
         self.lines_a_part = lines_a_part
         self.guards = guards
-        self.bucket = FakeBucket(BUCKET)
+        self.bucket = FakeBucket(BUCKET, warehouse.clock)
         self.queue: dict[str, str] = {}
         """The messages by id."""
         self.told: list[Mapping[str, Any]] = []
@@ -63,7 +63,9 @@ class Doorstep:
 
     def approve(self, held: FileVersion) -> FileVersion:
         stored = self.bucket.objects[held.key][held.version]
-        version = FileVersion(f"approved/{held.name}", self.bucket.store(f"approved/{held.name}", *stored))
+        version = FileVersion(
+            f"approved/{held.name}", self.bucket.store(f"approved/{held.name}", stored.content, stored.metadata)
+        )
         self.send(notification(version))
         return version
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from inventory_updater.intake.sheets import PIECE
 from inventory_updater.stock.attributes import as_json
+from inventory_updater.stock.times import format_time
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -99,10 +100,12 @@ class Fetched:
     Attributes:
         metadata: that it was put with.
         digest: of its content and its metadata.
+        put_at: when it was put, as a stored time.
     """
 
     metadata: Mapping[str, str]
     digest: str
+    put_at: str
 
 
 def short_name(name: str) -> str:
@@ -146,7 +149,7 @@ class Bucket:
                     digest.update(piece)
         metadata = dict(answer["Metadata"])
         digest.update(json.dumps(metadata, sort_keys=True).encode())
-        return Fetched(metadata, digest.hexdigest())
+        return Fetched(metadata, digest.hexdigest(), format_time(answer["LastModified"]))
 
     def put_first(self, key: str, document: Mapping[str, object]) -> bool:
         """Put a document where there is none, and say so; one that is there stays.

@@ -96,6 +96,9 @@ class FileDoor:
                     return None
                 options, digest = options_in(fetched.metadata), fetched.digest
                 problems += options.problems
+                if version.is_approved and fetched.put_at <= self.stores.forgotten_until():
+                    message = "was approved so long ago that it may have been applied and forgotten; approve it anew"
+                    problems.append(Problem(None, None, "APPROVED_LONG_AGO", message))
             except TooLargeError:
                 message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
                 problems.append(Problem(None, None, "TOO_LARGE", message))
@@ -348,7 +351,7 @@ class _Taking:
             receipt["rejects_key"] = version.rejects_key
         if receipt["held"] and receipt["status"] in (Answer.HELD, Answer.PARTLY_ACCEPTED):
             bucket.put(version.held_key, {**receipt, "digest": self.digest})
-        if version.is_approved:
+        if version.is_approved and not file.is_broken_off:
             bucket.decided(version, self.digest)
         is_first = bucket.put_first(version.receipt_key, receipt)
         if self.parts > 1:

@@ -131,6 +131,27 @@ def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, war
     assert door.bucket.keys("held/") == [tuesday.held_key]
 
 
+def test_an_approval_is_not_taken_once_more_when_what_it_did_may_be_forgotten(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    door.deliver_all()
+    approved = door.approve(held)
+    queued = dict(door.queue)
+    door.deliver_all()
+    warehouse.clock.goes_on(60 * 86_400)
+    warehouse.dynamodb.delete_item(
+        TableName=warehouse.tables.changes, Key={"item": {"S": "mug#DC1"}, "change_id": {"S": "c1"}}
+    )
+    door.bucket.delete_object(Bucket=door.bucket.name, Key=approved.receipt_key)
+
+    door.queue |= queued
+    door.deliver_all()
+
+    assert [each["code"] for each in door.receipt(approved)["problems"]] == ["APPROVED_LONG_AGO"]
+    assert not warehouse.statuses()
+
+
 def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
     old = rows("c1", kind="price", value=1_000).replace(SOON, "2001-01-01T00:00:00Z")
     content = HEADER + old + rows("c2")
