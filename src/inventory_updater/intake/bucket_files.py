@@ -18,7 +18,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby, islice
@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Final, TextIO, cast
 
 from inventory_updater.intake.bucket import MOST_BYTES, NO_VERSION, Bucket, FileVersion, TooLargeError
-from inventory_updater.intake.call_time import CallTime
+from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
@@ -183,7 +183,8 @@ class _Taking:
             write(left_out)
         receipt = self._told(is_partial=is_partial)
         if receipt["status"] == Answer.HELD and self._has_time_for_preview(begun - self.time.seconds_left()):
-            receipt["preview"] = self._preview()
+            with suppress(GoesOnLaterError):
+                receipt["preview"] = self._preview()
         self._put(receipt, left_out)
         return receipt
 
@@ -333,7 +334,13 @@ class _Taking:
     def _preview(self) -> Receipt:
         stores, now = self.door.stores, self.door.stores.clock()
         as_of = max(now, max((row.change.effective_at for row in self.file.rows()), default=""))
-        preview = Preview(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock)
+
+        def leave_time(_phase: str, _done: int) -> None:
+            # What waits in the table is looked through too, and there may be millions of it however small the file is.
+            if self.time.seconds_left() < _LAST_SECONDS:
+                raise GoesOnLaterError
+
+        preview = Preview(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock, leave_time)
         judged = Judgement()
         for each in preview.of_rows(self.file.rows()):
             judged.add(each)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.intake import bucket_files
 from inventory_updater.intake.bucket import FileVersion, short_name
-from tests.builders import item_attributes
+from tests.builders import change, item_attributes
 from tests.fakes.doorstep import Doorstep, notification
 from tests.fakes.dynamodb import failed_request
 from tests.fakes.warehouse import MUG, Warehouse
@@ -115,6 +115,18 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
     assert door.bucket.keys("held/") == [other.held_key]
     assert door.receipt(held) == receipt
+
+
+def test_a_preview_for_which_too_much_waits_is_left_out_of_the_receipt(door: Doorstep, warehouse: Warehouse) -> None:
+    waiting = [change(f"w{number}", "adjustment", 1, "18:00") for number in range(3_000)]
+    warehouse.schedule(MUG, *waiting)
+    door.seconds_between_looks = 50
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    door.deliver_all()
+
+    assert door.receipt(held)["status"] == "HELD"
+    assert "preview" not in door.receipt(held)
+    assert door.bucket.keys("held/") == [held.held_key]
 
 
 def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, warehouse: Warehouse) -> None:
