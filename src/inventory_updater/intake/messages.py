@@ -111,7 +111,10 @@ def _as_it_came(value: object) -> str:
     """A field as the cell of a file in which it can be corrected."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:
+        return ""  # what could just be read may be nested too deep to be written
     return text.encode(errors="backslashreplace").decode()
 
 

@@ -273,6 +273,14 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 1), body
 
 
+def test_however_deep_a_field_is_nested_there_is_a_receipt(door: Doorstep) -> None:
+    for depth in range(800, 1_000, 5):  # there is a depth that can just be read, and not be written
+        said = json.dumps(wanted("m1")).replace('"mug"', "[" * depth + "]" * depth)
+        file, message = door.put("deep.jsonl", said), door.send(f'{{"changes": [{said}]}}')
+        door.deliver_all()
+        assert [door.receipt(file)["status"], door.message_receipt(message)["status"]] == ["REFUSED"] * 2
+
+
 # Twice
 
 
