@@ -171,10 +171,11 @@ def read_body(text: str, bucket_name: str) -> Body:
         return BadMessageError(None, 'is no JSON; a message is {"changes": [...]}')
     if not isinstance(said, Mapping):
         return BadMessageError(None, 'is no object; a message is {"changes": [...]}')
-    if said.get("Event") == _TEST_EVENT:
+    is_order = "changes" in said
+    if said.get("Event") == _TEST_EVENT and not is_order:
         return []
     try:
-        return _notices(said["Records"], bucket_name) if "Records" in said else _order(said)
+        return _notices(said["Records"], bucket_name) if "Records" in said and not is_order else _order(said)
     except BadMessageError as error:
         return error
 
@@ -213,8 +214,9 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
         raise BadMessageError("Records", "is no notification of this bucket")
     key = unquote_plus(key)
     # A folder that a console shows is an object without content.
-    is_file = key.startswith((INCOMING, APPROVED)) and not key.endswith("/")
-    if not is_file or not isinstance(event, str) or not event.startswith("ObjectCreated:"):
+    is_folder = key.endswith("/") and not _at(record, "s3", "object", "size")
+    is_put = isinstance(event, str) and event.startswith("ObjectCreated:")
+    if is_folder or not is_put or not key.startswith((INCOMING, APPROVED)):
         _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
         return None
     of_object = FileVersion(key, version if isinstance(version, str) else NO_VERSION)

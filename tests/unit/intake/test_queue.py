@@ -210,7 +210,11 @@ def test_more_problems_than_are_kept_end_the_file(door: Doorstep, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "name", ["a b+c%20.csv", 'ü/😀/\n\t<&>".csv', "x" * 1_000, "é" * 505, "deep/" * 100 + "f.csv", "messages/x", "a.b."]
+    "name",
+    [
+        *("a b+c%20.csv", 'ü/😀/\n\t<&>".csv', "x" * 1_000, "é" * 505, "deep/" * 100 + "f.csv"),
+        *("messages/x", "a.b.", "day.csv/"),
+    ],
 )
 def test_whatever_a_file_is_called_its_receipt_is_found(door: Doorstep, name: str) -> None:
     version = door.put(name, HEADER + rows("c1", value="x"))
@@ -226,7 +230,8 @@ def test_what_concerns_nobody_is_dropped(door: Doorstep) -> None:
     folder = FileVersion("incoming/folder/", door.bucket.store("incoming/folder/", b""))
     for each in (
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"},
-        notification(gone, FileVersion("incoming/never", "version.1"), folder, FileVersion("receipts/x", "version.1")),
+        notification(gone, FileVersion("incoming/never", "version.1"), FileVersion("receipts/x", "version.1")),
+        notification(folder, size=0),
     ):
         door.send(each)
     assert door.deliver_all() == 1
@@ -263,6 +268,8 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         "9" * 5_000,
         '{"changes": 7}',
         '{"changes": [], "accept_unusual": true}',
+        '{"changes": [], "Records": []}',
+        '{"changes": [], "Event": "s3:TestEvent"}',
     ]
     bodies += ['{"changes": [], "accept_good": 1}', '{"Records": 7}', '{"Records": [7]}', '{"Records": [{"s3": {}}]}']
     ids = [door.send(each) for each in bodies]
