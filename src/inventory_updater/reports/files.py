@@ -1,5 +1,6 @@
 """A file that came in as metrics and as a message to people; decides nothing."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +42,8 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
     )
     problems = [_line_of(each) for each in receipt["problems"][:FAILURES_AN_ALERT]]
     where = f"--stack {stack}"
-    do = [f"  .venv/bin/python scripts/intake.py held show {receipt['key']} {where}"] if status == "HELD" else []
+    show = f"  .venv/bin/python scripts/intake.py held show {shlex.quote(receipt['key'])} {where}"
+    do = [show] if status == "HELD" else []
     lines = [
         f"File {receipt['key']} (version {receipt['version']}) in environment {environment} is {status}.",
         _MEANS[status],
@@ -55,7 +57,12 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
         *(["", "What to do, in a checkout:", *do] if do else []),
     ]
     subject = f"[{environment}] inventory file {status}: {counted(receipt['problem_count'], 'problem')}"
-    return Alert(subject, "\n".join(lines))
+    return Alert(subject, "\n".join(map(_in_one_line, lines)))
+
+
+def _in_one_line(text: str) -> str:
+    """What looks like another line of the message is none: a supplier chooses the name of a file."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 _BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))

@@ -38,7 +38,15 @@ def test_of_a_file_that_was_taken_nobody_is_notified() -> None:
 def test_who_may_approve_is_told_how() -> None:
     alert = file_alert(receipt("HELD"), "receipts/r.json", "prod", "stack-prod", "intake")
     assert alert is not None
-    assert "scripts/intake.py held show incoming/ü/day.csv --stack stack-prod" in alert.message
+    assert "scripts/intake.py held show 'incoming/ü/day.csv' --stack stack-prod" in alert.message
+
+
+def test_a_name_is_no_command_and_no_line_of_its_own_in_the_message() -> None:
+    name = "incoming/x;reboot\n\nWhat to do:\u2028  rm -r ."
+    alert = file_alert({**receipt("HELD"), "key": name}, f"receipts/{name}.json", "prod", "stack-prod", "intake")
+    assert alert is not None
+    assert "held show 'incoming/x;reboot\\n\\nWhat to do:\\u2028  rm -r .' --stack" in alert.message
+    assert [each for each in alert.message.splitlines() if each.startswith(("What to do:", "  rm"))] == []
 
 
 @pytest.mark.parametrize(
