@@ -47,6 +47,9 @@ from inventory_updater.stock.numbers import counted
 MOST_UNPACKED_BYTES: Final = 512 << 20
 """Of what gzip has packed: some ten million rows, and little enough for the function's disk."""
 
+MOST_LINES: Final = 10_000_000
+"""Of one file, blank ones too: each part is found by reading all of them, in less than a minute."""
+
 MOST_PROBLEMS: Final = 100_000
 """Of one file: they are told in less than a minute, once all else is done."""
 
@@ -103,6 +106,7 @@ class FileDoor:
                 message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
                 problems.append(Problem(None, None, "TOO_LARGE", message))
             with _opened(path, version, options, problems) as file:
+                _refuse_too_many_lines(file)
                 return _Taking(self, version, digest, actor, options, file, time).receipt()
 
     def _receipt_before(self, version: FileVersion) -> Receipt | None:
@@ -131,6 +135,17 @@ def _opened(
     with of_changes as file:
         file.most_problems = MOST_PROBLEMS
         yield file
+
+
+def _refuse_too_many_lines(file: CheckedFile[ChangeRow]) -> None:
+    if not file.is_broken_off and _lines_of(file.path) > MOST_LINES:
+        message = f"has more than {MOST_LINES:,} lines; split it"
+        file.break_off(CsvError(file.path, [Problem(None, None, "TOO_LARGE", message)]))
+
+
+def _lines_of(path: Path) -> int:
+    with path.open("rb") as text:
+        return sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
 
 
 @dataclass(slots=True)
@@ -167,9 +182,7 @@ class _Taking:
     def parts(self) -> int:
         if self.file.is_broken_off:
             return 1
-        with self.file.path.open("rb") as text:
-            lines = sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
-        return -(-lines // self.door.lines_a_part) or 1
+        return -(-_lines_of(self.file.path) // self.door.lines_a_part) or 1
 
     def receipt(self) -> Receipt:
         """Take the file, put its receipt, and return it."""

@@ -186,10 +186,13 @@ def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, ware
 
 def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_files, "MOST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(bucket_files, "MOST_LINES", 2_000)
     monkeypatch.setattr("inventory_updater.intake.bucket.MOST_BYTES", 1 << 18)
     contents: dict[str, tuple[bytes, dict[str, str]]] = {
         "EMPTY_FILE": (b"", {}),
         "NO_HEADER": (b"hello\n", {}),
+        "TOO_LARGE in UTF-8": (gzip.compress((b"\x80" * 1_000 + b"\n") * 500), {}),
+        "TOO_LARGE lines": (b"sku\n" * 2_001, {}),
         "TOO_LARGE packed": (gzip.compress(b"\0" * (1 << 21)), {}),
         "TOO_LARGE": (b"x" * (1 << 19), {}),
         "NOT_CSV": (b"PK\x03\x04", {}),
