@@ -360,6 +360,22 @@ def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
     assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
 
 
+def test_what_failed_has_used_time_up_too(door: Doorstep) -> None:
+    fails, waits = (door.put(name, HEADER + rows(name)) for name in ("fails", "waits"))
+    door.call_seconds = 100
+
+    def breaks(_operation: str, _do: Any) -> Any:
+        door.bucket.happens = lambda _operation, do: do()
+        raise failed_request("InternalError")
+
+    door.bucket.happens = breaks
+
+    assert door.deliver() == ["message-1"]
+    assert not door.bucket.keys("receipts/")
+    assert door.deliver_all() == 2
+    assert [door.receipt(each)["added"] for each in (fails, waits)] == [1, 1]
+
+
 def many(count: int, items: int = 7) -> str:
     return HEADER + "".join(rows(f"c{number}", sku=f"sku-{number % items}") for number in range(count))
 
