@@ -40,6 +40,10 @@ _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 """The last one is said of a version that is a delete marker: it allows no GET."""
 
 
+_CONFLICTS: Final = 5
+"""So many attempts to put a receipt while somebody else does."""
+
+
 class TooLargeError(Exception):
     """An object is larger than what is taken."""
 
@@ -154,15 +158,20 @@ class Bucket:
     def put_first(self, key: str, document: Mapping[str, object]) -> bool:
         """Put a document where there is none, and say so; one that is there stays.
 
+        While another request writes this key, S3 refuses with a conflict and wants to be asked again.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        try:
-            self._put(key, encoded(document), IfNoneMatch="*")
-        except self.client.exceptions.ClientError as error:
-            if _code_of(error) not in ("PreconditionFailed", "412"):
-                raise
-            return False
-        return True
+        for attempts_left in reversed(range(_CONFLICTS)):
+            try:
+                self._put(key, encoded(document), IfNoneMatch="*")
+            except self.client.exceptions.ClientError as error:
+                if _code_of(error) == "PreconditionFailed":
+                    break
+                if _code_of(error) != "ConditionalRequestConflict" or not attempts_left:
+                    raise
+            else:
+                return True
+        return False
 
     def put(self, key: str, document: Mapping[str, object]) -> None:
         self._put(key, encoded(document))

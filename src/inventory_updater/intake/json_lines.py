@@ -47,7 +47,7 @@ class JsonLines(Table):
         return row if isinstance(row, TextRow) else object_row(line, {})
 
     def _understood(self, line: int, text: str, keep: Keep | None = None) -> TextRow | Problem | None:
-        """The row on a line; None where its item is not to be kept, as of most lines of a file that is read in parts."""
+        """The row on a line; None where its item is not to be kept, as of most lines where a file is read in parts."""
         try:
             said = json.loads(text)
         except json.JSONDecodeError as error:

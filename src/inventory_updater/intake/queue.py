@@ -22,7 +22,7 @@ from urllib.parse import unquote_plus
 from inventory_updater.intake.bucket import APPROVED, INCOMING, NO_VERSION, Bucket, FileVersion, message_receipt_key
 from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
-from inventory_updater.intake.messages import printable
+from inventory_updater.intake.messages import HALF_A_CHARACTER, printable
 from inventory_updater.intake.receipts import SCHEMA, Answer, Delivery, Receipt, Result
 from inventory_updater.intake.stores import Stores
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("changes", "accept_good")
 _TEST_EVENT: Final = "s3:TestEvent"
 _MESSAGE_SECONDS: Final = 60.0
+_LONGEST_NAME_BYTES: Final = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -212,15 +213,25 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
     )
     if name != bucket_name or not isinstance(key, str) or not isinstance(record, Mapping):
         raise BadMessageError("Records", "is no notification of this bucket")
-    key = unquote_plus(key)
+    key, version = unquote_plus(key), version if isinstance(version, str) else NO_VERSION
+    if not all(_is_name(each) for each in (key, version)):
+        raise BadMessageError("Records", "names what cannot be in a bucket")
     # A folder that a console shows is an object without content.
     is_folder = key.endswith("/") and not _at(record, "s3", "object", "size")
     is_put = isinstance(event, str) and event.startswith("ObjectCreated:")
     if is_folder or not is_put or not key.startswith((INCOMING, APPROVED)):
         _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
         return None
-    of_object = FileVersion(key, version if isinstance(version, str) else NO_VERSION)
+    of_object = FileVersion(key, version)
     return Notice(of_object, _principal(principal), record)
+
+
+def _is_name(text: str) -> bool:
+    """Whether S3 can be asked for it: a key has 1 to 1,024 bytes, and so much a version does not reach.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    """
+    return 0 < len(text.encode(errors="surrogatepass")) <= _LONGEST_NAME_BYTES and not HALF_A_CHARACTER.search(text)
 
 
 def _at(said: object, *path: str) -> object:

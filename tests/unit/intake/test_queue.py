@@ -275,6 +275,9 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         '{"changes": [], "Event": "s3:TestEvent"}',
     ]
     bodies += ['{"changes": [], "accept_good": 1}', '{"Records": 7}', '{"Records": [7]}', '{"Records": [{"s3": {}}]}']
+    named = [FileVersion("incoming/x", ""), FileVersion("incoming/" + "x" * 1_024, "v"), FileVersion("", "v")]
+    bodies += [json.dumps(notification(each)) for each in named]
+    bodies.append(bodies[-1].replace('"key": ""', '"key": "incoming/\\ud800"'))
     ids = [door.send(each) for each in bodies]
     while door.queue:
         assert not door.deliver()
@@ -343,6 +346,19 @@ def test_that_nobody_can_be_told_does_not_fail_a_file(door: Doorstep, monkeypatc
 
     monkeypatch.setattr(door, "told", type("Deaf", (), {"append": fails})())
     assert taken(door, HEADER + rows("c1"))["status"] == "ACCEPTED"
+
+
+def test_a_conflict_over_a_receipt_passes_by_itself(door: Doorstep) -> None:
+    conflicts = [failed_request("ConditionalRequestConflict")] * 2
+
+    def happens(operation: str, do: Any) -> Any:
+        if operation == "put_object" and conflicts:
+            raise conflicts.pop()
+        return do()
+
+    door.bucket.happens = happens
+    assert taken(door, HEADER + rows("c1"))["added"] == 1
+    assert not conflicts
 
 
 # Time
