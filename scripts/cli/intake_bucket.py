@@ -178,9 +178,10 @@ class IntakeBucket:
     def _versions(self, prefix: str) -> Iterator[tuple[FileVersion, str]]:
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
-            # A folder that a console shows is an object too, and no file.
-            for each in filter(lambda each: not each["Key"].endswith("/"), page.get("Versions", ())):
-                yield FileVersion(each["Key"], each["VersionId"]), format_time(each["LastModified"])
+            for each in page.get("Versions", ()):
+                # A folder that a console shows is an object too, and no file.
+                if each["Size"] or not each["Key"].endswith("/"):
+                    yield FileVersion(each["Key"], each["VersionId"]), format_time(each["LastModified"])
 
     def _receipts(self, begin: str, *, is_among_messages: bool) -> Iterator[tuple[str, str]]:
         """The receipts of files; those of messages, of which there may be very many, are passed over.

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -60,24 +61,32 @@ class IntakeSettings:
 def intake() -> Intake:
     """The intake of this function's environment, made once a process."""
     _log.info("inventory-updater's intake starts", extra={"version": __version__})
-    make_room_for_files(Path(tempfile.gettempdir()) / "inventory-updater-intake")
     made = make_intake(read_settings(IntakeSettings, os.environ), boto3.Session())
     gc.collect()
     gc.freeze()
     return made
 
 
-def make_room_for_files(folder: Path) -> None:
-    """Let files be worked on in this folder, and remove what a call has left there that was killed.
-
-    Lambda does not clear the disk after a call that timed out, whose copies would fill it one day.
-    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
-    """
+@cache
+def folder_of_files() -> Path:
+    """Where files are worked on, from now on."""
+    folder = Path(tempfile.gettempdir()) / "inventory-updater-intake"
     folder.mkdir(exist_ok=True)
     tempfile.tempdir = str(folder)
+    return folder
+
+
+def make_room_for_files(folder: Path) -> None:
+    """Remove what a call has left in this folder that was killed.
+
+    Lambda does not clear the disk after a call that timed out, whose copies would fill it one day. The process that
+    follows may start a moment later, when nobody can tell yet whether the call is over: so each call looks again.
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
     for left in folder.iterdir():
-        if time.time() - left.stat().st_mtime > _LONGEST_CALL_SECONDS:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        with suppress(FileNotFoundError):  # on a computer where several processes share the folder
+            if time.time() - left.stat().st_mtime > _LONGEST_CALL_SECONDS:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def make_intake(settings: IntakeSettings, session: boto3.Session) -> Intake:
@@ -111,4 +120,5 @@ def handle(event: Mapping[str, Any], context: Context) -> dict[str, object]:
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
+    make_room_for_files(folder_of_files())
     return intake().take(event["Records"], seconds_left_of(context))

@@ -135,6 +135,7 @@ INTAKE_WITHOUT: Final[Mapping[Pair, tuple[str, str]]] = {
     ("dynamodb:BatchGetItem", "InventoryTable.Arn"): ("good", "failed"),
     ("dynamodb:BatchGetItem", "ChangesTable.Arn"): ("good", "failed"),
     ("dynamodb:PartiQLInsert", "ChangesTable.Arn"): ("good", "failed"),
+    ("s3:GetObject", "IntakeBucket.Arn/receipts/*"): ("good", "failed"),
     ("s3:PutObject", "IntakeBucket.Arn/receipts/*"): ("good", "failed"),
     ("cloudwatch:PutMetricData", "*"): ("good", "uncounted"),
     ("sns:Publish", "AlertTopic"): ("bad", "untold, and so uncounted"),
@@ -144,6 +145,7 @@ INTAKE_WITHOUT: Final[Mapping[Pair, tuple[str, str]]] = {
     ("s3:PutObject", "IntakeBucket.Arn/held/*"): ("unusual", "failed"),
     ("s3:GetObjectVersion", "IntakeBucket.Arn/approved/*"): ("approved", "failed"),
     ("s3:ListBucket", "IntakeBucket.Arn"): ("approved", "failed"),
+    ("s3:GetObject", "IntakeBucket.Arn/held/*"): ("approved", "failed"),
     ("s3:DeleteObject", "IntakeBucket.Arn/held/*"): ("approved", "failed"),
     # Of a file of several parts, each is kept until all are done.
     ("s3:GetObject", "IntakeBucket.Arn/working/*"): ("long", "failed"),

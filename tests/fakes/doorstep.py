@@ -29,7 +29,7 @@ class Doorstep:
         self.warehouse = warehouse
         self.lines_a_part = lines_a_part
         self.guards = guards
-        self.bucket = FakeBucket(BUCKET)
+        self.bucket = FakeBucket(BUCKET, warehouse.clock)
         self.queue: dict[str, str] = {}
         """The messages by id."""
         self.told: list[Mapping[str, Any]] = []
@@ -63,7 +63,9 @@ class Doorstep:
 
     def approve(self, held: FileVersion) -> FileVersion:
         stored = self.bucket.objects[held.key][held.version]
-        version = FileVersion(f"approved/{held.name}", self.bucket.store(f"approved/{held.name}", *stored))
+        version = FileVersion(
+            f"approved/{held.name}", self.bucket.store(f"approved/{held.name}", stored.content, stored.metadata)
+        )
         self.send(notification(version))
         return version
 
@@ -143,12 +145,12 @@ class Doorstep:
         return receipt
 
 
-def notification(*versions: FileVersion, principal: str = "AWS:AIDAEXAMPLE") -> dict[str, object]:
+def notification(*versions: FileVersion, principal: str = "AWS:AIDAEXAMPLE", size: int = 1) -> dict[str, object]:
     """What S3 sends. https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html"""
-    return {"Records": [_record(version, principal) for version in versions]}
+    return {"Records": [_record(version, principal, size) for version in versions]}
 
 
-def _record(version: FileVersion, principal: str) -> dict[str, object]:
+def _record(version: FileVersion, principal: str, size: int) -> dict[str, object]:
     return {
         "eventVersion": "2.5",
         "eventSource": "aws:s3",
@@ -156,6 +158,6 @@ def _record(version: FileVersion, principal: str) -> dict[str, object]:
         "userIdentity": {"principalId": principal},
         "s3": {
             "bucket": {"name": BUCKET},
-            "object": {"key": quote_plus(version.key), "versionId": version.version, "size": 1},
+            "object": {"key": quote_plus(version.key), "versionId": version.version, "size": size},
         },
     }

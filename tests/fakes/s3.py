@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ class Stored(NamedTuple):
 
     content: bytes
     metadata: Mapping[str, str]
+    put_at: datetime
 
 
 class Exceptions(NamedTuple):
@@ -25,8 +27,9 @@ class FakeBucket:
 
     exceptions = Exceptions()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.name = name
+        self._clock = clock
         self.objects: dict[str, dict[str, Stored]] = {}
         self.happens: Callable[[str, Callable[[], Any]], Any] = lambda _operation, do: do()
         """Does a request, or not, or dies before or after it."""
@@ -35,7 +38,7 @@ class FakeBucket:
 
     def store(self, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> str:
         version = f"version.{next(self._versions):06}"
-        self.objects.setdefault(key, {})[version] = Stored(content, metadata or {})
+        self.objects.setdefault(key, {})[version] = Stored(content, metadata or {}, self._clock())
         return version
 
     def keys(self, prefix: str = "") -> list[str]:
@@ -50,10 +53,8 @@ class FakeBucket:
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803  # AWS's names
         stored = self.happens("get_object", lambda: self._found("GetObject", Bucket, Key, VersionId))
         body = StreamingBody(io.BytesIO(stored.content), len(stored.content))
-        return {"Body": body, "ContentLength": len(stored.content), "Metadata": stored.metadata}
-
-    def head_object(self, *, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: N803  # AWS's names
-        return self.happens("head_object", lambda: self._found("HeadObject", Bucket, Key, VersionId)) and {"Key": Key}
+        said = {"ContentLength": len(stored.content), "LastModified": stored.put_at, "Metadata": stored.metadata}
+        return {"Body": body, **said}
 
     def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> None:  # noqa: N803  # AWS's names
         content = Body if isinstance(Body, bytes) else Body.read()
@@ -87,9 +88,9 @@ class FakeBucket:
         assert bucket == self.name
         versions = self.objects.get(key, {})
         if not versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchKey")
+            raise _error(operation, "NoSuchKey")
         if version is not None and version not in versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchVersion")
+            raise _error(operation, "NoSuchVersion")
         return versions[version] if version is not None else list(versions.values())[-1]
 
 

@@ -300,7 +300,7 @@ class SmallShop:
 
     def put_file(self, name: str, rows: Sequence[ChangeRow], rate: float, *, allow_old: bool = False) -> None:
         """Put a file of changes, whose message comes again and again until it is done."""
-        bucket, deliveries = FakeBucket(BUCKET), itertools.count(1)
+        bucket, deliveries = FakeBucket(BUCKET, self.clock), itertools.count(1)
         present = [row for row in rows if tuple(row.key) in self.gate.model.items]
         key = f"{'approved' if allow_old else 'incoming'}/{name}"
         version = FileVersion(key, bucket.store(key, change_file(present).encode(), {"accept-good": "true"}))

@@ -27,9 +27,7 @@ from tests.simulation.turns import Actor
 if TYPE_CHECKING:
     from tests.simulation.history import History
 
-OPERATIONS: Final = frozenset(
-    {"get_object", "head_object", "put_object", "delete_object", "list_objects_v2", "send_message"}
-)
+OPERATIONS: Final = frozenset({"get_object", "put_object", "delete_object", "list_objects_v2", "send_message"})
 """What the bucket and the queue are asked for."""
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -62,7 +60,7 @@ class Deliveries:
         self._receives: Counter[str] = Counter()
         self._queue: dict[str, str] = {}
         self._held: set[FileVersion] = set()
-        self.bucket = FakeBucket(BUCKET)
+        self.bucket = FakeBucket(BUCKET, history.clock)
         self.bucket.happens = self._request
         self.files: dict[FileVersion, Sequence[Row]] = {}
         """The rows of each version that was put."""
@@ -76,7 +74,8 @@ class Deliveries:
 
     def _approve(self, held: FileVersion) -> None:
         self._history.reached["a file that was held is approved"] += 1
-        self._put(f"approved/{held.name}", *self.bucket.objects[held.key][held.version], self.files[held])
+        stored = self.bucket.objects[held.key][held.version]
+        self._put(f"approved/{held.name}", stored.content, stored.metadata, self.files[held])
 
     def _put(self, key: str, content: bytes, metadata: Mapping[str, str], rows: Sequence[Row]) -> None:
         version = FileVersion(key, self.bucket.store(key, content, metadata))

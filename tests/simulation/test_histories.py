@@ -27,7 +27,7 @@ PINNED: Final[dict[str, int]] = {
     "record_cancelled_before_the_item": 0,
     "marks_without_status_or_attempt": 14,
     "retry_under_the_same_attempt": 0,
-    "part_noted_before_it_is_written": 20,
+    "part_noted_before_it_is_written": 41,
     "failed_message_is_done": 41,
 }
 """The seed that finds each mistake. After a change of the product's requests or of the scheduler it is another one:

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from inventory_updater import intake_handler
-from inventory_updater.intake_handler import IntakeSettings, make_intake, make_room_for_files
+from inventory_updater.intake_handler import IntakeSettings, folder_of_files, make_intake, make_room_for_files
 from inventory_updater.jobs.settings import SettingsError, read_settings
 from tests.builders import ENVIRONMENT
 from tests.fakes.doorstep import Doorstep
@@ -50,20 +50,24 @@ def test_every_variable_that_is_missing_is_named() -> None:
     assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)
 
 
-def test_a_batch_is_answered_with_the_messages_that_come_again(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_is_answered_with_the_messages_that_come_again_and_the_disk_is_cleared_before(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake_handler, "intake", Doorstep(warehouse).intake)
+    monkeypatch.setattr(intake_handler, "folder_of_files", lambda: tmp_path)
+    left = tmp_path / "left"
+    left.write_text("of a call that was killed")
+    os.utime(left, (time.time() - 1_000,) * 2)
     sent = {"messageId": "m1", "body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
     assert intake_handler.handle({"Records": [sent]}, CONTEXT) == {"batchItemFailures": []}
+    assert not left.exists()
 
 
 def test_what_a_killed_call_has_left_on_the_disk_goes_and_what_a_call_works_on_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
-    folder = tmp_path / "intake"
-    make_room_for_files(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = folder_of_files.__wrapped__()
     left = [Path(tempfile.mkdtemp()), Path(tempfile.mkstemp()[1])]
     (left[0] / "file").write_text("of a call that was killed")
     for each in left:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from inventory_updater.intake.sheets import PIECE
 from inventory_updater.stock.attributes import as_json
+from inventory_updater.stock.times import format_time
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -24,6 +25,9 @@ HELD: Final = "held/"
 WORKING: Final = "working/"
 MESSAGES: Final = "messages/"
 
+NO_VERSION: Final = "null"
+"""What S3 calls the version of an object that was put while the bucket had no versions."""
+
 MOST_BYTES: Final = 256 << 20
 """Of a file as it comes: it, what it unpacks to and what is noted of it fit into 2,048 MB on the function's disk."""
 
@@ -32,9 +36,12 @@ LONGEST_NAME_BYTES: Final = 937
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 _DIGEST_BYTES: Final = 8
-_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})
-"""The last two are what a HEAD request says; a version that is a delete marker allows no GET."""
-_NO_VERSION: Final = _GONE | {"400", "InvalidArgument"}
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+"""The last one is said of a version that is a delete marker: it allows no GET."""
+
+
+_CONFLICTS: Final = 5
+"""So many attempts to put a receipt while somebody else does."""
 
 
 class TooLargeError(Exception):
@@ -90,6 +97,21 @@ class FileVersion:
         return f"{folder}{short_name(self.name)}.{self.version}{end}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A version of a file as S3 has it.
+
+    Attributes:
+        metadata: that it was put with.
+        digest: of its content and its metadata.
+        put_at: when it was put, as a stored time.
+    """
+
+    metadata: Mapping[str, str]
+    digest: str
+    put_at: str
+
+
 def short_name(name: str) -> str:
     """A name as receipts have it: of one that is too long, the beginning and a digest of it all."""
     encoded = name.encode()
@@ -110,8 +132,8 @@ class Bucket:
     client: "S3Client"
     name: str
 
-    def fetch(self, file: FileVersion, path: Path) -> Mapping[str, str] | None:
-        """Write a version to ``path``, and return its metadata; None where it is gone.
+    def fetch(self, file: FileVersion, path: Path) -> "Fetched | None":
+        """Write a version to ``path``; None where it is gone.
 
         Raises:
             TooLargeError: where it is larger than ``MOST_BYTES``; nothing of it was read then.
@@ -124,23 +146,32 @@ class Bucket:
         with answer["Body"] as body:
             if answer["ContentLength"] > MOST_BYTES:
                 raise TooLargeError
+            digest = sha256()
             with path.open("wb") as copy:
                 while piece := body.read(PIECE):
                     copy.write(piece)
-        return dict(answer["Metadata"])
+                    digest.update(piece)
+        metadata = dict(answer["Metadata"])
+        digest.update(json.dumps(metadata, sort_keys=True).encode())
+        return Fetched(metadata, digest.hexdigest(), format_time(answer["LastModified"]))
 
     def put_first(self, key: str, document: Mapping[str, object]) -> bool:
         """Put a document where there is none, and say so; one that is there stays.
 
+        While another request writes this key, S3 refuses with a conflict and wants to be asked again.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        try:
-            self._put(key, encoded(document), IfNoneMatch="*")
-        except self.client.exceptions.ClientError as error:
-            if _code_of(error) not in ("PreconditionFailed", "412"):
-                raise
-            return False
-        return True
+        for attempts_left in reversed(range(_CONFLICTS)):
+            try:
+                self._put(key, encoded(document), IfNoneMatch="*")
+            except self.client.exceptions.ClientError as error:
+                if _code_of(error) == "PreconditionFailed":
+                    break
+                if _code_of(error) != "ConditionalRequestConflict" or not attempts_left:
+                    raise
+            else:
+                return True
+        return False
 
     def put(self, key: str, document: Mapping[str, object]) -> None:
         self._put(key, encoded(document))
@@ -152,6 +183,11 @@ class Bucket:
     def _put(self, key: str, body: "bytes | IO[bytes]", content_type: str = "application/json", **more: Any) -> None:
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type, **more)
 
+    def document(self, key: str) -> dict[str, Any] | None:
+        """A document that the intake has put; None where it is not there."""
+        answer = self._if_there(lambda: self.client.get_object(Bucket=self.name, Key=key), _GONE)
+        return None if answer is None else json.loads(answer["Body"].read())
+
     def lines(self, key: str) -> Iterator[bytes] | None:
         """The lines of an object that the intake has put; None where it is not there."""
         answer = self._if_there(lambda: self.client.get_object(Bucket=self.name, Key=key), _GONE)
@@ -160,17 +196,23 @@ class Bucket:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.name, Key=key)
 
-    def decided(self, file: FileVersion) -> None:
-        """Delete the markers of the versions of a file that wait for a decision.
+    def clear(self, prefix: str) -> None:
+        """Delete whatever begins like this."""
+        for key in self._keys(prefix):
+            self.delete(key)
 
-        The marker of ``a`` may look like that of a file ``a.b``: whose it is S3 says, which knows the version or not.
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        return (each["Key"] for page in pages for each in page.get("Contents", ()))
+
+    def decided(self, file: FileVersion, digest: str) -> None:
+        """Delete the markers of what was approved: of versions of the same file with the same content.
+
+        The marker of ``a`` may look like that of a file ``a.b``: whose it is it says itself.
         """
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=file.held_prefix)
-        for marker in (each["Key"] for page in pages for each in page.get("Contents", ())):
-            version = marker.removeprefix(file.held_prefix).removesuffix(".json")
-            held = FileVersion(INCOMING + file.name, version)
-            asked = {"Bucket": self.name, "Key": held.key, "VersionId": version}
-            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _NO_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
+        for marker in self._keys(file.held_prefix):
+            held = self.document(marker)
+            if held and (held["key"], held["digest"]) == (INCOMING + file.name, digest):
                 self.delete(marker)
 
     def _if_there(self, ask: Callable[[], Any], gone: frozenset[str]) -> Any:

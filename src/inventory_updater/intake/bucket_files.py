@@ -10,14 +10,15 @@ A call goes on from what is kept; one that was killed leaves its part to be done
 finds the rest. A part is checked once more right before it is written, in the call that writes it: only what came in
 between is told, since what was found at first has been decided on.
 
-Whatever is kept twice, or put twice, is the same, but for the counts of the second time; so a first receipt stays.
+Whatever is kept twice is the same, but for the counts of the second time. A version that has its receipt is not looked
+at again: since then its items or the stack may have changed, and what was refused or held must not be taken after all.
 """
 
 import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby, islice
@@ -26,8 +27,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Final, TextIO, cast
 
-from inventory_updater.intake.bucket import MOST_BYTES, Bucket, FileVersion, TooLargeError
-from inventory_updater.intake.call_time import CallTime
+from inventory_updater.intake.bucket import MOST_BYTES, NO_VERSION, Bucket, FileVersion, TooLargeError
+from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
@@ -45,6 +46,9 @@ from inventory_updater.stock.numbers import counted
 
 MOST_UNPACKED_BYTES: Final = 512 << 20
 """Of what gzip has packed: some ten million rows, and little enough for the function's disk."""
+
+MOST_LINES: Final = 10_000_000
+"""Of one file, blank ones too: each part is found by reading all of them, in less than a minute."""
 
 MOST_PROBLEMS: Final = 100_000
 """Of one file: they are told in less than a minute, once all else is done."""
@@ -72,6 +76,8 @@ class FileDoor:
     def take(self, version: FileVersion, actor: str, time: CallTime) -> Receipt | None:
         """Schedule the changes of a file and put its receipt; None where this version is gone.
 
+        A version that has its receipt, and comes again, is not taken again; its receipt is returned once more.
+
         Args:
             version: what is to be taken; what is approved is taken whatever it is by the guards.
             actor: who a record says has asked for it.
@@ -82,20 +88,35 @@ class FileDoor:
             UnfinishedError: where the tables did not take every write; the same again writes the rest.
         """
         with TemporaryDirectory(prefix="inventory-updater-") as folder, time.piece(FILE_SECONDS):
+            if receipt := self._receipt_before(version):
+                return receipt
             path = Path(folder) / "file"
-            options, problems = FileOptions(), list[Problem]()
+            options, problems, digest = FileOptions(), list[Problem](), ""
             try:
-                metadata = self.bucket.fetch(version, path)
-                if metadata is None:
+                fetched = self.bucket.fetch(version, path)
+                if fetched is None:
                     _log.info("file is gone", extra={"key": version.key, "version": version.version})
                     return None
-                options = options_in(metadata)
+                options, digest = options_in(fetched.metadata), fetched.digest
                 problems += options.problems
+                if version.is_approved and fetched.put_at <= self.stores.forgotten_until():
+                    message = "was approved so long ago that it may have been applied and forgotten; approve it anew"
+                    problems.append(Problem(None, None, "APPROVED_LONG_AGO", message))
             except TooLargeError:
                 message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
                 problems.append(Problem(None, None, "TOO_LARGE", message))
             with _opened(path, version, options, problems) as file:
-                return _Taking(self, version, actor, options, file, time).receipt()
+                _refuse_too_many_lines(file)
+                return _Taking(self, version, digest, actor, options, file, time).receipt()
+
+    def _receipt_before(self, version: FileVersion) -> Receipt | None:
+        if version.version == NO_VERSION:
+            return None  # whoever suspends versioning puts other files under the same name
+        receipt = self.bucket.document(version.receipt_key)
+        if receipt is not None:
+            self.bucket.clear(version.working_key(""))
+            _log.info("file has its receipt", extra={"key": version.key, "version": version.version})
+        return receipt
 
 
 @contextmanager
@@ -114,6 +135,17 @@ def _opened(
     with of_changes as file:
         file.most_problems = MOST_PROBLEMS
         yield file
+
+
+def _refuse_too_many_lines(file: CheckedFile[ChangeRow]) -> None:
+    if not file.is_broken_off and _lines_of(file.path) > MOST_LINES:
+        message = f"has more than {MOST_LINES:,} lines; split it"
+        file.break_off(CsvError(file.path, [Problem(None, None, "TOO_LARGE", message)]))
+
+
+def _lines_of(path: Path) -> int:
+    with path.open("rb") as text:
+        return sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
 
 
 @dataclass(slots=True)
@@ -137,6 +169,7 @@ class _Taking:
 
     door: FileDoor
     version: FileVersion
+    digest: str
     actor: str
     options: FileOptions
     file: CheckedFile[ChangeRow]
@@ -149,9 +182,7 @@ class _Taking:
     def parts(self) -> int:
         if self.file.is_broken_off:
             return 1
-        with self.file.path.open("rb") as text:
-            lines = sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
-        return -(-lines // self.door.lines_a_part) or 1
+        return -(-_lines_of(self.file.path) // self.door.lines_a_part) or 1
 
     def receipt(self) -> Receipt:
         """Take the file, put its receipt, and return it."""
@@ -165,7 +196,8 @@ class _Taking:
             write(left_out)
         receipt = self._told(is_partial=is_partial)
         if receipt["status"] == Answer.HELD and self._has_time_for_preview(begun - self.time.seconds_left()):
-            receipt["preview"] = self._preview()
+            with suppress(GoesOnLaterError):
+                receipt["preview"] = self._preview()
         self._put(receipt, left_out)
         return receipt
 
@@ -315,7 +347,13 @@ class _Taking:
     def _preview(self) -> Receipt:
         stores, now = self.door.stores, self.door.stores.clock()
         as_of = max(now, max((row.change.effective_at for row in self.file.rows()), default=""))
-        preview = Preview(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock)
+
+        def leave_time(_phase: str, _done: int) -> None:
+            # What waits in the table is looked through too, and there may be millions of it however small the file is.
+            if self.time.seconds_left() < _LAST_SECONDS:
+                raise GoesOnLaterError
+
+        preview = Preview(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock, leave_time)
         judged = Judgement()
         for each in preview.of_rows(self.file.rows()):
             judged.add(each)
@@ -332,14 +370,12 @@ class _Taking:
             self._put_csv(version.rejects_key, lambda text: file.give_back(text, left_out))
             receipt["rejects_key"] = version.rejects_key
         if receipt["held"] and receipt["status"] in (Answer.HELD, Answer.PARTLY_ACCEPTED):
-            bucket.put(version.held_key, receipt)
-        if version.is_approved:
-            bucket.decided(version)
+            bucket.put(version.held_key, {**receipt, "digest": self.digest})
+        if version.is_approved and not file.is_broken_off:
+            bucket.decided(version, self.digest)
         is_first = bucket.put_first(version.receipt_key, receipt)
         if self.parts > 1:
-            for number in range(self.parts):
-                for what in ("checked", "written"):
-                    bucket.delete(self._working_key(what, number))
+            bucket.clear(version.working_key(""))
         said = {name: receipt[name] for name in _LOGGED} | {"is_first": is_first, "parts": self.parts}
         codes = Counter(str(each["code"]) for each in cast("list[Receipt]", receipt["problems"]))
         _log.info("file %s", receipt["status"], extra={**said, "codes": dict(codes)})

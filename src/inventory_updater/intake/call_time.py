@@ -29,5 +29,7 @@ class CallTime:
         """
         if self._has_done_any and self.seconds_left() < seconds:
             raise GoesOnLaterError
-        yield
-        self._has_done_any = True
+        try:
+            yield
+        finally:  # what failed has used up time, too
+            self._has_done_any = True

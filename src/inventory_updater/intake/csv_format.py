@@ -43,6 +43,7 @@ from inventory_updater.stock.numbers import counted
 
 # A line longer than this is no line of ours but a file of another kind; it must not be read into memory whole.
 MAXIMUM_LINE_BYTES: Final = 100_000
+MAXIMUM_RECORD_CHARACTERS: Final = 1_000_000
 PROBLEMS_SHOWN: Final = 50
 
 LINES_A_MARK: Final = 16
@@ -334,7 +335,7 @@ class Table:
                 yield line, bare.split(self.separator) if bare else [], None
                 line += 1
                 continue
-            parsed, again = tee(chain([text], lines))
+            parsed, again = tee(_of_a_record(chain([text], lines)))
             reader = csv.reader(parsed, strict=True, delimiter=self.separator, skipinitialspace=True)
             try:
                 cells = next(reader)
@@ -378,6 +379,16 @@ class Table:
             raise self._error("NO_FILE", "is a directory, not a file") from None
         except OSError as error:
             raise self._error("NOT_READABLE", f"cannot be read: {error.strerror or error}") from None
+
+
+def _of_a_record(lines: Iterable[str]) -> Iterator[str]:
+    """As many lines as a record may have; a file of quotation marks in the wrong places would be one."""
+    size = 0
+    for text in lines:
+        yield text
+        size += len(text)
+        if size > MAXIMUM_RECORD_CHARACTERS:
+            return
 
 
 def _place(names: Sequence[str], name: str) -> int:

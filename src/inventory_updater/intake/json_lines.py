@@ -16,6 +16,12 @@ from inventory_updater.intake.text_rows import CHANGE_COLUMNS, Problem, TextRow
 _ONE_A_LINE: Final = "a change is an object with its fields, all of it on one line"
 
 
+def _item_of(said: Mapping[str, object]) -> tuple[str, str]:
+    """What tells the items of a file apart, whatever is wrong with their names."""
+    sku, location = (said.get(name) for name in ("sku", "location_id"))
+    return sku.strip() if isinstance(sku, str) else "", location.strip() if isinstance(location, str) else ""
+
+
 class JsonLines(Table):
     """The objects of a file as rows. What is no object is a row without cells, and a problem."""
 
@@ -29,8 +35,8 @@ class JsonLines(Table):
         for line, text in enumerate(self._lines(0), 1):
             if not text.strip():
                 continue
-            row = self._understood(line, text)
-            if keep is None or isinstance(row, Problem) or keep(row.cells["sku"], row.cells["location_id"]):
+            row = self._understood(line, text, keep)
+            if row is not None:
                 yield row
 
     def read_header(self) -> Sequence[str]:
@@ -40,7 +46,8 @@ class JsonLines(Table):
         row = self._understood(line, next(self._lines_from(line), "{}"))
         return row if isinstance(row, TextRow) else object_row(line, {})
 
-    def _understood(self, line: int, text: str) -> TextRow | Problem:
+    def _understood(self, line: int, text: str, keep: Keep | None = None) -> TextRow | Problem | None:
+        """The row on a line; None where its item is not to be kept, as of most lines where a file is read in parts."""
         try:
             said = json.loads(text)
         except json.JSONDecodeError as error:
@@ -51,6 +58,6 @@ class JsonLines(Table):
             why = "too many brackets within brackets"
         else:
             if isinstance(said, Mapping):
-                return object_row(line, said)
+                return object_row(line, said) if keep is None or keep(*_item_of(said)) else None
             return Problem(line, None, "NOT_AN_OBJECT", f"is no object; {_ONE_A_LINE}")
         return Problem(line, None, "NOT_JSON", f"cannot be read as JSON: {why}; {_ONE_A_LINE}")

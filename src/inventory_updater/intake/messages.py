@@ -34,7 +34,7 @@ _EXACT_DIGITS: Final = 15
 """What a binary floating-point number surely keeps (IEEE 754, DBL_DIG)."""
 
 _LONGEST_WHOLE_NUMBER: Final = 10**126
-_HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+HALF_A_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -111,7 +111,10 @@ def _as_it_came(value: object) -> str:
     """A field as the cell of a file in which it can be corrected."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:
+        return ""  # what could just be read may be nested too deep to be written
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -128,7 +131,7 @@ def _text_of(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        if _HALF_A_CHARACTER.search(value):
+        if HALF_A_CHARACTER.search(value):
             raise _NoText("NOT_TEXT", f"{shown(value)} holds half of a character", printable(value))
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or name not in NUMBERS:

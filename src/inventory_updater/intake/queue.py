@@ -4,6 +4,9 @@ What a message says may be anything, so nothing in it is an error: it is done, o
 error is trouble of a service: the message is named in the answer, and comes again.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 
+A message may come twice, as any of a queue may, and after a call that was killed the whole batch does. What has its
+receipt is left alone then: what was refused or held at first would perhaps be taken by now.
+
 Messages of changes come first in a batch: they are small, and the receipt of one has its id, so it cannot be sent anew.
 A file for which there is no time left can: its notification is sent to the queue again.
 """
@@ -16,10 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from inventory_updater.intake.bucket import APPROVED, INCOMING, Bucket, FileVersion, message_receipt_key
+from inventory_updater.intake.bucket import APPROVED, INCOMING, NO_VERSION, Bucket, FileVersion, message_receipt_key
 from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
-from inventory_updater.intake.messages import printable
+from inventory_updater.intake.messages import HALF_A_CHARACTER, printable
 from inventory_updater.intake.receipts import SCHEMA, Answer, Delivery, Receipt, Result
 from inventory_updater.intake.stores import Stores
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("changes", "accept_good")
 _TEST_EVENT: Final = "s3:TestEvent"
 _MESSAGE_SECONDS: Final = 60.0
+_LONGEST_NAME_BYTES: Final = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +118,10 @@ class Intake:
 
     def _take_changes(self, message: Document, order: Order | BadMessageError) -> None:
         message_id = message["messageId"]
+        receipt_key = message_receipt_key(message_id)
+        if self.bucket.document(receipt_key):
+            _log.info("message has its receipt", extra={"message_id": message_id})
+            return
         if isinstance(order, BadMessageError):
             receipt = _refused(order)
         else:
@@ -122,7 +130,7 @@ class Intake:
             scheduling = self.stores.scheduling(lambda: delivery.rows, actor, f"message:{message_id}")
             receipt = delivery.schedule(scheduling, accept_good=order.accept_good)
         receipt |= {"message_id": message_id, "taken_at": self.stores.clock()}
-        self.bucket.put_first(message_receipt_key(message_id), receipt)
+        self.bucket.put_first(receipt_key, receipt)
         counts = {name: receipt[name] for name in ("rows", "added", "known", "held", "refused", "problem_count")}
         _log.info("message %s", receipt["status"], extra={"message_id": message_id, **counts})
 
@@ -164,10 +172,11 @@ def read_body(text: str, bucket_name: str) -> Body:
         return BadMessageError(None, 'is no JSON; a message is {"changes": [...]}')
     if not isinstance(said, Mapping):
         return BadMessageError(None, 'is no object; a message is {"changes": [...]}')
-    if said.get("Event") == _TEST_EVENT:
+    is_order = "changes" in said
+    if said.get("Event") == _TEST_EVENT and not is_order:
         return []
     try:
-        return _notices(said["Records"], bucket_name) if "Records" in said else _order(said)
+        return _notices(said["Records"], bucket_name) if "Records" in said and not is_order else _order(said)
     except BadMessageError as error:
         return error
 
@@ -204,14 +213,25 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
     )
     if name != bucket_name or not isinstance(key, str) or not isinstance(record, Mapping):
         raise BadMessageError("Records", "is no notification of this bucket")
-    key = unquote_plus(key)
+    key, version = unquote_plus(key), version if isinstance(version, str) else NO_VERSION
+    if not all(_is_name(each) for each in (key, version)):
+        raise BadMessageError("Records", "names what cannot be in a bucket")
     # A folder that a console shows is an object without content.
-    is_file = key.startswith((INCOMING, APPROVED)) and not key.endswith("/")
-    if not is_file or not isinstance(event, str) or not event.startswith("ObjectCreated:"):
+    is_folder = key.endswith("/") and not _at(record, "s3", "object", "size")
+    is_put = isinstance(event, str) and event.startswith("ObjectCreated:")
+    if is_folder or not is_put or not key.startswith((INCOMING, APPROVED)):
         _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
         return None
-    of_object = FileVersion(key, version if isinstance(version, str) else "null")
+    of_object = FileVersion(key, version)
     return Notice(of_object, _principal(principal), record)
+
+
+def _is_name(text: str) -> bool:
+    """Whether S3 can be asked for it: a key has 1 to 1,024 bytes, and so much a version does not reach.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    """
+    return 0 < len(text.encode(errors="surrogatepass")) <= _LONGEST_NAME_BYTES and not HALF_A_CHARACTER.search(text)
 
 
 def _at(said: object, *path: str) -> object:

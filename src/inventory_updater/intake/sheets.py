@@ -96,7 +96,7 @@ def opened_sheet(path: Path, most_unpacked_bytes: int = sys.maxsize) -> Iterator
 
     Args:
         path: where it is.
-        most_unpacked_bytes: what would become larger than this is not unpacked any further.
+        most_unpacked_bytes: what would become larger than this, unpacked or in UTF-8, is not copied any further.
 
     Raises:
         CsvError: where there is no file, or none that is text.
@@ -122,7 +122,7 @@ def _sheet(path: Path, notes: list[str], copies: ExitStack, refuses: _Refuses, m
             if (encoding, line_end) == ("utf-8", b"\n"):
                 return path
             copy = _new_copy(copies)
-            _copy_in_utf8(file, encoding, line_end, copy, refuses)
+            _copy_in_utf8(file, encoding, line_end, copy, refuses, most_unpacked_bytes)
             return _finished(copy)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise refuses.error("BROKEN_GZIP", f"cannot be unpacked with gzip ({error}); send it again") from None
@@ -145,11 +145,14 @@ def _copied(source: IO[bytes], copies: ExitStack) -> Path:
 def _unpacked(packed: IO[bytes], copies: ExitStack, refuses: _Refuses, most_bytes: int) -> Path:
     copy = _new_copy(copies)
     while piece := packed.read(PIECE):
-        if copy.tell() + len(piece) > most_bytes:
-            message = f"is larger than {most_bytes >> 20} MB once it is unpacked; split it"
-            raise refuses.error("TOO_LARGE", message)
-        copy.write(piece)
+        _write(piece, copy, refuses, most_bytes, "once it is unpacked")
     return _finished(copy)
+
+
+def _write(piece: bytes, copy: IO[bytes], refuses: _Refuses, most_bytes: int, when: str) -> None:
+    if copy.tell() + len(piece) > most_bytes:
+        raise refuses.error("TOO_LARGE", f"is larger than {most_bytes >> 20} MB {when}; split it")
+    copy.write(piece)
 
 
 def _new_copy(copies: ExitStack) -> IO[bytes]:
@@ -228,7 +231,9 @@ def _begin(file: IO[bytes]) -> bytes:
     return file.read(BEGIN)
 
 
-def _copy_in_utf8(file: IO[bytes], encoding: str, line_end: bytes, copy: IO[bytes], refuses: _Refuses) -> None:
+def _copy_in_utf8(
+    file: IO[bytes], encoding: str, line_end: bytes, copy: IO[bytes], refuses: _Refuses, most_bytes: int
+) -> None:
     decoder = codecs.getincrementaldecoder(encoding)()
     line, is_at_end = 1, False
     while not is_at_end:
@@ -244,4 +249,4 @@ def _copy_in_utf8(file: IO[bytes], encoding: str, line_end: bytes, copy: IO[byte
         line += text.count(line_end.decode())
         if line_end == b"\r":
             text = text.replace("\r", "\n")
-        copy.write(text.encode())
+        _write(text.encode(), copy, refuses, most_bytes, "in UTF-8")

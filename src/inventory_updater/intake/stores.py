@@ -25,6 +25,9 @@ class Stores:
     clock: Callable[[], str]
     allow_negative_stock: bool = False
 
+    def forgotten_until(self) -> str:
+        return self.changes.forgotten_until(self.clock())
+
     def scheduling(
         self, rows: Callable[[], Iterable[RowT]], actor: str, source: str, *, is_approved: bool = False
     ) -> Scheduling[RowT]:

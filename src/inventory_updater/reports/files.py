@@ -1,5 +1,9 @@
-"""A file that came in as metrics and as a message to people; decides nothing."""
+"""A file that came in as metrics and as a message to people; decides nothing.
 
+Whoever puts a file names it, so its name may be anything, and people paste what a message tells them to.
+"""
+
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +33,8 @@ _MEANS: Final = {
     "REFUSED": "Nothing of it was taken: somebody has to correct it and send it again.",
 }
 
+_HELD_TOO: Final = " Rows that are only unusual or old are taken once somebody approves the file."
+
 Receipt = Mapping[str, Any]
 
 
@@ -41,14 +47,17 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
         f"{receipt[name]:,} {name.replace('_', ' ')}" for name in ("added", "known", "held", "refused", "not_written")
     )
     problems = [_line_of(each) for each in receipt["problems"][:FAILURES_AN_ALERT]]
-    do = [f"  .venv/bin/python scripts/intake.py {_verb(receipt)} --stack {stack}"] if status == "HELD" else []
+    key, version = receipt["key"], receipt["version"]
+    waits = receipt["held"] > 0 and status != "REFUSED"
+    verb = f"show {shlex.quote(key)} --version {shlex.quote(version)}" if key.isprintable() else "list"
+    do = [f"  .venv/bin/python scripts/intake.py held {verb} --stack {stack}"] if waits else []
     lines = [
-        f"File {_on_one_line(receipt['key'])} (version {receipt['version']}) in environment {environment} is {status}.",
-        _MEANS[status],
+        f"File {_on_one_line(key)} (version {version}) in environment {environment} is {status}.",
+        _MEANS[status] + (_HELD_TOO if waits and status == "PARTLY_ACCEPTED" else ""),
         "",
         f"Rows: {receipt['rows']:,} ({counts})",
         f"Receipt: s3://{bucket}/{_on_one_line(receipt_key)}",
-        *(f"{name}: s3://{bucket}/{_on_one_line(receipt[key])}" for name, key in _BESIDE if key in receipt),
+        *(f"{name}: s3://{bucket}/{_on_one_line(receipt[said])}" for name, said in _BESIDE if said in receipt),
         "",
         f"{counted(receipt['problem_count'], 'problem')}, the first:",
         *problems,
@@ -58,25 +67,18 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
     return Alert(subject, "\n".join(lines))
 
 
-_BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))
-
-
-def _verb(receipt: Receipt) -> str:
-    """What shows a held file, to be typed: whoever puts a file gives it any name, and is not to choose the command."""
-    key = str(receipt["key"])
-    if not key.isprintable():
-        return "held list"
-    return f"held show {shlex.quote(key)} --version {shlex.quote(receipt['version'])}"
-
-
 def _on_one_line(text: str) -> str:
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    """What somebody else wrote, so that it cannot be taken for another line of the message."""
+    return text if text.isprintable() else json.dumps(text)
+
+
+_BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))
 
 
 def _line_of(problem: Receipt) -> str:
     where = [f"line {problem['line']}"] if problem["line"] is not None else []
     where += [f"column {problem['column']}"] if problem["column"] is not None else []
-    return f"  {', '.join(where) or 'the file'}: {problem['code']}: {problem['message']}"
+    return f"  {_on_one_line(', '.join(where) or 'the file')}: {problem['code']}: {_on_one_line(problem['message'])}"
 
 
 @dataclass(frozen=True, slots=True)

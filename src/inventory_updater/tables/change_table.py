@@ -92,7 +92,8 @@ def shard_of(item: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _expiry(ended_at: str, retention: timedelta) -> Decimal:
-    return Decimal(int((read_time(ended_at) + retention).timestamp()))
+    # In seconds: added to a moment of the year 9999 it would be none that there is.
+    return Decimal(int(read_time(ended_at).timestamp()) + retention // timedelta(seconds=1))
 
 
 class ChangeTable:

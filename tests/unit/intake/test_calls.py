@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cli.engine import CHECKOUT
 from inventory_updater import handler
 from inventory_updater.intake.calls import BadCallError, Desk
+from inventory_updater.tables.records import JobStatus
 from tests.builders import USUAL_GUARDS, item_attributes
 from tests.fakes.warehouse import MUG, Warehouse
 from tests.refusals import refusal
@@ -205,6 +206,19 @@ def test_whatever_is_sent_has_a_receipt_that_can_be_sent(objects: list[object]) 
 
     json.dumps(receipt, allow_nan=False, ensure_ascii=False).encode()
     assert (receipt["status"] == "ACCEPTED") == (not receipt["problems"])
+
+
+def test_a_change_of_the_last_moment_there_is_is_cancelled_and_stops_no_job(desk: Desk, warehouse: Warehouse) -> None:
+    call = {"action": "schedule", "accept_unusual": True}
+    desk.answer({**call, "changes": [wanted("c1", effective_at="9999-12-31T23:59:59Z")]})
+
+    answer = desk.answer({"action": "cancel", "changes": [{"change_id": "c1", "sku": "mug", "location_id": "DC1"}]})
+
+    record = warehouse.services.changes.stored([(MUG, "c1")])[MUG, "c1"]
+    assert (answer["cancelled"], record["status"]) == (1, "CANCELLED")
+    assert record["expires_at"] == 253402300799 + 31 * 86_400
+    scheduled(desk, wanted("c2", effective_at="2026-03-02T08:00:00Z"))
+    assert warehouse.run_job().status is JobStatus.SUCCEEDED
 
 
 def test_changes_are_cancelled_and_of_each_other_one_it_is_said_why_not(desk: Desk, warehouse: Warehouse) -> None:

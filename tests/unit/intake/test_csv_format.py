@@ -613,6 +613,7 @@ def test_a_change_file_of_another_form_is_refused(path: Path) -> None:
         ),
         f'{CHANGE_HEADER}\nc1,"MUG,LEEDS\nc2,BOWL,LEEDS\n': f"line 2: {NEVER_CLOSED}",
         f'{CHANGE_HEADER}\nc1,"MUG' + "\nc2,BOWL" * 20_000: f"line 2: {NEVER_CLOSED}",
+        f'{CHANGE_HEADER}\n"' + '\n","' * 300_000 + '"\n': f"line 2: {NEVER_CLOSED}",
         f'{CHANGE_HEADER}\nc1,"MUG\nc2,"BOWL",LEEDS\n': f"line 2: {CLOSED_TOO_EARLY}",
         f'{CHANGE_HEADER}\nc1,"12" ruler",LEEDS\nc2,M\rG,YORK\n': (
             f"line 2: {LONE_QUOTATION_MARK}\nline 3: {LONE_CARRIAGE_RETURN}"

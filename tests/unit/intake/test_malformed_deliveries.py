@@ -26,8 +26,8 @@ GOOD: Final = {
     "reason": SECRET,
 }
 
-# Anything that UTF-8 can hold, as S3 allows it in a key; a name of a file that is none ends with a slash.
-names: Final = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda name: name[-1] != "/")
+# Anything that UTF-8 can hold, as S3 allows it in a key.
+names: Final = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 json_values: Final[st.SearchStrategy[Any]] = st.recursive(
     st.none()
     | st.booleans()

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.intake import bucket_files
 from inventory_updater.intake.bucket import FileVersion, short_name
-from tests.builders import item_attributes
+from tests.builders import change, item_attributes
 from tests.fakes.doorstep import Doorstep, notification
 from tests.fakes.dynamodb import failed_request
 from tests.fakes.warehouse import MUG, Warehouse
@@ -117,6 +117,53 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert door.receipt(held) == receipt
 
 
+def test_a_preview_for_which_too_much_waits_is_left_out_of_the_receipt(door: Doorstep, warehouse: Warehouse) -> None:
+    waiting = [change(f"w{number}", "adjustment", 1, "18:00") for number in range(3_000)]
+    warehouse.schedule(MUG, *waiting)
+    door.seconds_between_looks = 50
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    door.deliver_all()
+
+    assert door.receipt(held)["status"] == "HELD"
+    assert "preview" not in door.receipt(held)
+    assert door.bucket.keys("held/") == [held.held_key]
+
+
+def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, warehouse: Warehouse) -> None:
+    monday = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    again = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    tuesday = door.put("day.csv", HEADER + rows("c2", kind="price", value=2_000))
+    door.deliver_all()
+    assert door.bucket.keys("held/") == [monday.held_key, again.held_key, tuesday.held_key]
+
+    door.approve(monday)
+    door.deliver_all()
+
+    assert set(warehouse.statuses()) == {"c1"}
+    assert door.bucket.keys("held/") == [tuesday.held_key]
+
+
+def test_an_approval_is_not_taken_once_more_when_what_it_did_may_be_forgotten(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    door.deliver_all()
+    approved = door.approve(held)
+    queued = dict(door.queue)
+    door.deliver_all()
+    warehouse.clock.goes_on(60 * 86_400)
+    warehouse.dynamodb.delete_item(
+        TableName=warehouse.tables.changes, Key={"item": {"S": "mug#DC1"}, "change_id": {"S": "c1"}}
+    )
+    door.bucket.delete_object(Bucket=door.bucket.name, Key=approved.receipt_key)
+
+    door.queue |= queued
+    door.deliver_all()
+
+    assert [each["code"] for each in door.receipt(approved)["problems"]] == ["APPROVED_LONG_AGO"]
+    assert not warehouse.statuses()
+
+
 def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
     old = rows("c1", kind="price", value=1_000).replace(SOON, "2001-01-01T00:00:00Z")
     content = HEADER + old + rows("c2")
@@ -149,10 +196,13 @@ def test_metadata_that_makes_no_sense_is_told_as_it_came(door: Doorstep) -> None
 
 def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_files, "MOST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(bucket_files, "MOST_LINES", 2_000)
     monkeypatch.setattr("inventory_updater.intake.bucket.MOST_BYTES", 1 << 18)
     contents: dict[str, tuple[bytes, dict[str, str]]] = {
         "EMPTY_FILE": (b"", {}),
         "NO_HEADER": (b"hello\n", {}),
+        "TOO_LARGE in UTF-8": (gzip.compress((b"\x80" * 1_000 + b"\n") * 500), {}),
+        "TOO_LARGE lines": (b"sku\n" * 2_001, {}),
         "TOO_LARGE packed": (gzip.compress(b"\0" * (1 << 21)), {}),
         "TOO_LARGE": (b"x" * (1 << 19), {}),
         "NOT_CSV": (b"PK\x03\x04", {}),
@@ -173,7 +223,11 @@ def test_more_problems_than_are_kept_end_the_file(door: Doorstep, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "name", ["a b+c%20.csv", 'ü/😀/\n\t<&>".csv', "x" * 1_000, "é" * 505, "deep/" * 100 + "f.csv", "messages/x", "a.b."]
+    "name",
+    [
+        *("a b+c%20.csv", 'ü/😀/\n\t<&>".csv', "x" * 1_000, "é" * 505, "deep/" * 100 + "f.csv"),
+        *("messages/x", "a.b.", "day.csv/"),
+    ],
 )
 def test_whatever_a_file_is_called_its_receipt_is_found(door: Doorstep, name: str) -> None:
     version = door.put(name, HEADER + rows("c1", value="x"))
@@ -189,7 +243,8 @@ def test_what_concerns_nobody_is_dropped(door: Doorstep) -> None:
     folder = FileVersion("incoming/folder/", door.bucket.store("incoming/folder/", b""))
     for each in (
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"},
-        notification(gone, FileVersion("incoming/never", "version.1"), folder, FileVersion("receipts/x", "version.1")),
+        notification(gone, FileVersion("incoming/never", "version.1"), FileVersion("receipts/x", "version.1")),
+        notification(folder, size=0),
     ):
         door.send(each)
     assert door.deliver_all() == 1
@@ -226,14 +281,50 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         "9" * 5_000,
         '{"changes": 7}',
         '{"changes": [], "accept_unusual": true}',
+        '{"changes": [], "Records": []}',
+        '{"changes": [], "Event": "s3:TestEvent"}',
     ]
     bodies += ['{"changes": [], "accept_good": 1}', '{"Records": 7}', '{"Records": [7]}', '{"Records": [{"s3": {}}]}']
+    named = [FileVersion("incoming/x", ""), FileVersion("incoming/" + "x" * 1_024, "v"), FileVersion("", "v")]
+    bodies += [json.dumps(notification(each)) for each in named]
+    bodies.append(bodies[-1].replace('"key": ""', '"key": "incoming/\\ud800"'))
     ids = [door.send(each) for each in bodies]
     while door.queue:
         assert not door.deliver()
     for message_id, body in zip(ids, bodies, strict=True):
         receipt = door.message_receipt(message_id)
         assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 1), body
+
+
+def test_however_deep_a_field_is_nested_there_is_a_receipt(door: Doorstep) -> None:
+    for depth in range(800, 1_000, 5):  # there is a depth that can just be read, and not be written
+        said = json.dumps(wanted("m1")).replace('"mug"', "[" * depth + "]" * depth)
+        file, message = door.put("deep.jsonl", said), door.send(f'{{"changes": [{said}]}}')
+        door.deliver_all()
+        assert [door.receipt(file)["status"], door.message_receipt(message)["status"]] == ["REFUSED"] * 2
+
+
+# Twice
+
+
+def test_what_was_answered_is_not_taken_when_it_comes_again_though_it_could_be_by_now(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    refused = door.put("day.csv", HEADER + rows("c1", sku="pot"))
+    held = door.put("dear.csv", HEADER + rows("c2", kind="price", value=1_000))
+    message = door.send({"changes": [wanted("m1", "pot")]})
+    queued = dict(door.queue)
+    door.deliver_all()
+    receipts = [door.receipt(refused), door.receipt(held), door.message_receipt(message)]
+    told = list(door.told)
+
+    warehouse.put(item_attributes(sku="pot", on_hand=4), item_attributes(on_hand=40, unit_price=1_000))
+    door.queue |= queued
+    door.deliver_all()
+
+    assert not warehouse.statuses()
+    assert [door.receipt(refused), door.receipt(held), door.message_receipt(message)] == receipts
+    assert [each["key"] for each in door.told] == [each["key"] for each in told] * 2
 
 
 # Trouble
@@ -267,6 +358,19 @@ def test_that_nobody_can_be_told_does_not_fail_a_file(door: Doorstep, monkeypatc
     assert taken(door, HEADER + rows("c1"))["status"] == "ACCEPTED"
 
 
+def test_a_conflict_over_a_receipt_passes_by_itself(door: Doorstep) -> None:
+    conflicts = [failed_request("ConditionalRequestConflict")] * 2
+
+    def happens(operation: str, do: Any) -> Any:
+        if operation == "put_object" and conflicts:
+            raise conflicts.pop()
+        return do()
+
+    door.bucket.happens = happens
+    assert taken(door, HEADER + rows("c1"))["added"] == 1
+    assert not conflicts
+
+
 # Time
 
 
@@ -280,6 +384,22 @@ def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
     assert len(door.queue) == 3
     assert door.deliver_all() == 3
     assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
+
+
+def test_what_failed_has_used_time_up_too(door: Doorstep) -> None:
+    fails, waits = (door.put(name, HEADER + rows(name)) for name in ("fails", "waits"))
+    door.call_seconds = 100
+
+    def breaks(_operation: str, _do: Any) -> Any:
+        door.bucket.happens = lambda _operation, do: do()
+        raise failed_request("InternalError")
+
+    door.bucket.happens = breaks
+
+    assert door.deliver() == ["message-1"]
+    assert not door.bucket.keys("receipts/")
+    assert door.deliver_all() == 2
+    assert [door.receipt(each)["added"] for each in (fails, waits)] == [1, 1]
 
 
 def many(count: int, items: int = 7) -> str:

@@ -184,19 +184,19 @@ def test_each_door_costs_what_its_requests_do() -> None:
     # DynamoDB, Lambda, SQS, S3.
     parts = {
         "call, 1,000 changes each": (checked, lambda_calls(1000), 0, 0),
-        # Put, notified, received, deleted, read twice, answered.
+        # Put, notified, received, deleted, asked for a receipt, read twice, answered.
         "bucket, files of 10,000 rows": (
             checked,
             lambda_calls(files),
             files * 3 * queued,
-            objects(files * 2, files * 2, MILLION * 100),
+            objects(files * 2, files * 3, MILLION * 100),
         ),
-        # Sent one by one, received and deleted by ten, answered one by one.
+        # Sent one by one, received and deleted by ten, asked for a receipt and answered one by one.
         "queue, messages of ten changes": (
             checked,
             lambda_calls(messages / 10),
             messages * 1.2 * queued,
-            objects(messages, 0, messages * 2000),
+            objects(messages, messages, messages * 2000),
         ),
         "record, put by the system itself": (records, 0, 0, 0),
         "script, from a checkout": (checked, 0, 0, 0),
