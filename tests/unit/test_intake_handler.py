@@ -45,7 +45,7 @@ def test_the_intake_is_wired_as_its_variables_say() -> None:
 def test_every_variable_that_is_missing_is_named() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings(IntakeSettings, {})
-    wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "WRITE_CONCURRENCY", "GUARDS"]
+    wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "GUARDS"]
     wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME", "ALLOW_NEGATIVE_STOCK"]
     assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)
 
