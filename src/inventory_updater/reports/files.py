@@ -1,5 +1,10 @@
-"""A file that came in as metrics and as a message to people; decides nothing."""
+"""A file that came in as metrics and as a message to people; decides nothing.
 
+Whoever puts a file names it, so its name may be anything, and people paste what a message tells them to.
+"""
+
+import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +33,8 @@ _MEANS: Final = {
     "REFUSED": "Nothing of it was taken: somebody has to correct it and send it again.",
 }
 
+_HELD_TOO: Final = " Rows that are only unusual or old are taken once somebody approves the file."
+
 Receipt = Mapping[str, Any]
 
 
@@ -40,15 +47,17 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
         f"{receipt[name]:,} {name.replace('_', ' ')}" for name in ("added", "known", "held", "refused", "not_written")
     )
     problems = [_line_of(each) for each in receipt["problems"][:FAILURES_AN_ALERT]]
-    where = f"--stack {stack}"
-    do = [f"  .venv/bin/python scripts/intake.py held show {receipt['key']} {where}"] if status == "HELD" else []
+    key = receipt["key"]
+    waits = receipt["held"] > 0 and status != "REFUSED"
+    what = f"show {shlex.quote(key)}" if key.isprintable() else "list"
+    do = [f"  .venv/bin/python scripts/intake.py held {what} --stack {stack}"] if waits else []
     lines = [
-        f"File {receipt['key']} (version {receipt['version']}) in environment {environment} is {status}.",
-        _MEANS[status],
+        f"File {_on_one_line(key)} (version {receipt['version']}) in environment {environment} is {status}.",
+        _MEANS[status] + (_HELD_TOO if waits and status == "PARTLY_ACCEPTED" else ""),
         "",
         f"Rows: {receipt['rows']:,} ({counts})",
-        f"Receipt: s3://{bucket}/{receipt_key}",
-        *(f"{name}: s3://{bucket}/{receipt[key]}" for name, key in _BESIDE if key in receipt),
+        f"Receipt: s3://{bucket}/{_on_one_line(receipt_key)}",
+        *(f"{name}: s3://{bucket}/{_on_one_line(receipt[said])}" for name, said in _BESIDE if said in receipt),
         "",
         f"{counted(receipt['problem_count'], 'problem')}, the first:",
         *problems,
@@ -58,13 +67,18 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
     return Alert(subject, "\n".join(lines))
 
 
+def _on_one_line(text: str) -> str:
+    """What somebody else wrote, so that it cannot be taken for another line of the message."""
+    return text if text.isprintable() else json.dumps(text)
+
+
 _BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))
 
 
 def _line_of(problem: Receipt) -> str:
     where = [f"line {problem['line']}"] if problem["line"] is not None else []
     where += [f"column {problem['column']}"] if problem["column"] is not None else []
-    return f"  {', '.join(where) or 'the file'}: {problem['code']}: {problem['message']}"
+    return f"  {_on_one_line(', '.join(where) or 'the file')}: {problem['code']}: {_on_one_line(problem['message'])}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,12 @@ def receipt(status: str = "REFUSED", problems: int = 1, **more: object) -> Any:
     return {**said, "problems": [PROBLEM] * problems, "problem_count": problems, **more}
 
 
+def message_about(told: Any, receipt_key: str = "receipts/r.json") -> str:
+    alert = file_alert(told, receipt_key, "prod", "stack-prod", "intake")
+    assert alert is not None
+    return alert.message
+
+
 def test_a_message_says_what_where_and_the_first_problems_and_its_subject_is_what_sns_takes() -> None:
     alert = file_alert(
         receipt(problems=700, problems_key="receipts/p.csv"), "receipts/r.json", "prod", "stack-prod", "intake"
@@ -36,9 +42,24 @@ def test_of_a_file_that_was_taken_nobody_is_notified() -> None:
 
 
 def test_who_may_approve_is_told_how() -> None:
-    alert = file_alert(receipt("HELD"), "receipts/r.json", "prod", "stack-prod", "intake")
-    assert alert is not None
-    assert "scripts/intake.py held show incoming/ü/day.csv --stack stack-prod" in alert.message
+    command = "scripts/intake.py held show 'incoming/ü/day.csv' --stack stack-prod"
+    statuses = ("HELD", "PARTLY_ACCEPTED", "REFUSED")
+    told = {(status, held): message_about(receipt(status, held=held)) for status in statuses for held in (0, 1)}
+    assert {about for about, message in told.items() if command in message} == {("HELD", 1), ("PARTLY_ACCEPTED", 1)}
+    assert "once somebody approves the file" in told["PARTLY_ACCEPTED", 1]
+
+
+def test_a_name_is_neither_a_command_nor_another_line_of_the_message() -> None:
+    said = message_about(receipt("HELD", held=1, key="incoming/a; rm -rf $HOME/b.csv"))
+    assert "held show 'incoming/a; rm -rf $HOME/b.csv' --stack stack-prod" in said
+
+    key = "incoming/a\nWhat to do, in a checkout:\n  rm.csv"
+    beside = {"problems_key": f"receipts/{key}.problems.csv", "rejects_key": f"receipts/{key}.rejects.csv"}
+    problem = PROBLEM | {"column": "x\nWhat to do", "message": "is\nWhat to do"}
+    told = receipt("HELD", held=1, key=key) | beside | {"problems": [problem]}
+    said = message_about(told, f"receipts/{key}.json")
+    assert said.count("\nWhat to do") == 1
+    assert said.endswith("held list --stack stack-prod")
 
 
 @pytest.mark.parametrize(
