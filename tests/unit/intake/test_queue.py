@@ -117,6 +117,20 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert door.receipt(held) == receipt
 
 
+def test_a_file_taken_in_part_waits_for_its_unusual_rows_and_one_that_is_refused_does_not(door: Doorstep) -> None:
+    content = HEADER + rows("c1", kind="price", value=1_000) + rows("c2", sku="cup")
+    partly = taken(door, content, "partly.csv", accept_good="true")
+    refused = taken(door, content + rows("c3", sku="cup", value="x"), "refused.csv")
+
+    assert (partly["status"], partly["held"], refused["status"], refused["held"]) == (
+        "PARTLY_ACCEPTED",
+        1,
+        "REFUSED",
+        1,
+    )
+    assert door.bucket.keys("held/") == [FileVersion(partly["key"], partly["version"]).held_key]
+
+
 def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
     old = rows("c1", kind="price", value=1_000).replace(SOON, "2001-01-01T00:00:00Z")
     content = HEADER + old + rows("c2")
@@ -176,11 +190,12 @@ def test_whatever_a_file_is_called_its_receipt_is_found(door: Doorstep, name: st
 def test_what_concerns_nobody_is_dropped(door: Doorstep) -> None:
     gone = FileVersion("incoming/day.csv", "version.9")
     door.bucket.store("incoming/day.csv", b"")
-    folder = FileVersion("incoming/folder/", door.bucket.store("incoming/folder/", b""))
-    for each in (
-        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"},
-        notification(gone, FileVersion("incoming/never", "version.1"), folder, FileVersion("receipts/x", "version.1")),
-    ):
+    there = [
+        FileVersion(key, door.bucket.store(key, b"")) for key in ("incoming/folder/", "working/x", "incoming/tagged")
+    ]
+    said: Any = notification(gone, FileVersion("incoming/never", "version.1"), *there)
+    said["Records"][-1]["eventName"] = "ObjectTagging:Put"
+    for each in ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"}, said):
         door.send(each)
     assert door.deliver_all() == 1
     assert not door.bucket.keys("receipts/")
@@ -226,7 +241,32 @@ def test_a_message_that_makes_no_sense_has_a_receipt(door: Doorstep) -> None:
         assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 1), body
 
 
+def test_a_notification_of_another_bucket_is_none(door: Doorstep) -> None:
+    version = FileVersion("incoming/day.csv", door.bucket.store("incoming/day.csv", (HEADER + rows("c1")).encode()))
+    said: Any = notification(version)
+    said["Records"][0]["s3"]["bucket"]["name"] = "another"
+    message_id = door.send(said)
+    door.deliver_all()
+
+    assert [each["code"] for each in door.message_receipt(message_id)["problems"]] == ["BAD_MESSAGE"]
+    assert door.bucket.keys("receipts/") == [f"receipts/messages/{message_id}.json"]
+
+
 # Trouble
+
+
+def test_what_comes_twice_keeps_its_first_receipt(door: Doorstep) -> None:
+    version = door.put("day.csv", HEADER + rows("c1"))
+    message_id = door.send({"changes": [wanted("m1")]})
+    sent = dict(door.queue)
+    door.deliver_all()
+    first = door.receipt(version), door.message_receipt(message_id)
+
+    door.queue.update(sent)
+    door.deliver_all()
+
+    assert (door.receipt(version), door.message_receipt(message_id)) == first
+    assert [each["added"] for each in first] == [1, 1]
 
 
 def test_trouble_with_one_message_is_not_that_of_the_others(door: Doorstep, caplog: pytest.LogCaptureFixture) -> None:
@@ -272,6 +312,27 @@ def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
     assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
 
 
+def test_a_message_that_there_is_no_time_for_comes_again_by_itself(door: Doorstep) -> None:
+    first, second = (door.send({"changes": [wanted(name)]}) for name in ("m1", "m2"))
+    door.call_seconds = 30
+
+    assert door.deliver() == [second]
+    assert door.deliver() == []
+    assert [door.message_receipt(each)["added"] for each in (first, second)] == [1, 1]
+
+
+def test_all_files_of_a_notification_go_on_in_another_call(door: Doorstep) -> None:
+    files = [
+        FileVersion(key, door.bucket.store(key, (HEADER + rows(key[-1])).encode()))
+        for key in ("incoming/a", "incoming/b", "incoming/c")
+    ]
+    door.send(notification(*files))
+    door.call_seconds = 100
+
+    assert door.deliver_all() == 3
+    assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
+
+
 def many(count: int, items: int = 7) -> str:
     return HEADER + "".join(rows(f"c{number}", sku=f"sku-{number % items}") for number in range(count))
 
@@ -297,13 +358,13 @@ def test_a_large_file_is_taken_in_parts_by_as_many_calls_as_it_needs(
 def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
     warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
     content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
-    content += rows("dear", sku="sku-3", kind="price", value=5_000) + '"\n'
+    content += rows("dear", sku="sku-3", kind="price", value=5_000)
     told = []
     for lines_a_part, good in ((1_000, "false"), (10, "false"), (1_000, "true"), (10, "true")):
         warehouse.clear()
         warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
         door = Doorstep(warehouse, lines_a_part)
-        receipt = taken(door, content.removesuffix('"\n'), accept_good=good)
+        receipt = taken(door, content, accept_good=good)
         rejects = door.bucket.content(receipt["rejects_key"]) if good == "true" else b""
         told.append(({**receipt, "taken_at": ""}, rejects, door.bucket.content(receipt["problems_key"])))
 
