@@ -355,6 +355,17 @@ def test_a_large_file_is_taken_in_parts_by_as_many_calls_as_it_needs(
     assert not door.bucket.keys("working/")
 
 
+def test_a_large_file_that_is_put_again_is_known_once(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    assert taken(door, many(60))["added"] == 60
+
+    again, more = taken(door, many(60)), taken(door, many(60) + rows("new", sku="sku-1") + rows("bad", sku="pot"))
+
+    assert (again["status"], again["added"], again["known_by_status"]) == ("ACCEPTED", 0, {"PENDING": 60})
+    assert (more["status"], more["known"], more["refused"], more["not_written"]) == ("REFUSED", 60, 1, 1)
+
+
 def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
     warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
     content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
