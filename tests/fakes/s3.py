@@ -48,12 +48,9 @@ class FakeBucket:
     # What the client of boto3 can do
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803  # AWS's names
-        stored = self.happens("get_object", lambda: self._found("GetObject", Bucket, Key, VersionId))
+        stored = self.happens("get_object", lambda: self._found(Bucket, Key, VersionId))
         body = StreamingBody(io.BytesIO(stored.content), len(stored.content))
         return {"Body": body, "ContentLength": len(stored.content), "Metadata": stored.metadata}
-
-    def head_object(self, *, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:  # noqa: N803  # AWS's names
-        return self.happens("head_object", lambda: self._found("HeadObject", Bucket, Key, VersionId)) and {"Key": Key}
 
     def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> None:  # noqa: N803  # AWS's names
         content = Body if isinstance(Body, bytes) else Body.read()
@@ -83,13 +80,13 @@ class FakeBucket:
         keys = self.happens("list_objects_v2", lambda: self.keys(Prefix))
         return {"Contents": [{"Key": key} for key in keys]} if keys else {}
 
-    def _found(self, operation: str, bucket: str, key: str, version: str | None) -> Stored:
+    def _found(self, bucket: str, key: str, version: str | None) -> Stored:
         assert bucket == self.name
         versions = self.objects.get(key, {})
         if not versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchKey")
+            raise _error("GetObject", "NoSuchKey")
         if version is not None and version not in versions:
-            raise _error(operation, "404" if operation == "HeadObject" else "NoSuchVersion")
+            raise _error("GetObject", "NoSuchVersion")
         return versions[version] if version is not None else list(versions.values())[-1]
 
 

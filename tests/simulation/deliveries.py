@@ -27,9 +27,7 @@ from tests.simulation.turns import Actor
 if TYPE_CHECKING:
     from tests.simulation.history import History
 
-OPERATIONS: Final = frozenset(
-    {"get_object", "head_object", "put_object", "delete_object", "list_objects_v2", "send_message"}
-)
+OPERATIONS: Final = frozenset({"get_object", "put_object", "delete_object", "list_objects_v2", "send_message"})
 """What the bucket and the queue are asked for."""
 
 FAULTS: Final[tuple[Fault, ...]] = (

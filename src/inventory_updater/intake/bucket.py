@@ -32,9 +32,9 @@ LONGEST_NAME_BYTES: Final = 937
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 _DIGEST_BYTES: Final = 8
-_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})
-"""The last two are what a HEAD request says; a version that is a delete marker allows no GET."""
-_NO_VERSION: Final = _GONE | {"400", "InvalidArgument"}
+_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+"""A version that is a delete marker allows no GET."""
+_NO_VERSION: Final = _GONE | {"InvalidArgument"}
 
 
 class TooLargeError(Exception):
@@ -116,9 +116,7 @@ class Bucket:
         Raises:
             TooLargeError: where it is larger than ``MOST_BYTES``; nothing of it was read then.
         """
-        answer = self._if_there(
-            lambda: self.client.get_object(Bucket=self.name, Key=file.key, VersionId=file.version), _GONE
-        )
+        answer = self._get(file, _GONE)
         if answer is None:
             return None
         with answer["Body"] as body:
@@ -160,18 +158,31 @@ class Bucket:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.name, Key=key)
 
-    def decided(self, file: FileVersion) -> None:
-        """Delete the markers of the versions of a file that wait for a decision.
+    def decided(self, file: FileVersion, content: Path) -> None:
+        """Delete the marker of the version that was copied to be approved: the one that has its content.
 
-        The marker of ``a`` may look like that of a file ``a.b``: whose it is S3 says, which knows the version or not.
+        S3 does not say what an object is a copy of. The marker of ``a`` may look like that of a file ``a.b``: whose it
+        is S3 says, which knows the version or not.
         """
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=file.held_prefix)
         for marker in (each["Key"] for page in pages for each in page.get("Contents", ())):
             version = marker.removeprefix(file.held_prefix).removesuffix(".json")
-            held = FileVersion(INCOMING + file.name, version)
-            asked = {"Bucket": self.name, "Key": held.key, "VersionId": version}
-            if self._if_there(lambda asked=asked: self.client.head_object(**asked), _NO_VERSION):  # type: ignore[misc]  # mypy knows no type for what is bound
+            if self._has(FileVersion(INCOMING + file.name, version), content):
                 self.delete(marker)
+
+    def _has(self, file: FileVersion, content: Path) -> bool:
+        """Whether there is this version, with the content of ``content``."""
+        answer = self._get(file, _NO_VERSION)
+        if answer is None:
+            return False
+        with answer["Body"] as body, content.open("rb") as other:
+            is_as_long = answer["ContentLength"] == content.stat().st_size
+            return is_as_long and all(piece == other.read(len(piece)) for piece in iter(lambda: body.read(PIECE), b""))
+
+    def _get(self, file: FileVersion, gone: frozenset[str]) -> Any:
+        return self._if_there(
+            lambda: self.client.get_object(Bucket=self.name, Key=file.key, VersionId=file.version), gone
+        )
 
     def _if_there(self, ask: Callable[[], Any], gone: frozenset[str]) -> Any:
         try:

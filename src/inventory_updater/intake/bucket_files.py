@@ -95,7 +95,7 @@ class FileDoor:
                 message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
                 problems.append(Problem(None, None, "TOO_LARGE", message))
             with _opened(path, version, options, problems) as file:
-                return _Taking(self, version, actor, options, file, time).receipt()
+                return _Taking(self, version, path, actor, options, file, time).receipt()
 
 
 @contextmanager
@@ -132,11 +132,13 @@ class _Tally:
 class _Taking:
     """One file in one call.
 
-    ``file`` has the problems of all parts in the end. Where there is but one, that is the file itself.
+    ``path`` is where it is as it came. ``file`` has the problems of all parts in the end; where there is but one, that
+    is the file itself.
     """
 
     door: FileDoor
     version: FileVersion
+    path: Path
     actor: str
     options: FileOptions
     file: CheckedFile[ChangeRow]
@@ -333,8 +335,8 @@ class _Taking:
             receipt["rejects_key"] = version.rejects_key
         if receipt["held"] and receipt["status"] in (Answer.HELD, Answer.PARTLY_ACCEPTED):
             bucket.put(version.held_key, receipt)
-        if version.is_approved:
-            bucket.decided(version)
+        if version.is_approved and self.path.exists():
+            bucket.decided(version, self.path)
         is_first = bucket.put_first(version.receipt_key, receipt)
         if self.parts > 1:
             for number in range(self.parts):

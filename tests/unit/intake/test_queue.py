@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.intake import bucket_files
 from inventory_updater.intake.bucket import FileVersion, short_name
-from tests.builders import item_attributes
+from inventory_updater.stock.items import ItemKey
+from tests.builders import change, item_attributes
 from tests.fakes.doorstep import Doorstep, notification
 from tests.fakes.dynamodb import failed_request
 from tests.fakes.warehouse import MUG, Warehouse
@@ -115,6 +116,18 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
     assert door.bucket.keys("held/") == [other.held_key]
     assert door.receipt(held) == receipt
+
+
+def test_an_approval_is_of_one_version_alone(door: Doorstep) -> None:
+    monday, tuesday, wednesday = (
+        door.put("day.csv", HEADER + rows(name, kind="price", value=1_000)) for name in ("m", "t", "wed")
+    )
+    door.deliver_all()
+
+    door.approve(tuesday)
+    door.deliver_all()
+
+    assert door.bucket.keys("held/") == [monday.held_key, wednesday.held_key]
 
 
 def test_a_file_taken_in_part_waits_for_its_unusual_rows_and_one_that_is_refused_does_not(door: Doorstep) -> None:
@@ -366,14 +379,39 @@ def test_a_large_file_that_is_put_again_is_known_once(warehouse: Warehouse) -> N
     assert (more["status"], more["known"], more["refused"], more["not_written"]) == ("REFUSED", 60, 1, 1)
 
 
+@pytest.mark.parametrize("lines_a_part", [1_000, 10])
+def test_a_file_that_cannot_be_read_to_its_end_is_not_taken_in_part(warehouse: Warehouse, lines_a_part: int) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    receipt = taken(Doorstep(warehouse, lines_a_part), many(60) + '"never ends', accept_good="true")
+
+    assert (receipt["status"], receipt["problem_count"], receipt["problems"][0]["line"]) == ("REFUSED", 1, 62)
+    assert not warehouse.statuses()
+
+
+def test_an_id_that_is_taken_between_check_and_write_is_told_and_the_rest_written(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    door.seconds_between_looks = 500  # a call for each piece
+    version = door.put("day.csv", many(40))
+    while len(door.bucket.keys("working/")) < 3:
+        door.deliver()
+
+    warehouse.schedule(ItemKey("sku-5", "DC1"), change("c5", "adjustment", -9))
+    door.deliver_all()
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], receipt["rows"], receipt["added"], receipt["refused"]) == ("PARTLY_ACCEPTED", 40, 39, 1)
+    assert [each["code"] for each in receipt["problems"]] == ["CHANGE_ID_TAKEN"]
+
+
 def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
-    warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
     content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
     content += rows("dear", sku="sku-3", kind="price", value=5_000)
     told = []
     for lines_a_part, good in ((1_000, "false"), (10, "false"), (1_000, "true"), (10, "true")):
         warehouse.clear()
         warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
+        warehouse.schedule(ItemKey("sku-5", "DC1"), change("c5", "adjustment", -9))
         door = Doorstep(warehouse, lines_a_part)
         receipt = taken(door, content, accept_good=good)
         rejects = door.bucket.content(receipt["rejects_key"]) if good == "true" else b""
