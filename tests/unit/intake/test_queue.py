@@ -313,6 +313,27 @@ def test_that_nobody_can_be_told_does_not_fail_a_file(door: Doorstep, monkeypatc
 # Time
 
 
+def test_a_preview_that_takes_too_long_is_left_out_of_the_receipt(door: Doorstep, warehouse: Warehouse) -> None:
+    version = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    batch = [{"messageId": each, "body": body} for each, body in door.queue.items()]
+    asked: list[str] = []
+    warehouse.happens = lambda operation, _request: asked.append(operation)
+
+    # What waits is asked for by queries, and takes nearly all of the call.
+    door.intake().take(batch, lambda: 20.0 if "query" in asked else 300.0)
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], "preview" in receipt, "query" in asked) == ("HELD", False, True)
+
+
+def test_a_file_in_parts_has_no_preview(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(7)))
+    receipt = taken(
+        Doorstep(warehouse, lines_a_part=20), many(40) + rows("dear", sku="sku-1", kind="price", value=5_000)
+    )
+    assert (receipt["status"], "preview" in receipt) == ("HELD", False)
+
+
 def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
     files = [door.put(f"{number}.csv", HEADER + rows(f"c{number}")) for number in range(3)]
     message = door.send({"changes": [wanted("m1")]})
