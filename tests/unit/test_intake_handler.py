@@ -54,8 +54,12 @@ def test_a_batch_is_answered_with_the_messages_that_come_again(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake_handler, "intake", Doorstep(warehouse).intake)
-    sent = {"messageId": "m1", "body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
-    assert intake_handler.handle({"Records": [sent]}, CONTEXT) == {"batchItemFailures": []}
+    sent = {"body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
+    records = [{"messageId": each, **sent} for each in ("m1", "m2")]
+    late = SimpleNamespace(get_remaining_time_in_millis=lambda: 1_000)
+
+    assert intake_handler.handle({"Records": records}, CONTEXT) == {"batchItemFailures": []}
+    assert intake_handler.handle({"Records": records}, late) == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
 
 
 def test_what_a_killed_call_has_left_on_the_disk_goes_and_what_a_call_works_on_stays(

@@ -94,6 +94,8 @@ def test_with_accept_good_whole_items_are_taken_and_the_rest_is_given_back(
         *(1, 1),
     )
     assert set(warehouse.statuses()) == {"c3"}
+    again = taken(door, HEADER + rows("c2", value="x") + rows("c3", sku="cup"), accept_good="true")
+    assert (again["status"], again["known"], again["refused"]) == ("PARTLY_ACCEPTED", 1, 1)
     rejects = door.bucket.content(receipt["rejects_key"]).decode().splitlines()
     assert [each.split(",")[0] for each in rejects] == ["change_id", "c1", "c2"]
 
@@ -181,10 +183,13 @@ def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeyp
         assert (receipt["rows"], receipt["problems"][0]["code"]) == (0, name.split()[0])
 
 
-def test_more_problems_than_are_kept_end_the_file(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lines_a_part", [1_000, 4])
+def test_more_problems_than_are_kept_end_the_file(
+    warehouse: Warehouse, lines_a_part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bucket_files, "MOST_PROBLEMS", 5)
-    content = HEADER + rows(*(f"c{number}" for number in range(20)), value="x")
-    receipt = taken(door, content, accept_good="true")
+    content = HEADER + "".join(rows(f"c{number}", sku=f"sku-{number}", value="x") for number in range(20))
+    receipt = taken(Doorstep(warehouse, lines_a_part), content, accept_good="true")
     assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 6)
     assert "TOO_MANY_PROBLEMS" in {each["code"] for each in receipt["problems"]}
 
