@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -329,6 +330,19 @@ def test_a_preview_that_takes_too_long_is_left_out_of_the_receipt(door: Doorstep
 
     receipt = door.receipt(version)
     assert (receipt["status"], "preview" in receipt, "query" in asked) == ("HELD", False, True)
+
+
+@pytest.mark.parametrize("allow_negative_stock", [False, True])
+def test_a_preview_plans_as_jobs_do(door: Doorstep, allow_negative_stock: bool) -> None:
+    version = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000) + rows("c2", value=-99))
+    intake = door.intake()
+    stores = replace(intake.stores, allow_negative_stock=allow_negative_stock)
+    message = {"messageId": "m1", "body": door.queue.popitem()[1]}
+
+    replace(intake, files=replace(intake.files, stores=stores)).take([message], lambda: 300.0)
+
+    rejected = {} if allow_negative_stock else {"INSUFFICIENT_STOCK": 1}
+    assert door.receipt(version)["preview"]["rejected_by_code"] == rejected
 
 
 def test_a_file_in_parts_has_no_preview(warehouse: Warehouse) -> None:
