@@ -184,6 +184,13 @@ def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeyp
         assert (receipt["rows"], receipt["problems"][0]["code"]) == (0, name.split()[0])
 
 
+def test_a_receipt_has_the_first_thousand_problems_and_the_file_beside_it_all(door: Doorstep) -> None:
+    receipt = taken(door, HEADER + rows(*(f"c{number}" for number in range(1_001)), value="x"))
+
+    assert (len(receipt["problems"]), receipt["problem_count"]) == (1_000, 1_001)
+    assert len(door.bucket.content(receipt["problems_key"]).splitlines()) == 1_002
+
+
 @pytest.mark.parametrize("lines_a_part", [1_000, 4])
 def test_more_problems_than_are_kept_end_the_file(
     warehouse: Warehouse, lines_a_part: int, monkeypatch: pytest.MonkeyPatch
