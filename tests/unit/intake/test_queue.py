@@ -191,7 +191,7 @@ def test_a_receipt_has_the_first_thousand_problems_and_the_file_beside_it_all(do
     assert len(door.bucket.content(receipt["problems_key"]).splitlines()) == 1_002
 
 
-@pytest.mark.parametrize("lines_a_part", [1_000, 4])
+@pytest.mark.parametrize("lines_a_part", [1_000, 2])
 def test_more_problems_than_are_kept_end_the_file(
     warehouse: Warehouse, lines_a_part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
