@@ -114,8 +114,8 @@ def commands() -> CommandLine:
         "status",
         status,
         "say what became of files, the newest first, and which still wait",
-        "WAITING is what has no receipt yet. It comes within a minute as a rule; where it does not, see dead list. "
-        "With --json: the receipts themselves.",
+        "WAITING is what has no receipt yet. It comes within seconds as a rule; what failed is tried again after half "
+        "an hour, and is in dead list after five attempts. With --json: the receipts themselves.",
         has_rows=True,
     )
     verb.add_argument("name", nargs="?", default="", metavar="NAME", help="only files whose names begin so")

@@ -48,7 +48,6 @@ class IntakeSettings:
     inventory_table: str
     changes_table: str
     change_retention_days: int
-    write_concurrency: int
     guards: Guards | None
     alert_topic_arn: str
     intake_bucket: str
@@ -91,7 +90,7 @@ def make_room_for_files(folder: Path) -> None:
 
 def make_intake(settings: IntakeSettings, session: boto3.Session) -> Intake:
     """Wire the services that ``settings`` name."""
-    dynamodb = dynamodb_client(session, max(IN_FLIGHT, settings.write_concurrency))
+    dynamodb = dynamodb_client(session, IN_FLIGHT)
     config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
     bucket = Bucket(session.client("s3", config=config), settings.intake_bucket)
     stores = Stores(

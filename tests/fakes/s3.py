@@ -51,7 +51,7 @@ class FakeBucket:
     # What the client of boto3 can do
 
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803  # AWS's names
-        stored = self.happens("get_object", lambda: self._found("GetObject", Bucket, Key, VersionId))
+        stored = self.happens("get_object", lambda: self._found(Bucket, Key, VersionId))
         body = StreamingBody(io.BytesIO(stored.content), len(stored.content))
         said = {"ContentLength": len(stored.content), "LastModified": stored.put_at, "Metadata": stored.metadata}
         return {"Body": body, **said}
@@ -84,13 +84,13 @@ class FakeBucket:
         keys = self.happens("list_objects_v2", lambda: self.keys(Prefix))
         return {"Contents": [{"Key": key} for key in keys]} if keys else {}
 
-    def _found(self, operation: str, bucket: str, key: str, version: str | None) -> Stored:
+    def _found(self, bucket: str, key: str, version: str | None) -> Stored:
         assert bucket == self.name
         versions = self.objects.get(key, {})
         if not versions:
-            raise _error(operation, "NoSuchKey")
+            raise _error("GetObject", "NoSuchKey")
         if version is not None and version not in versions:
-            raise _error(operation, "NoSuchVersion")
+            raise _error("GetObject", "NoSuchVersion")
         return versions[version] if version is not None else list(versions.values())[-1]
 
 

@@ -38,7 +38,7 @@ class Door:
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         self.queue_url = self.sqs.create_queue(QueueName="intake-of-a-test")["QueueUrl"]
-        names = (shop.tables.inventory, shop.tables.changes, 30, 4, USUAL_GUARDS)
+        names = (shop.tables.inventory, shop.tables.changes, 30, USUAL_GUARDS)
         settings = IntakeSettings("test", *names, "arn:aws:sns:x", BUCKET, self.queue_url, "stack")
         made = make_intake(settings, session())
         self.intake: Intake = replace(made, tell=lambda _receipt, _key: None)

@@ -15,7 +15,7 @@ PACKAGE = CHECKOUT / "src" / "inventory_updater"
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A path of the checkout as a whole code span, or at the beginning of a command in one.
-FOLDERS = "docs|parameters|requirements|scripts|src|tests"
+FOLDERS = "docs|examples|parameters|policies|requirements|scripts|src|tests"
 ROOMS = "dynamodb|intake|jobs|reports|stock|tables"
 PATH = re.compile(rf"`((?:{FOLDERS}|{ROOMS})/[\w./-]+)(?=[` ])")
 
@@ -29,7 +29,7 @@ COMMAND = re.compile(rf"(?m)(?:^ *(?:\$ )?\.venv/bin/python scripts/|`)({'|'.joi
 
 
 def documents() -> list[Path]:
-    within = (*CHECKOUT.glob("docs/**/*.md"), *CHECKOUT.glob("tests/**/*.md"))
+    within = (*CHECKOUT.glob("docs/**/*.md"), *CHECKOUT.glob("examples/*/*.md"), *CHECKOUT.glob("tests/**/*.md"))
     return sorted((*CHECKOUT.glob("*.md"), *within))
 
 

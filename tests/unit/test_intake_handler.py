@@ -45,7 +45,7 @@ def test_the_intake_is_wired_as_its_variables_say() -> None:
 def test_every_variable_that_is_missing_is_named() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings(IntakeSettings, {})
-    wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "WRITE_CONCURRENCY", "GUARDS"]
+    wanted = ["ENVIRONMENT", "INVENTORY_TABLE", "CHANGES_TABLE", "CHANGE_RETENTION_DAYS", "GUARDS"]
     wanted += ["ALERT_TOPIC_ARN", "INTAKE_BUCKET", "INTAKE_QUEUE_URL", "STACK_NAME", "ALLOW_NEGATIVE_STOCK"]
     assert str(refused.value) == "; ".join(f"{each} is missing" for each in wanted)
 
@@ -58,8 +58,12 @@ def test_a_batch_is_answered_with_the_messages_that_come_again_and_the_disk_is_c
     left = tmp_path / "left"
     left.write_text("of a call that was killed")
     os.utime(left, (time.time() - 1_000,) * 2)
-    sent = {"messageId": "m1", "body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
-    assert intake_handler.handle({"Records": [sent]}, CONTEXT) == {"batchItemFailures": []}
+    sent = {"body": json.dumps({"changes": []}), "attributes": {"SenderId": "AROA:shop"}}
+    first, second = ([{"messageId": f"{batch}{each}", **sent} for each in range(2)] for batch in "ab")
+    late = SimpleNamespace(get_remaining_time_in_millis=lambda: 1_000)
+
+    assert intake_handler.handle({"Records": first}, CONTEXT) == {"batchItemFailures": []}
+    assert intake_handler.handle({"Records": second}, late) == {"batchItemFailures": [{"itemIdentifier": "b1"}]}
     assert not left.exists()
 
 

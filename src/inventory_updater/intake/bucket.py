@@ -39,7 +39,6 @@ _DIGEST_BYTES: Final = 8
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 """The last one is said of a version that is a delete marker: it allows no GET."""
 
-
 _CONFLICTS: Final = 5
 """So many attempts to put a receipt while somebody else does."""
 

@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Final, TextIO, cast
 
 from inventory_updater.intake.bucket import MOST_BYTES, NO_VERSION, Bucket, FileVersion, TooLargeError
-from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
+from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
@@ -148,6 +148,10 @@ def _lines_of(path: Path) -> int:
         return sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
 
 
+class _TooLateError(Exception):
+    """There is no time left for what need not be."""
+
+
 @dataclass(slots=True)
 class _Tally:
     """What is known of a file, or of a part of it, beside its problems."""
@@ -164,7 +168,8 @@ class _Tally:
 class _Taking:
     """One file in one call.
 
-    ``file`` has the problems of all parts in the end. Where there is but one, that is the file itself.
+    ``path`` is where it is as it came. ``file`` has the problems of all parts in the end; where there is but one, that
+    is the file itself.
     """
 
     door: FileDoor
@@ -187,7 +192,6 @@ class _Taking:
     def receipt(self) -> Receipt:
         """Take the file, put its receipt, and return it."""
         left_out: Set[int] = frozenset()
-        begun = self.time.seconds_left()
         write = self._check_whole() if self.parts == 1 else self._check_parts()
         is_partial = self.options.accept_good and not self.file.is_broken_off
         if self.file.problem_count and is_partial:
@@ -195,8 +199,8 @@ class _Taking:
         if not self.file.problem_count or is_partial:
             write(left_out)
         receipt = self._told(is_partial=is_partial)
-        if receipt["status"] == Answer.HELD and self._has_time_for_preview(begun - self.time.seconds_left()):
-            with suppress(GoesOnLaterError):
+        if receipt["status"] == Answer.HELD and self.parts == 1:
+            with suppress(_TooLateError):
                 receipt["preview"] = self._preview()
         self._put(receipt, left_out)
         return receipt
@@ -340,25 +344,26 @@ class _Taking:
         """The problems of rows: not what is wrong with the file as a whole, or from a line on."""
         return (each for each in self.file.problems() if each.line not in (None, self.tally.broken_off_at))
 
-    def _has_time_for_preview(self, seconds_for_check: float) -> bool:
-        seconds = _PREVIEW_TO_CHECK * seconds_for_check + _LAST_SECONDS
-        return self.parts == 1 and self.time.seconds_left() > seconds
-
     def _preview(self) -> Receipt:
+        """What the file would do.
+
+        Raises:
+            _TooLateError: a preview reads whatever waits until then, which may be more than fits into a call.
+        """
         stores, now = self.door.stores, self.door.stores.clock()
         as_of = max(now, max((row.change.effective_at for row in self.file.rows()), default=""))
-
-        def leave_time(_phase: str, _done: int) -> None:
-            # What waits in the table is looked through too, and there may be millions of it however small the file is.
-            if self.time.seconds_left() < _LAST_SECONDS:
-                raise GoesOnLaterError
-
-        preview = Preview(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock, leave_time)
+        preview = Preview(
+            *(stores.inventory, stores.changes, as_of, now, stores.allow_negative_stock), progress=self._keep_time
+        )
         judged = Judgement()
         for each in preview.of_rows(self.file.rows()):
             judged.add(each)
         unusual = Counter(problem.code for problem in self.file.problems())
         return judgement_document(judged, as_of, unusual)
+
+    def _keep_time(self, _phase: str, _done: int) -> None:
+        if self.time.seconds_left() < _LAST_SECONDS:
+            raise _TooLateError
 
     def _put(self, receipt: Receipt, left_out: Set[int]) -> None:
         """Put the receipt, and before it whatever it names."""
@@ -390,9 +395,8 @@ class _Taking:
 _MARGIN: Final = 1.5
 """A part may take that much longer than the longest before."""
 _LOGGED: Final = ("key", "version", "rows", "added", "known", "held", "refused", "not_written", "problem_count")
-_PREVIEW_TO_CHECK: Final = 3
-"""A preview reads the items and records that the check has read, and the records that wait."""
-_LAST_SECONDS: Final = 30.0
+_LAST_SECONDS: Final = 60.0
+"""So much of a call is left for the receipt and what it names."""
 
 
 def _tally_of(file: CheckedFile[ChangeRow], scheduling: Scheduling[ChangeRow]) -> _Tally:

@@ -32,19 +32,9 @@ if TYPE_CHECKING:
 Document = dict[str, object]
 
 LIFE: Final = (
-    *(
-        "actor",
-        "source",
-        "scheduled_at",
-        "opened_at",
-        "opened_before",
-        "opened_after",
-        "settled_at",
-        "before",
-        "after",
-        "job_id",
-        "cancelled_by",
-    ),
+    *("actor", "source", "scheduled_at"),
+    *("opened_at", "opened_before", "opened_after"),
+    *("settled_at", "before", "after", "job_id", "cancelled_by"),
     *("dismissed_at", "code", "message"),
 )
 """What a record may say beside its content and its status."""

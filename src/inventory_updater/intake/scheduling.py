@@ -194,7 +194,7 @@ class Scheduling(Generic[RowT]):
             verdict = _KNOWN
             if differences(change, stored):
                 refusals.add(Refusal(row, "CHANGE_ID_TAKEN", taken_message(change, row.key, stored)))
-            elif item not in self.left_out:
+            else:
                 status = str(stored.get("status"))
                 checked.known[status] += 1
                 self.tell(_name_of(row), status)

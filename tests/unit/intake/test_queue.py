@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from inventory_updater.intake import bucket_files
 from inventory_updater.intake.bucket import FileVersion, short_name
+from inventory_updater.stock.items import ItemKey
 from tests.builders import change, item_attributes
 from tests.fakes.doorstep import Doorstep, notification
 from tests.fakes.dynamodb import failed_request
@@ -93,6 +95,8 @@ def test_with_accept_good_whole_items_are_taken_and_the_rest_is_given_back(
         *(1, 1),
     )
     assert set(warehouse.statuses()) == {"c3"}
+    again = taken(door, HEADER + rows("c2", value="x") + rows("c3", sku="cup"), accept_good="true")
+    assert (again["status"], again["known"], again["refused"]) == ("PARTLY_ACCEPTED", 1, 1)
     rejects = door.bucket.content(receipt["rejects_key"]).decode().splitlines()
     assert [each.split(",")[0] for each in rejects] == ["change_id", "c1", "c2"]
 
@@ -115,18 +119,6 @@ def test_what_is_unusual_is_held_with_its_preview_until_it_is_approved(door: Doo
     assert (door.receipt(approved)["status"], door.receipt(approved)["added"]) == ("ACCEPTED", 2)
     assert door.bucket.keys("held/") == [other.held_key]
     assert door.receipt(held) == receipt
-
-
-def test_a_preview_for_which_too_much_waits_is_left_out_of_the_receipt(door: Doorstep, warehouse: Warehouse) -> None:
-    waiting = [change(f"w{number}", "adjustment", 1, "18:00") for number in range(3_000)]
-    warehouse.schedule(MUG, *waiting)
-    door.seconds_between_looks = 50
-    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
-    door.deliver_all()
-
-    assert door.receipt(held)["status"] == "HELD"
-    assert "preview" not in door.receipt(held)
-    assert door.bucket.keys("held/") == [held.held_key]
 
 
 def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, warehouse: Warehouse) -> None:
@@ -162,6 +154,20 @@ def test_an_approval_is_not_taken_once_more_when_what_it_did_may_be_forgotten(
 
     assert [each["code"] for each in door.receipt(approved)["problems"]] == ["APPROVED_LONG_AGO"]
     assert not warehouse.statuses()
+
+
+def test_a_file_taken_in_part_waits_for_its_unusual_rows_and_one_that_is_refused_does_not(door: Doorstep) -> None:
+    content = HEADER + rows("c1", kind="price", value=1_000) + rows("c2", sku="cup")
+    partly = taken(door, content, "partly.csv", accept_good="true")
+    refused = taken(door, content + rows("c3", sku="cup", value="x"), "refused.csv")
+
+    assert (partly["status"], partly["held"], refused["status"], refused["held"]) == (
+        "PARTLY_ACCEPTED",
+        1,
+        "REFUSED",
+        1,
+    )
+    assert door.bucket.keys("held/") == [FileVersion(partly["key"], partly["version"]).held_key]
 
 
 def test_what_may_have_been_taken_and_forgotten_is_held_too(door: Doorstep, warehouse: Warehouse) -> None:
@@ -214,10 +220,20 @@ def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeyp
         assert (receipt["rows"], receipt["problems"][0]["code"]) == (0, name.split()[0])
 
 
-def test_more_problems_than_are_kept_end_the_file(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receipt_has_the_first_thousand_problems_and_the_file_beside_it_all(door: Doorstep) -> None:
+    receipt = taken(door, HEADER + rows(*(f"c{number}" for number in range(1_001)), value="x"))
+
+    assert (len(receipt["problems"]), receipt["problem_count"]) == (1_000, 1_001)
+    assert len(door.bucket.content(receipt["problems_key"]).splitlines()) == 1_002
+
+
+@pytest.mark.parametrize("lines_a_part", [1_000, 2])
+def test_more_problems_than_are_kept_end_the_file(
+    warehouse: Warehouse, lines_a_part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bucket_files, "MOST_PROBLEMS", 5)
-    content = HEADER + rows(*(f"c{number}" for number in range(20)), value="x")
-    receipt = taken(door, content, accept_good="true")
+    content = HEADER + "".join(rows(f"c{number}", sku=f"sku-{number}", value="x") for number in range(20))
+    receipt = taken(Doorstep(warehouse, lines_a_part), content, accept_good="true")
     assert (receipt["status"], receipt["problem_count"]) == ("REFUSED", 6)
     assert "TOO_MANY_PROBLEMS" in {each["code"] for each in receipt["problems"]}
 
@@ -240,12 +256,12 @@ def test_whatever_a_file_is_called_its_receipt_is_found(door: Doorstep, name: st
 def test_what_concerns_nobody_is_dropped(door: Doorstep) -> None:
     gone = FileVersion("incoming/day.csv", "version.9")
     door.bucket.store("incoming/day.csv", b"")
+    there = [FileVersion(key, door.bucket.store(key, b"")) for key in ("working/x", "incoming/tagged")]
+    said: Any = notification(gone, FileVersion("incoming/never", "version.1"), *there)
+    said["Records"][-1]["eventName"] = "ObjectTagging:Put"
     folder = FileVersion("incoming/folder/", door.bucket.store("incoming/folder/", b""))
-    for each in (
-        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"},
-        notification(gone, FileVersion("incoming/never", "version.1"), FileVersion("receipts/x", "version.1")),
-        notification(folder, size=0),
-    ):
+    test_event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "inventory-intake-test"}
+    for each in (test_event, said, notification(folder, size=0)):
         door.send(each)
     assert door.deliver_all() == 1
     assert not door.bucket.keys("receipts/")
@@ -327,7 +343,32 @@ def test_what_was_answered_is_not_taken_when_it_comes_again_though_it_could_be_b
     assert [each["key"] for each in door.told] == [each["key"] for each in told] * 2
 
 
+def test_a_notification_of_another_bucket_is_none(door: Doorstep) -> None:
+    version = FileVersion("incoming/day.csv", door.bucket.store("incoming/day.csv", (HEADER + rows("c1")).encode()))
+    said: Any = notification(version)
+    said["Records"][0]["s3"]["bucket"]["name"] = "another"
+    message_id = door.send(said)
+    door.deliver_all()
+
+    assert [each["code"] for each in door.message_receipt(message_id)["problems"]] == ["BAD_MESSAGE"]
+    assert door.bucket.keys("receipts/") == [f"receipts/messages/{message_id}.json"]
+
+
 # Trouble
+
+
+def test_what_comes_twice_keeps_its_first_receipt(door: Doorstep) -> None:
+    version = door.put("day.csv", HEADER + rows("c1"))
+    message_id = door.send({"changes": [wanted("m1")]})
+    sent = dict(door.queue)
+    door.deliver_all()
+    first = door.receipt(version), door.message_receipt(message_id)
+
+    door.queue.update(sent)
+    door.deliver_all()
+
+    assert (door.receipt(version), door.message_receipt(message_id)) == first
+    assert [each["added"] for each in first] == [1, 1]
 
 
 def test_trouble_with_one_message_is_not_that_of_the_others(door: Doorstep, caplog: pytest.LogCaptureFixture) -> None:
@@ -374,6 +415,40 @@ def test_a_conflict_over_a_receipt_passes_by_itself(door: Doorstep) -> None:
 # Time
 
 
+def test_a_preview_that_takes_too_long_is_left_out_of_the_receipt(door: Doorstep, warehouse: Warehouse) -> None:
+    version = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    batch = [{"messageId": each, "body": body} for each, body in door.queue.items()]
+    asked: list[str] = []
+    warehouse.happens = lambda operation, _request: asked.append(operation)
+
+    # What waits is asked for by queries, and takes nearly all of the call.
+    door.intake().take(batch, lambda: 20.0 if "query" in asked else 300.0)
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], "preview" in receipt, "query" in asked) == ("HELD", False, True)
+
+
+@pytest.mark.parametrize("allow_negative_stock", [False, True])
+def test_a_preview_plans_as_jobs_do(door: Doorstep, allow_negative_stock: bool) -> None:
+    version = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000) + rows("c2", value=-99))
+    intake = door.intake()
+    stores = replace(intake.stores, allow_negative_stock=allow_negative_stock)
+    message = {"messageId": "m1", "body": door.queue.popitem()[1]}
+
+    replace(intake, files=replace(intake.files, stores=stores)).take([message], lambda: 300.0)
+
+    rejected = {} if allow_negative_stock else {"INSUFFICIENT_STOCK": 1}
+    assert door.receipt(version)["preview"]["rejected_by_code"] == rejected
+
+
+def test_a_file_in_parts_has_no_preview(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(7)))
+    receipt = taken(
+        Doorstep(warehouse, lines_a_part=20), many(40) + rows("dear", sku="sku-1", kind="price", value=5_000)
+    )
+    assert (receipt["status"], "preview" in receipt) == ("HELD", False)
+
+
 def test_what_there_is_no_time_for_is_sent_again(door: Doorstep) -> None:
     files = [door.put(f"{number}.csv", HEADER + rows(f"c{number}")) for number in range(3)]
     message = door.send({"changes": [wanted("m1")]})
@@ -402,6 +477,27 @@ def test_what_failed_has_used_time_up_too(door: Doorstep) -> None:
     assert [door.receipt(each)["added"] for each in (fails, waits)] == [1, 1]
 
 
+def test_a_message_that_there_is_no_time_for_comes_again_by_itself(door: Doorstep) -> None:
+    first, second = (door.send({"changes": [wanted(name)]}) for name in ("m1", "m2"))
+    door.call_seconds = 30
+
+    assert door.deliver() == [second]
+    assert door.deliver() == []
+    assert [door.message_receipt(each)["added"] for each in (first, second)] == [1, 1]
+
+
+def test_all_files_of_a_notification_go_on_in_another_call(door: Doorstep) -> None:
+    files = [
+        FileVersion(key, door.bucket.store(key, (HEADER + rows(key[-1])).encode()))
+        for key in ("incoming/a", "incoming/b", "incoming/c")
+    ]
+    door.send(notification(*files))
+    door.call_seconds = 100
+
+    assert door.deliver_all() == 3
+    assert [door.receipt(each)["added"] for each in files] == [1, 1, 1]
+
+
 def many(count: int, items: int = 7) -> str:
     return HEADER + "".join(rows(f"c{number}", sku=f"sku-{number % items}") for number in range(count))
 
@@ -424,16 +520,52 @@ def test_a_large_file_is_taken_in_parts_by_as_many_calls_as_it_needs(
     assert not door.bucket.keys("working/")
 
 
+def test_a_large_file_that_is_put_again_is_known_once(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    assert taken(door, many(60))["added"] == 60
+
+    again, more = taken(door, many(60)), taken(door, many(60) + rows("new", sku="sku-1") + rows("bad", sku="pot"))
+
+    assert (again["status"], again["added"], again["known_by_status"]) == ("ACCEPTED", 0, {"PENDING": 60})
+    assert (more["status"], more["known"], more["refused"], more["not_written"]) == ("REFUSED", 60, 1, 1)
+
+
+@pytest.mark.parametrize("lines_a_part", [1_000, 10])
+def test_a_file_that_cannot_be_read_to_its_end_is_not_taken_in_part(warehouse: Warehouse, lines_a_part: int) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    receipt = taken(Doorstep(warehouse, lines_a_part), many(60) + '"never ends', accept_good="true")
+
+    assert (receipt["status"], receipt["problem_count"], receipt["problems"][0]["line"]) == ("REFUSED", 1, 62)
+    assert not warehouse.statuses()
+
+
+def test_an_id_that_is_taken_between_check_and_write_is_told_and_the_rest_written(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    door.seconds_between_looks = 500  # a call for each piece
+    version = door.put("day.csv", many(40))
+    while len(door.bucket.keys("working/")) < 3:
+        door.deliver()
+
+    warehouse.schedule(ItemKey("sku-5", "DC1"), change("c5", "adjustment", -9))
+    door.deliver_all()
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], receipt["rows"], receipt["added"], receipt["refused"]) == ("PARTLY_ACCEPTED", 40, 39, 1)
+    assert [each["code"] for each in receipt["problems"]] == ["CHANGE_ID_TAKEN"]
+
+
 def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
-    warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
     content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
-    content += rows("dear", sku="sku-3", kind="price", value=5_000) + '"\n'
+    content += rows("dear", sku="sku-3", kind="price", value=5_000)
     told = []
     for lines_a_part, good in ((1_000, "false"), (10, "false"), (1_000, "true"), (10, "true")):
         warehouse.clear()
         warehouse.put(*(item_attributes(on_hand=1_000, unit_price=10, sku=f"sku-{number}") for number in range(6)))
+        warehouse.schedule(ItemKey("sku-5", "DC1"), change("c5", "adjustment", -9))
         door = Doorstep(warehouse, lines_a_part)
-        receipt = taken(door, content.removesuffix('"\n'), accept_good=good)
+        receipt = taken(door, content, accept_good=good)
         rejects = door.bucket.content(receipt["rejects_key"]) if good == "true" else b""
         told.append(({**receipt, "taken_at": ""}, rejects, door.bucket.content(receipt["problems_key"])))
 
