@@ -258,18 +258,24 @@ class _Taking:
             self._add_known(written)
 
     def _written_part(self, left_out: Set[int], number: int) -> tuple[_Tally, Iterable[Problem]]:
-        # What is unusual or old was decided on; an item that has gone since is as one that goes a moment later.
-        scheduling = self._scheduling(self._part(number), is_approved=True)
-        taken: list[Problem] = []
+        # What is unusual was decided on; an item that has gone since is as one that goes a moment later. What has since
+        # become too old may have been written by a call that was killed, and forgotten.
+        scheduling = replace(self._scheduling(self._part(number), is_approved=True), allow_old=self.version.is_approved)
+        told: list[Problem] = []
+        too_old: set[int] = set()
 
         def keep(refusal: Refusal) -> None:
             assert isinstance(refusal.row, ChangeRow)
-            if refusal.code == "CHANGE_ID_TAKEN" and hash(refusal.row.key) not in left_out:
-                taken.append(problem_of(refusal))
+            item = hash(refusal.row.key)
+            if item in left_out or refusal.code not in _SINCE_THE_CHECK:
+                return
+            told.append(problem_of(refusal))
+            if refusal.code == "TOO_OLD":
+                too_old.add(item)
 
         scheduling.check(Refusals(keep))
-        scheduled = replace(scheduling, left_out=left_out).write()
-        return _Tally(added=scheduled.added, known=dict(scheduled.known)), taken
+        scheduled = replace(scheduling, left_out=left_out | too_old).write()
+        return _Tally(added=scheduled.added, known=dict(scheduled.known)), told
 
     def _add_known(self, of_part: _Tally) -> None:
         self.tally.known = dict(Counter(self.tally.known) + Counter(of_part.known))
@@ -392,6 +398,8 @@ class _Taking:
             self.door.bucket.put_file(key, cast("IO[bytes]", text.buffer), "text/csv; charset=utf-8")
 
 
+_SINCE_THE_CHECK: Final = frozenset({"CHANGE_ID_TAKEN", "TOO_OLD"})
+"""The codes of what may be wrong with a part by the time that it is written, and was not when it was checked."""
 _MARGIN: Final = 1.5
 """A part may take that much longer than the longest before."""
 _LOGGED: Final = ("key", "version", "rows", "added", "known", "held", "refused", "not_written", "problem_count")

@@ -556,6 +556,24 @@ def test_an_id_that_is_taken_between_check_and_write_is_told_and_the_rest_writte
     assert [each["code"] for each in receipt["problems"]] == ["CHANGE_ID_TAKEN"]
 
 
+def test_what_becomes_too_old_before_its_part_is_written_is_held(warehouse: Warehouse) -> None:
+    warehouse.put(*(item_attributes(on_hand=1_000, sku=f"sku-{number}") for number in range(7)))
+    door = Doorstep(warehouse, lines_a_part=20)
+    door.seconds_between_looks = 500  # a call for each piece
+    version = door.put("day.csv", many(40) + rows("next-year", sku="sku-6").replace("2026", "2027"))
+    while len(door.bucket.keys("working/")) < 3:
+        door.deliver()
+
+    warehouse.clock.goes_on(60 * 86_400)
+    door.deliver_all()
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], receipt["added"], receipt["held"], receipt["not_written"]) == ("HELD", 0, 40, 1)
+    assert {each["code"] for each in receipt["problems"]} == {"TOO_OLD"}
+    assert not warehouse.statuses()
+    assert door.bucket.keys("held/") == [version.held_key]
+
+
 def test_what_is_wrong_is_the_same_in_parts_as_in_one(warehouse: Warehouse) -> None:
     content = many(60) + rows("bad", sku="sku-1", value="x") + rows("c2", sku="sku-2") + "a,b\n"
     content += rows("dear", sku="sku-3", kind="price", value=5_000)
