@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.measuring import Case
-from benchmarks.peers import LANES, LOADING, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, SCHEDULING, Order
+from benchmarks.peers import DELIVERING, LANES, LOADING, LOOP, PEERS, PRODUCT, PRODUCT_ON_BOTOCORE, SCHEDULING, Order
 from benchmarks.shelves import Shelf
 
 GROWING_ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
@@ -63,7 +63,7 @@ def _partitions(effort: Effort) -> dict[Case, Order]:
 def _doors(effort: Effort) -> dict[Case, Order]:
     """A file with ten times as many rows is taken in."""
     shelf = Shelf(10 * effort.items, 0)
-    return {(door, ""): Order(shelf.table_name) for door in (SCHEDULING, LOADING)}
+    return {(door, ""): Order(shelf.table_name) for door in (SCHEDULING, DELIVERING, LOADING)}
 
 
 def all_due(items: int) -> Order:

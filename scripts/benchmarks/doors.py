@@ -1,8 +1,11 @@
-"""A door as a peer: a file of rows is read, checked and written, as `changes.py schedule` and `stock.py load` do."""
+"""A door as a peer: a file of rows is read, checked and written, by each of the scripts and by the intake."""
 
+import atexit
 import csv
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,17 +13,24 @@ import boto3
 
 from benchmarks.peers import Order, Outcome, Peer
 from benchmarks.shelves import AS_OF, Shelf, changes_table_of
+from cli.engine import start_engine, stop_engine
 from inventory_updater.dynamodb.client import dynamodb_client
+from inventory_updater.intake.bucket import INCOMING, Bucket, FileVersion
+from inventory_updater.intake.bucket_files import FileDoor
+from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
 from inventory_updater.intake.change_files import read_change_file
 from inventory_updater.intake.csv_format import read_stock_file
 from inventory_updater.intake.loading import load_stock
 from inventory_updater.intake.scheduling import schedule_changes
+from inventory_updater.intake.stores import Stores
 from inventory_updater.intake.text_rows import ChangeRow, StockRow
 from inventory_updater.tables.change_table import ChangeTable
 from inventory_updater.tables.inventory_table import InventoryTable
 
 _RETENTION_DAYS: Final = 30
 _CONNECTIONS: Final = 8
+_BUCKET: Final = "intake"
+_CALL_SECONDS: Final = 300.0
 
 
 def scheduling(orders: Sequence[Order]) -> Peer:
@@ -41,6 +51,41 @@ def scheduling(orders: Sequence[Order]) -> Peer:
         return report.added
 
     return _from_file(orders, change_rows, run)
+
+
+def delivering(orders: Sequence[Order]) -> Peer:
+    """The same file is in the bucket, and taken in as many calls as that needs; S3 is that of an embedded engine."""
+    folder = tempfile.TemporaryDirectory()
+    engine = start_engine(Path(folder.name))
+    atexit.register(stop_engine, Path(folder.name))
+    client, s3 = dynamodb_client(boto3.Session(), _CONNECTIONS), boto3.client("s3", endpoint_url=engine.endpoint_url)
+    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+    def run(order: Order, file: Path) -> int:
+        key = f"{INCOMING}{order.inventory}.csv"
+        with file.open("rb") as content:
+            put = s3.put_object(Bucket=_BUCKET, Key=key, Body=content)
+        inventory = InventoryTable(client, order.inventory)
+        changes = ChangeTable(client, changes_table_of(order.inventory), retention_days=_RETENTION_DAYS)
+        bucket = Bucket(s3, _BUCKET)
+        door = FileDoor(bucket, Stores(client, inventory, changes, guards=None, clock=lambda: AS_OF))
+        return _taken(door, FileVersion(key, put["VersionId"]))
+
+    return _from_file(orders, change_rows, run)
+
+
+def _taken(door: FileDoor, file: FileVersion) -> int:
+    while True:
+        with suppress(GoesOnLaterError):
+            receipt = door.take(file, "planner", _new_call())
+            assert receipt is not None
+            return int(str(receipt["added"]))
+
+
+def _new_call() -> CallTime:
+    ends = time.monotonic() + _CALL_SECONDS
+    return CallTime(lambda: ends - time.monotonic())
 
 
 def loading(orders: Sequence[Order]) -> Peer:

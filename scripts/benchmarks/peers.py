@@ -58,9 +58,11 @@ _MADE_BY: Final[Mapping[str, str]] = {
 }
 
 SCHEDULING: Final = "changes.py schedule"
+DELIVERING: Final = "intake bucket"
 LOADING: Final = "stock.py load"
 _DOORS: Final[Mapping[str, str]] = {
     SCHEDULING: "benchmarks.doors:scheduling",
+    DELIVERING: "benchmarks.doors:delivering",
     LOADING: "benchmarks.doors:loading",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import main
-from benchmarks.peers import LANES, LOADING, LOOP, PEERS, PRODUCT, SCHEDULING, TRANSACTIONS
+from benchmarks.peers import DELIVERING, LANES, LOADING, LOOP, PEERS, PRODUCT, SCHEDULING, TRANSACTIONS
 from cli.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED
 
 
@@ -51,6 +51,7 @@ def test_what_is_counted_and_what_doors_and_partitions_take_is_measured_too(tmp_
     )
     # A record and its entry in the index; an item.
     assert found["doors", SCHEDULING, "write_units_per_item"] == 2
+    assert found["doors", DELIVERING, "write_units_per_item"] == 2
     assert found["doors", LOADING, "write_units_per_item"] == 1
     assert {name for comparison, name, _ in found if comparison == "partitions"} == set(LANES)
 
