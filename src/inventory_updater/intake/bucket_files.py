@@ -168,8 +168,8 @@ class _Tally:
 class _Taking:
     """One file in one call.
 
-    ``path`` is where it is as it came. ``file`` has the problems of all parts in the end; where there is but one, that
-    is the file itself.
+    ``digest`` is of the file as it came. ``file`` has the problems of all parts in the end; where there is but one,
+    that is the file itself.
     """
 
     door: FileDoor
