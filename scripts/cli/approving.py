@@ -1,4 +1,4 @@
-"""`intake.py held`: what waits for somebody who says that it is meant."""
+"""`intake.py held`: what waits for somebody who says whether it is meant."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from cli.deployments import find_deployment
 from cli.errors import InputError
 from cli.intake_bucket import IntakeBucket, Receipt
 from cli.intake_screens import HELD_COLUMNS
-from cli.output import print_json, print_rows
+from cli.output import print_answer, print_json, print_rows
 from inventory_updater.intake.bucket import INCOMING, FileVersion
 
 
@@ -29,6 +29,18 @@ def approve(options: argparse.Namespace) -> int:
     bucket = bucket_of(find_deployment(options))
     held = _the_held(bucket, options)
     return answer_for(bucket.approve(FileVersion(held["key"], held["version"])), bucket, options)
+
+
+def drop(options: argparse.Namespace) -> None:
+    bucket = bucket_of(find_deployment(options))
+    held = _the_held(bucket, options)
+    file = FileVersion(held["key"], held["version"])
+    bucket.drop(file)
+    sentence = (
+        f"{file.key}, version {file.version}, waits no more, and what is held of it is not taken; the file and its "
+        f"receipt ({held['status']}) stay until the bucket's lifecycle deletes them"
+    )
+    print_answer({"dropped": {"key": file.key, "version": file.version}}, sentence, options)
 
 
 def _the_held(bucket: IntakeBucket, options: argparse.Namespace) -> Receipt:
@@ -63,7 +75,15 @@ def add_held(line: CommandLine) -> None:
         "Exactly the version that is held is copied to approved/, where the guards are not asked.",
         group=held,
     )
-    for verb in (show, taking):
+    dropping = line.add_verb(
+        "drop",
+        drop,
+        "turn a file down, so that it waits no more",
+        "Only its marker under held/ is deleted: the file and its receipt stay until the bucket's lifecycle deletes "
+        "them. Who wants it after all puts it again.",
+        group=held,
+    )
+    for verb in (show, taking, dropping):
         verb.add_argument("key", type=filled, metavar="KEY", help="the file, as held list names it")
         verb.add_argument("--version", metavar="VERSION", help="which one, where several versions of it are held")
     add_waiting(taking)

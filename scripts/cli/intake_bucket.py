@@ -1,4 +1,4 @@
-"""The intake bucket: files that are put there, the receipts that they get, and what is held until it is approved.
+"""The intake bucket: files that are put there, the receipts that they get, and what is held until somebody decides.
 
 Every version of a file is a file of its own, and has its own receipt. docs/contract.md says what is in one.
 """
@@ -99,6 +99,10 @@ class IntakeBucket:
             CopySource={"Bucket": self.name, "Key": held.key, "VersionId": held.version},
         )
         return FileVersion(APPROVED + held.name, answer["VersionId"])
+
+    def drop(self, held: FileVersion) -> None:
+        """Delete the marker of this version, so that it waits no more; the file and its receipt stay."""
+        self._client.delete_object(Bucket=self.name, Key=held.held_key)
 
     def wait_for_receipt(self, file: FileVersion, seconds: float) -> Receipt:
         """

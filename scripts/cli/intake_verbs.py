@@ -1,4 +1,4 @@
-"""The intake, for people: put a file, look at receipts, approve what is held, send dead letters again."""
+"""The intake, for people: put a file, look at receipts, decide on what is held, send dead letters again."""
 
 import argparse
 import shutil
@@ -92,7 +92,7 @@ def show(options: argparse.Namespace) -> None:
 
 def commands() -> CommandLine:
     line = CommandLine(
-        "Put a file into the intake bucket, look at receipts, approve what is held, send dead letters again."
+        "Put a file into the intake bucket, look at receipts, decide on what is held, send dead letters again."
     )
     verb = line.add_verb(
         "put",

@@ -443,6 +443,31 @@ def test_of_several_versions_that_are_held_one_has_to_be_named(run: Run, stand_i
     )
 
 
+def test_exactly_the_version_that_is_turned_down_waits_no_more(run: Run, stand_in: StandIn) -> None:
+    versions = [put(run, "HELD", "--json").answer["version"] for _ in range(2)]
+    taken = list(stand_in.taken)
+
+    unclear = run("held", "drop", "changes.csv")
+    assert (unclear.status, "name one of them with --version" in unclear.errors) == (2, True)
+    # The key, as held list prints it.
+    dropped = run("held", "drop", "incoming/changes.csv", "--version", versions[0])
+    waits_no_more = f"incoming/changes.csv, version {versions[0]}, waits no more, and what is held of it is not taken"
+    stays = "the file and its receipt (HELD) stay until the bucket's lifecycle deletes them"
+    assert (dropped.status, dropped.output) == (0, f"{waits_no_more}; {stays}\n")
+    assert [each["version"] for each in run("held", "list", "--json").answer["held"]] == [versions[1]]
+    said = run("held", "drop", "changes.csv", "--json").answer["dropped"]
+    assert said == {"key": "incoming/changes.csv", "version": versions[1]}
+
+    assert run("held", "list", "--json").answer["held"] == []
+    assert run("held", "drop", "changes.csv").errors.endswith(
+        "error: no file is held as incoming/changes.csv: intake.py held list\n"
+    )
+    statuses = {each["version"]: each["status"] for each in run("status", "--json").answer["files"]}
+    assert statuses == dict.fromkeys(versions, "HELD")
+    stand_in.take_all()
+    assert stand_in.taken == taken
+
+
 # Dead letters
 
 FILE: Final = {"Records": [{"s3": {"object": {"key": "incoming/a+b%C3%BC.csv", "versionId": "1"}}}]}

@@ -29,7 +29,7 @@ _METRICS: Final[Mapping[str, Sequence[str]]] = {
 _MEANS: Final = {
     "PARTLY_ACCEPTED": "Some of it was taken; somebody has to correct the rest and send it again.",
     "HELD": "Nothing of it was taken: it is beyond the guards, or so old that it may have been taken before. "
-    "Somebody has to approve it or send another.",
+    "Somebody has to approve it, or drop it and send another.",
     "REFUSED": "Nothing of it was taken: somebody has to correct it and send it again.",
 }
 
