@@ -7,7 +7,7 @@ import heapq
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, takewhile
 from pathlib import Path
@@ -150,6 +150,26 @@ class IntakeBucket:
     def held(self) -> list[Receipt]:
         """The receipts of the files that wait for a decision, the oldest first."""
         return sorted(self._read_all([key for key, _at in self._listed(HELD)]), key=lambda each: str(each["taken_at"]))
+
+    def newest_versions(self, keys: Collection[str]) -> Mapping[str, str | None]:
+        """What ``newest_version`` says of each of the files.
+
+        Nothing, and that is said on standard error, where they may not be listed.
+        """
+        try:
+            with ThreadPoolExecutor(READERS) as readers:
+                return dict(zip(keys, readers.map(self.newest_version, keys), strict=True))
+        except ClientError as error:
+            note(f"note: of which files there is a newer version is not known: {explain(error)}")
+            return {}
+
+    def newest_version(self, key: str) -> str | None:
+        """The version of a file that was put last; None where the file is gone.
+
+        S3 lists keys in their order, so this one before all that begin with it, and the newest version of each first.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        return next((file.version for file, _put_at in self._versions(key) if file.key == key), None)
 
     def newest(self, begin: str, limit: int | None) -> Iterator[Receipt]:
         """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""

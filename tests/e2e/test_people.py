@@ -263,7 +263,9 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
         "find receipts": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="receipts/acme/"),
         "read why one is held": lambda s3, _: s3.get_object(Bucket=bucket, Key="held/acme/week.csv.1.json"),
         "find what is held": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="held/"),
+        "find versions of a file": lambda s3, _: s3.list_object_versions(Bucket=bucket, Prefix=key),
         "list the bucket": lambda s3, _: s3.list_objects_v2(Bucket=bucket),
+        "find all versions": lambda s3, _: s3.list_object_versions(Bucket=bucket),
         "send": lambda _, sqs: sqs.send_message(
             QueueUrl=stack.outputs["IntakeQueueUrl"], MessageBody='{"changes": []}'
         ),
@@ -272,7 +274,7 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
         "take dead letters": lambda _, sqs: sqs.receive_message(QueueUrl=dead),
     }
     receipts = {"read a receipt", "read a message's receipt", "find receipts"}
-    held = {"read why one is held", "find what is held"}
+    held = {"read why one is held", "find what is held", "find versions of a file"}
 
     def may(person: str) -> set[str]:
         key, secret = keys[person].values()

@@ -412,10 +412,8 @@ def test_whoever_may_not_list_versions_sees_the_receipts(
 
 
 def test_exactly_the_version_that_is_held_is_approved(run: Run, stand_in: StandIn) -> None:
-    held = put(run, "HELD", "--decimal-comma", "--json").answer
-    assert put(run, "REFUSED").status == 2
+    put(run, "HELD", "--decimal-comma", "--json")
 
-    assert [each["version"] for each in run("held", "list", "--json").answer["held"]] == [held["version"]]
     assert "incoming/changes.csv" in run("held", "list").output
     assert "1703" in run("held", "show", "changes.csv").output
     approved = run("held", "approve", "incoming/changes.csv", "--wait", "--json")
@@ -440,6 +438,52 @@ def test_of_several_versions_that_are_held_one_has_to_be_named(run: Run, stand_i
     assert (unknown.status, unknown.errors.splitlines()[-1]) == (
         2,
         "error: no file is held as incoming/other.csv: intake.py held list",
+    )
+
+
+def test_a_version_that_is_not_the_newest_of_its_file_is_approved_only_by_name(run: Run, stand_in: StandIn) -> None:
+    def listed() -> dict[str, str | None]:
+        return {each["key"]: each.get("newer_version") for each in run("held", "list", "--json").answer["held"]}
+
+    held = put(run, "HELD", "--json").answer["version"]
+    # Of other files, whose names begin or sort like this one's.
+    for name in ("changes.csv.gz", "changes.csv/2.csv", "changes", "changes.cs", "changes.csv-"):
+        assert put(run, "HELD", "--as", name).status == 5
+    assert set(listed().values()) == {None}
+    assert "newer_version" not in run("held", "list").output
+
+    newer = put(run, "REFUSED", "--json").answer["version"]
+    assert {key: told for key, told in listed().items() if told} == {"incoming/changes.csv": newer}
+    assert newer in run("held", "list").output
+    taken = list(stand_in.taken)
+    refused = run("held", "approve", "changes.csv", "--wait")
+    why = f"incoming/changes.csv was put again since: version {newer} is newer than {held}, which is held"
+    assert (refused.status, refused.errors.splitlines()[-1]) == (
+        2,
+        f"error: {why}; --version {held} takes it all the same",
+    )
+    assert stand_in.taken == taken
+    assert run("held", "approve", "changes.csv", "--version", held, "--wait").status == 0
+    assert run("held", "approve", "changes", "--wait").status == 0
+
+
+def test_whoever_may_not_list_versions_sees_what_is_held(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = put(run, "HELD", "--json").answer["version"]
+    monkeypatch.setattr(approving, "bucket_of", lambda _deployment: IntakeBucket(s3, outputs["IntakeBucketName"]))
+
+    with denied(s3, "ListObjectVersions"):
+        said = run("held", "list", "--json")
+
+    assert [each["version"] for each in said.answer["held"]] == [held]
+    assert said.errors == (
+        "note: of which files there is a newer version is not known: these credentials may not do ListObjectVersions "
+        "(Access Denied)\n"
     )
 
 
