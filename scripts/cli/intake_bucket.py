@@ -149,7 +149,8 @@ class IntakeBucket:
 
     def held(self) -> list[Receipt]:
         """The receipts of the files that wait for a decision, the oldest first."""
-        return sorted(self._read_all([key for key, _at in self._listed(HELD)]), key=lambda each: str(each["taken_at"]))
+        held = filter(None, self._read_all([key for key, _at in self._listed(HELD)]))
+        return sorted(held, key=lambda each: str(each["taken_at"]))
 
     def newest_versions(self, keys: Collection[str]) -> Mapping[str, str | None]:
         """What ``newest_version`` says of each of the files.
@@ -182,11 +183,22 @@ class IntakeBucket:
         newest = heapq.nlargest(len(times) if limit is None else limit, times, key=lambda key: (times[key], key))
         for keys in batched(newest, READERS):
             read = iter(self._read_all([key for key in keys if key not in waiting]))
-            yield from (_waits(waiting[key], times[key]) if key in waiting else next(read) for key in keys)
+            told = (_waits(waiting[key], times[key]) if key in waiting else next(read) for key in keys)
+            yield from filter(None, told)
 
-    def _read_all(self, keys: list[str]) -> list[Receipt]:
+    def _read_all(self, keys: list[str]) -> list[Receipt | None]:
+        """What was listed; None for what has gone since."""
         with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(self._read, keys))
+            return list(readers.map(self._read_if_there, keys))
+
+    def _read_if_there(self, key: str) -> Receipt | None:
+        """Denied is what is not there, and also what is there and may not be read: only a look at the list tells."""
+        receipt = self._receipt(key)
+        return self._read(key) if receipt is None and self._is_there(key) else receipt
+
+    def _is_there(self, key: str) -> bool:
+        first = self._client.list_objects_v2(Bucket=self.name, Prefix=key, MaxKeys=1).get("Contents", ())
+        return any(each["Key"] == key for each in first)
 
     def _files(self, begin: str) -> list[tuple[FileVersion, str]]:
         """All versions of files whose names begin so, with the times at which they were put.

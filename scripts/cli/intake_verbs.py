@@ -67,6 +67,8 @@ def _seekable(path: Path) -> Iterator[Path]:
 def status(options: argparse.Namespace) -> None:
     if options.message is not None and options.name:
         raise InputError("--message names a message, and not a file")
+    if options.message is not None and options.csv:
+        raise InputError("--csv has the rows of a list, and --message prints one receipt: --json has all of it")
     limit = limit_of(options, "file")
     bucket = bucket_of(find_deployment(options))
     if options.message is not None:

@@ -359,6 +359,12 @@ def test_the_receipt_of_a_message_is_shown_by_its_id(run: Run, s3: "S3Client", o
         "error: there is no receipt of message m-2, or none that these credentials may read",
     )
     assert run("status", "a", "--message", "m-1").status == 2
+    as_rows = run("status", "--message", "m-1", "--csv")
+    assert (as_rows.status, as_rows.output, as_rows.errors.splitlines()[-1]) == (
+        2,
+        "",
+        "error: --csv has the rows of a list, and --message prints one receipt: --json has all of it",
+    )
 
 
 @contextmanager
@@ -387,6 +393,52 @@ def test_whoever_may_not_list_the_bucket_is_denied_until_there_is_a_receipt(
     bucket = IntakeBucket(s3, outputs["IntakeBucketName"], sleep=lambda _seconds: until_there_is_one.close())
 
     assert bucket.wait_for_receipt(FileVersion(receipt["key"], receipt["version"]), 300) == receipt
+
+
+def goes_once_it_is_listed(s3: "S3Client", bucket: str, key: str, code: str) -> None:
+    """An object that is there when it is listed and gone when it is read; S3 says so as ``code``."""
+
+    def gone(params: Mapping[str, object], **_request: object) -> None:
+        if str(params["url_path"]).endswith(key):
+            s3.meta.events.unregister("before-call.s3.GetObject", gone)
+            s3.delete_object(Bucket=bucket, Key=key)
+            raise ClientError({"Error": {"Code": code, "Message": code}}, "GetObject")
+
+    s3.meta.events.register("before-call.s3.GetObject", gone)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])
+def test_what_goes_between_the_list_and_its_reading_is_left_out(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+    code: str,
+) -> None:
+    """Of what is not there S3 says to whoever may not list all of the bucket that access is denied.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    bucket = IntakeBucket(s3, outputs["IntakeBucketName"])
+    first, second = (put(run, "HELD", "--as", f"{name}.csv", "--json").answer for name in "ab")
+    decided = FileVersion(first["key"], first["version"])
+
+    goes_once_it_is_listed(s3, bucket.name, decided.held_key, code)
+    assert [each["key"] for each in bucket.held()] == [second["key"]]
+    goes_once_it_is_listed(s3, bucket.name, decided.receipt_key, code)
+    assert [each["key"] for each in bucket.newest("", None)] == [second["key"]]
+
+
+def test_whoever_may_list_what_is_held_and_not_read_it_is_told(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+) -> None:
+    put(run, "HELD")
+
+    with denied(s3, "GetObject"), pytest.raises(ClientError, match="AccessDenied"):
+        IntakeBucket(s3, outputs["IntakeBucketName"]).held()
 
 
 def test_whoever_may_not_list_versions_sees_the_receipts(
