@@ -152,6 +152,22 @@ def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, war
     assert door.bucket.keys("held/") == [tuesday.held_key]
 
 
+def test_a_file_that_was_turned_down_does_not_wait_again_when_its_message_comes_twice(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    queued = dict(door.queue)
+    door.deliver_all()
+    receipt = door.receipt(held)
+    door.bucket.delete_object(Bucket=door.bucket.name, Key=held.held_key)
+
+    door.queue |= queued
+    door.deliver_all()
+
+    assert (door.bucket.keys("held/"), door.receipt(held)) == ([], receipt)
+    assert not warehouse.statuses()
+
+
 def test_an_approval_is_not_taken_once_more_when_what_it_did_may_be_forgotten(
     door: Doorstep, warehouse: Warehouse
 ) -> None:
