@@ -1,4 +1,4 @@
-"""Intake: put a file into the bucket, look at receipts, approve what is held, handle dead letters."""
+"""Intake: put a file into the bucket, look at receipts, decide on what is held, handle dead letters."""
 
 import sys
 

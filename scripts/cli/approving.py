@@ -1,4 +1,4 @@
-"""`intake.py held`: what waits for somebody who says that it is meant."""
+"""`intake.py held`: what waits for somebody who says whether it is meant."""
 
 import argparse
 
@@ -8,16 +8,26 @@ from cli.deployments import find_deployment
 from cli.errors import InputError
 from cli.intake_bucket import IntakeBucket, Receipt
 from cli.intake_screens import HELD_COLUMNS
-from cli.output import print_json, print_rows
+from cli.output import print_answer, print_json, print_rows
 from inventory_updater.intake.bucket import INCOMING, FileVersion
 
 
 def list_held(options: argparse.Namespace) -> None:
-    held = bucket_of(find_deployment(options)).held()
+    bucket = bucket_of(find_deployment(options))
+    held = _with_newer_versions(bucket.held(), bucket)
     if options.json:
         print_json({"held": held}, options)
     else:
         print_rows(HELD_COLUMNS, [[each.get(name) for name in HELD_COLUMNS] for each in held], options)
+
+
+def _with_newer_versions(held: list[Receipt], bucket: IntakeBucket) -> list[Receipt]:
+    """Each receipt with the version of its file that was put last, where it is another one."""
+    newest = bucket.newest_versions({each["key"] for each in held})
+    return [
+        each if newest.get(each["key"]) in (None, each["version"]) else {**each, "newer_version": newest[each["key"]]}
+        for each in held
+    ]
 
 
 def show_held(options: argparse.Namespace) -> None:
@@ -28,7 +38,35 @@ def show_held(options: argparse.Namespace) -> None:
 def approve(options: argparse.Namespace) -> int:
     bucket = bucket_of(find_deployment(options))
     held = _the_held(bucket, options)
+    if options.version is None:
+        _refuse_where_newer(held, bucket)
     return answer_for(bucket.approve(FileVersion(held["key"], held["version"])), bucket, options)
+
+
+def _refuse_where_newer(held: Receipt, bucket: IntakeBucket) -> None:
+    """
+    Raises:
+        InputError: where the file was put once more since: whoever did that may have corrected it.
+    """
+    key, version = held["key"], held["version"]
+    newest = bucket.newest_version(key)
+    if newest not in (None, version):
+        raise InputError(
+            f"{key} was put again since: version {newest} is newer than {version}, which is held; "
+            f"--version {version} takes it all the same"
+        )
+
+
+def drop(options: argparse.Namespace) -> None:
+    bucket = bucket_of(find_deployment(options))
+    held = _the_held(bucket, options)
+    file = FileVersion(held["key"], held["version"])
+    bucket.drop(file)
+    sentence = (
+        f"{file.key}, version {file.version}, waits no more, and what is held of it is not taken; the file and its "
+        f"receipt ({held['status']}) stay until the bucket's lifecycle deletes them"
+    )
+    print_answer({"dropped": {"key": file.key, "version": file.version}}, sentence, options)
 
 
 def _the_held(bucket: IntakeBucket, options: argparse.Namespace) -> Receipt:
@@ -60,10 +98,19 @@ def add_held(line: CommandLine) -> None:
         "approve",
         approve,
         "take a file as it is",
-        "Exactly the version that is held is copied to approved/, where the guards are not asked.",
+        "Exactly the version that is held is copied to approved/, where the guards are not asked. One that is not the "
+        "newest of its file any more has to be named with --version.",
         group=held,
     )
-    for verb in (show, taking):
+    dropping = line.add_verb(
+        "drop",
+        drop,
+        "turn a file down, so that it waits no more",
+        "Only its marker under held/ is deleted: the file and its receipt stay until the bucket's lifecycle deletes "
+        "them. Who wants it after all puts it again.",
+        group=held,
+    )
+    for verb in (show, taking, dropping):
         verb.add_argument("key", type=filled, metavar="KEY", help="the file, as held list names it")
-        verb.add_argument("--version", metavar="VERSION", help="which one, where several versions of it are held")
+        verb.add_argument("--version", metavar="VERSION", help="which version of it")
     add_waiting(taking)

@@ -15,6 +15,7 @@ from cli.output_files import STANDARD_OUTPUT, output_file, output_path
 from cli.progress import progress
 from inventory_updater.intake import file_options
 from inventory_updater.intake.input_files import (
+    NO_ROWS,
     PROBLEM_COLUMNS,
     CheckedFile,
     Read,
@@ -54,9 +55,14 @@ class InputFile(CheckedFile[RowT]):
         self.tell_notes()
         return self.good
 
+    @property
+    def told_notes(self) -> list[str]:
+        """How it was understood, once it was read; that there is nothing in it, too."""
+        return self.notes if self.row_count else [*self.notes, NO_ROWS]
+
     def tell_notes(self) -> None:
         """Say how it was understood, and what is allowed but hardly meant."""
-        for text in (*self.notes, *self.clashes.kept):
+        for text in (*self.told_notes, *self.clashes.kept):
             note(f"note: {self.name}: {text}")
         if self.clashes.count > len(self.clashes.kept):
             note(f"note: {self.name}: {self.clashes.count - len(self.clashes.kept):,} more such lines")
@@ -185,7 +191,7 @@ def settle_problems(file: InputFile[RowT], options: argparse.Namespace) -> Set[i
         note(f"note: {file.name}: {left} not taken, but written to {options.accept_good}")
         return left_out
     if options.json and (options.check or file.problem_count):
-        document = {"rows": file.row_count, "good": file.good_count, "notes": file.notes, "held": file.is_held}
+        document = {"rows": file.row_count, "good": file.good_count, "notes": file.told_notes, "held": file.is_held}
         # Whoever only checks asks what is wrong; else all is named that kept the file from being written.
         problems = filterfalse(is_unusual, file.problems()) if options.check else file.problems()
         unusual = filter(is_unusual, file.problems())

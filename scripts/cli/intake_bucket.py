@@ -1,4 +1,4 @@
-"""The intake bucket: files that are put there, the receipts that they get, and what is held until it is approved.
+"""The intake bucket: files that are put there, the receipts that they get, and what is held until somebody decides.
 
 Every version of a file is a file of its own, and has its own receipt. docs/contract.md says what is in one.
 """
@@ -7,7 +7,7 @@ import heapq
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, takewhile
 from pathlib import Path
@@ -100,6 +100,10 @@ class IntakeBucket:
         )
         return FileVersion(APPROVED + held.name, answer["VersionId"])
 
+    def drop(self, held: FileVersion) -> None:
+        """Delete the marker of this version, so that it waits no more; the file and its receipt stay."""
+        self._client.delete_object(Bucket=self.name, Key=held.held_key)
+
     def wait_for_receipt(self, file: FileVersion, seconds: float) -> Receipt:
         """
         Raises:
@@ -145,7 +149,28 @@ class IntakeBucket:
 
     def held(self) -> list[Receipt]:
         """The receipts of the files that wait for a decision, the oldest first."""
-        return sorted(self._read_all([key for key, _at in self._listed(HELD)]), key=lambda each: str(each["taken_at"]))
+        held = filter(None, self._read_all([key for key, _at in self._listed(HELD)]))
+        return sorted(held, key=lambda each: str(each["taken_at"]))
+
+    def newest_versions(self, keys: Collection[str]) -> Mapping[str, str | None]:
+        """What ``newest_version`` says of each of the files.
+
+        Nothing, and that is said on standard error, where they may not be listed.
+        """
+        try:
+            with ThreadPoolExecutor(READERS) as readers:
+                return dict(zip(keys, readers.map(self.newest_version, keys), strict=True))
+        except ClientError as error:
+            note(f"note: of which files there is a newer version is not known: {explain(error)}")
+            return {}
+
+    def newest_version(self, key: str) -> str | None:
+        """The version of a file that was put last; None where the file is gone.
+
+        S3 lists keys in their order, so this one before all that begin with it, and the newest version of each first.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        return next((file.version for file, _put_at in self._versions(key) if file.key == key), None)
 
     def newest(self, begin: str, limit: int | None) -> Iterator[Receipt]:
         """The receipts of the files whose names begin so, and the files that have none yet: the newest first."""
@@ -158,11 +183,22 @@ class IntakeBucket:
         newest = heapq.nlargest(len(times) if limit is None else limit, times, key=lambda key: (times[key], key))
         for keys in batched(newest, READERS):
             read = iter(self._read_all([key for key in keys if key not in waiting]))
-            yield from (_waits(waiting[key], times[key]) if key in waiting else next(read) for key in keys)
+            told = (_waits(waiting[key], times[key]) if key in waiting else next(read) for key in keys)
+            yield from filter(None, told)
 
-    def _read_all(self, keys: list[str]) -> list[Receipt]:
+    def _read_all(self, keys: list[str]) -> list[Receipt | None]:
+        """What was listed; None for what has gone since."""
         with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(self._read, keys))
+            return list(readers.map(self._read_if_there, keys))
+
+    def _read_if_there(self, key: str) -> Receipt | None:
+        """Denied is what is not there, and also what is there and may not be read: only a look at the list tells."""
+        receipt = self._receipt(key)
+        return self._read(key) if receipt is None and self._is_there(key) else receipt
+
+    def _is_there(self, key: str) -> bool:
+        first = self._client.list_objects_v2(Bucket=self.name, Prefix=key, MaxKeys=1).get("Contents", ())
+        return any(each["Key"] == key for each in first)
 
     def _files(self, begin: str) -> list[tuple[FileVersion, str]]:
         """All versions of files whose names begin so, with the times at which they were put.

@@ -12,7 +12,7 @@ Document = Mapping[str, Any]
 
 RESULTS: Final = ("added", "known", "held", "refused", "not_written")
 FILE_COLUMNS: Final = ("key", "status", "put_at", "taken_at", "rows", *RESULTS, "problem_count", "version")
-HELD_COLUMNS: Final = ("key", "status", "taken_at", "rows", "held", "version")
+HELD_COLUMNS: Final = ("key", "status", "taken_at", "rows", "held", "version", "newer_version")
 LETTER_COLUMNS: Final = ("message_id", "about", "sent_at", "receives", "sender")
 
 _PLACES: Final = ("line", "column", "index", "field")

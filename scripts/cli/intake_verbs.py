@@ -1,4 +1,4 @@
-"""The intake, for people: put a file, look at receipts, approve what is held, send dead letters again."""
+"""The intake, for people: put a file, look at receipts, decide on what is held, send dead letters again."""
 
 import argparse
 import shutil
@@ -67,6 +67,8 @@ def _seekable(path: Path) -> Iterator[Path]:
 def status(options: argparse.Namespace) -> None:
     if options.message is not None and options.name:
         raise InputError("--message names a message, and not a file")
+    if options.message is not None and options.csv:
+        raise InputError("--csv has the rows of a list, and --message prints one receipt: --json has all of it")
     limit = limit_of(options, "file")
     bucket = bucket_of(find_deployment(options))
     if options.message is not None:
@@ -92,7 +94,7 @@ def show(options: argparse.Namespace) -> None:
 
 def commands() -> CommandLine:
     line = CommandLine(
-        "Put a file into the intake bucket, look at receipts, approve what is held, send dead letters again."
+        "Put a file into the intake bucket, look at receipts, decide on what is held, send dead letters again."
     )
     verb = line.add_verb(
         "put",

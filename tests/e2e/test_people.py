@@ -149,12 +149,13 @@ def put_a_job_that_rejected(stack: Stack) -> str:
     return stack.run_job().job_id
 
 
-def put_a_held_file_and_a_dead_letter(stack: Stack) -> None:
+def put_held_files_and_a_dead_letter(stack: Stack) -> None:
     price = {"change_id": "p1", "sku": "JUG", "location_id": "DC1", "kind": "price", "value": 1700}
     bucket, s3 = stack.outputs["IntakeBucketName"], stack.client("s3")
-    s3.put_object(Bucket=bucket, Key="incoming/held.csv", Body=json.dumps({**price, "effective_at": NEXT_YEAR}))
+    for name in ("held.csv", "typo.csv"):
+        s3.put_object(Bucket=bucket, Key=f"incoming/{name}", Body=json.dumps({**price, "effective_at": NEXT_YEAR}))
     held = {"Bucket": bucket, "Prefix": "held/"}
-    wait_until(lambda: s3.list_objects_v2(**held)["KeyCount"], "no file is held")
+    wait_until(lambda: s3.list_objects_v2(**held)["KeyCount"] == 2, "the files are not held")
     url = stack.outputs["IntakeDeadLetterQueueUrl"]
     stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"changes": []}))
 
@@ -162,7 +163,7 @@ def put_a_held_file_and_a_dead_letter(stack: Stack) -> None:
 @pytest.mark.slow
 def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(stack: Stack, by: Run) -> None:
     job = put_a_job_that_rejected(stack)
-    put_a_held_file_and_a_dead_letter(stack)
+    put_held_files_and_a_dead_letter(stack)
     verbs = {
         "viewer": (
             "stock show MUG",
@@ -203,7 +204,7 @@ def test_every_verb_works_under_its_document_and_is_denied_under_the_one_below(s
             "deploy --environment local --yes",
         ),
         "buyer": ("intake put changes.csv --wait",),
-        "decider": ("intake held approve held.csv --wait",),
+        "decider": ("intake held approve held.csv --wait", "intake held drop typo.csv"),
     }
     people = list(PEOPLE)
     denied: dict[str, str] = {}
@@ -251,15 +252,20 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
     deeds: dict[str, Callable[[S3Client, SQSClient], object]] = {
         "put a file": lambda s3, _: s3.put_object(Bucket=bucket, Key="incoming/acme/next.csv", Body=b""),
         "approve": lambda s3, _: s3.copy_object(Bucket=bucket, Key="approved/acme/week.csv", CopySource=source),
+        "turn down": lambda s3, _: s3.delete_object(Bucket=bucket, Key="held/acme/typo.csv.1.json"),
         "read a file": lambda s3, _: s3.get_object(Bucket=bucket, Key=key),
         "delete a file": lambda s3, _: s3.delete_object(Bucket=bucket, Key=key),
+        "delete a receipt": lambda s3, _: s3.delete_object(Bucket=bucket, Key="receipts/acme/gone.csv.1.json"),
+        "forge what is held": lambda s3, _: s3.put_object(Bucket=bucket, Key="held/acme/forged.json", Body=b""),
         "forge a receipt": lambda s3, _: s3.put_object(Bucket=bucket, Key="receipts/acme/forged.json", Body=b""),
         "read a receipt": lambda s3, _: s3.get_object(Bucket=bucket, Key="receipts/acme/week.csv.1.json"),
         "read a message's receipt": lambda s3, _: s3.get_object(Bucket=bucket, Key="receipts/messages/1.json"),
         "find receipts": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="receipts/acme/"),
         "read why one is held": lambda s3, _: s3.get_object(Bucket=bucket, Key="held/acme/week.csv.1.json"),
         "find what is held": lambda s3, _: s3.list_objects_v2(Bucket=bucket, Prefix="held/"),
+        "find versions of a file": lambda s3, _: s3.list_object_versions(Bucket=bucket, Prefix=key),
         "list the bucket": lambda s3, _: s3.list_objects_v2(Bucket=bucket),
+        "find all versions": lambda s3, _: s3.list_object_versions(Bucket=bucket),
         "send": lambda _, sqs: sqs.send_message(
             QueueUrl=stack.outputs["IntakeQueueUrl"], MessageBody='{"changes": []}'
         ),
@@ -268,7 +274,7 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
         "take dead letters": lambda _, sqs: sqs.receive_message(QueueUrl=dead),
     }
     receipts = {"read a receipt", "read a message's receipt", "find receipts"}
-    held = {"read why one is held", "find what is held"}
+    held = {"read why one is held", "find what is held", "find versions of a file"}
 
     def may(person: str) -> set[str]:
         key, secret = keys[person].values()
@@ -279,7 +285,7 @@ def test_bucket_and_queues_are_open_to_each_as_far_as_the_documents_say(
     allowed = {
         "nobody": set(),
         "supplier": {"put a file", *receipts},
-        "approver": {"read a file", "approve", *receipts, *held},
+        "approver": {"read a file", "approve", "turn down", *receipts, *held},
         "calling-service": {"send", "read a message's receipt"},
         "viewer": {*receipts, *held, "count dead letters"},
         "stock-controller": {*receipts, *held, "count dead letters"},

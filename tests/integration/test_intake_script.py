@@ -359,6 +359,12 @@ def test_the_receipt_of_a_message_is_shown_by_its_id(run: Run, s3: "S3Client", o
         "error: there is no receipt of message m-2, or none that these credentials may read",
     )
     assert run("status", "a", "--message", "m-1").status == 2
+    as_rows = run("status", "--message", "m-1", "--csv")
+    assert (as_rows.status, as_rows.output, as_rows.errors.splitlines()[-1]) == (
+        2,
+        "",
+        "error: --csv has the rows of a list, and --message prints one receipt: --json has all of it",
+    )
 
 
 @contextmanager
@@ -389,6 +395,52 @@ def test_whoever_may_not_list_the_bucket_is_denied_until_there_is_a_receipt(
     assert bucket.wait_for_receipt(FileVersion(receipt["key"], receipt["version"]), 300) == receipt
 
 
+def goes_once_it_is_listed(s3: "S3Client", bucket: str, key: str, code: str) -> None:
+    """An object that is there when it is listed and gone when it is read; S3 says so as ``code``."""
+
+    def gone(params: Mapping[str, object], **_request: object) -> None:
+        if str(params["url_path"]).endswith(key):
+            s3.meta.events.unregister("before-call.s3.GetObject", gone)
+            s3.delete_object(Bucket=bucket, Key=key)
+            raise ClientError({"Error": {"Code": code, "Message": code}}, "GetObject")
+
+    s3.meta.events.register("before-call.s3.GetObject", gone)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied"])
+def test_what_goes_between_the_list_and_its_reading_is_left_out(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+    code: str,
+) -> None:
+    """Of what is not there S3 says to whoever may not list all of the bucket that access is denied.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    bucket = IntakeBucket(s3, outputs["IntakeBucketName"])
+    first, second = (put(run, "HELD", "--as", f"{name}.csv", "--json").answer for name in "ab")
+    decided = FileVersion(first["key"], first["version"])
+
+    goes_once_it_is_listed(s3, bucket.name, decided.held_key, code)
+    assert [each["key"] for each in bucket.held()] == [second["key"]]
+    goes_once_it_is_listed(s3, bucket.name, decided.receipt_key, code)
+    assert [each["key"] for each in bucket.newest("", None)] == [second["key"]]
+
+
+def test_whoever_may_list_what_is_held_and_not_read_it_is_told(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+) -> None:
+    put(run, "HELD")
+
+    with denied(s3, "GetObject"), pytest.raises(ClientError, match="AccessDenied"):
+        IntakeBucket(s3, outputs["IntakeBucketName"]).held()
+
+
 def test_whoever_may_not_list_versions_sees_the_receipts(
     run: Run,
     s3: "S3Client",
@@ -412,10 +464,8 @@ def test_whoever_may_not_list_versions_sees_the_receipts(
 
 
 def test_exactly_the_version_that_is_held_is_approved(run: Run, stand_in: StandIn) -> None:
-    held = put(run, "HELD", "--decimal-comma", "--json").answer
-    assert put(run, "REFUSED").status == 2
+    put(run, "HELD", "--decimal-comma", "--json")
 
-    assert [each["version"] for each in run("held", "list", "--json").answer["held"]] == [held["version"]]
     assert "incoming/changes.csv" in run("held", "list").output
     assert "1703" in run("held", "show", "changes.csv").output
     approved = run("held", "approve", "incoming/changes.csv", "--wait", "--json")
@@ -441,6 +491,77 @@ def test_of_several_versions_that_are_held_one_has_to_be_named(run: Run, stand_i
         2,
         "error: no file is held as incoming/other.csv: intake.py held list",
     )
+
+
+def test_a_version_that_is_not_the_newest_of_its_file_is_approved_only_by_name(run: Run, stand_in: StandIn) -> None:
+    def listed() -> dict[str, str | None]:
+        return {each["key"]: each.get("newer_version") for each in run("held", "list", "--json").answer["held"]}
+
+    held = put(run, "HELD", "--json").answer["version"]
+    # Of other files, whose names begin or sort like this one's.
+    for name in ("changes.csv.gz", "changes.csv/2.csv", "changes", "changes.cs", "changes.csv-"):
+        assert put(run, "HELD", "--as", name).status == 5
+    assert set(listed().values()) == {None}
+    assert "newer_version" not in run("held", "list").output
+
+    newer = put(run, "REFUSED", "--json").answer["version"]
+    assert {key: told for key, told in listed().items() if told} == {"incoming/changes.csv": newer}
+    assert newer in run("held", "list").output
+    taken = list(stand_in.taken)
+    refused = run("held", "approve", "changes.csv", "--wait")
+    why = f"incoming/changes.csv was put again since: version {newer} is newer than {held}, which is held"
+    assert (refused.status, refused.errors.splitlines()[-1]) == (
+        2,
+        f"error: {why}; --version {held} takes it all the same",
+    )
+    assert stand_in.taken == taken
+    assert run("held", "approve", "changes.csv", "--version", held, "--wait").status == 0
+    assert run("held", "approve", "changes", "--wait").status == 0
+
+
+def test_whoever_may_not_list_versions_sees_what_is_held(
+    run: Run,
+    s3: "S3Client",
+    outputs: Mapping[str, str],
+    stand_in: StandIn,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = put(run, "HELD", "--json").answer["version"]
+    monkeypatch.setattr(approving, "bucket_of", lambda _deployment: IntakeBucket(s3, outputs["IntakeBucketName"]))
+
+    with denied(s3, "ListObjectVersions"):
+        said = run("held", "list", "--json")
+
+    assert [each["version"] for each in said.answer["held"]] == [held]
+    assert said.errors == (
+        "note: of which files there is a newer version is not known: these credentials may not do ListObjectVersions "
+        "(Access Denied)\n"
+    )
+
+
+def test_exactly_the_version_that_is_turned_down_waits_no_more(run: Run, stand_in: StandIn) -> None:
+    versions = [put(run, "HELD", "--json").answer["version"] for _ in range(2)]
+    taken = list(stand_in.taken)
+
+    unclear = run("held", "drop", "changes.csv")
+    assert (unclear.status, "name one of them with --version" in unclear.errors) == (2, True)
+    # The key, as held list prints it.
+    dropped = run("held", "drop", "incoming/changes.csv", "--version", versions[0])
+    waits_no_more = f"incoming/changes.csv, version {versions[0]}, waits no more, and what is held of it is not taken"
+    stays = "the file and its receipt (HELD) stay until the bucket's lifecycle deletes them"
+    assert (dropped.status, dropped.output) == (0, f"{waits_no_more}; {stays}\n")
+    assert [each["version"] for each in run("held", "list", "--json").answer["held"]] == [versions[1]]
+    said = run("held", "drop", "changes.csv", "--json").answer["dropped"]
+    assert said == {"key": "incoming/changes.csv", "version": versions[1]}
+
+    assert run("held", "list", "--json").answer["held"] == []
+    assert run("held", "drop", "changes.csv").errors.endswith(
+        "error: no file is held as incoming/changes.csv: intake.py held list\n"
+    )
+    statuses = {each["version"]: each["status"] for each in run("status", "--json").answer["files"]}
+    assert statuses == dict.fromkeys(versions, "HELD")
+    stand_in.take_all()
+    assert stand_in.taken == taken
 
 
 # Dead letters

@@ -282,7 +282,8 @@ VERBS = {
     "job": ["run", "list", "show some-job", "stop some-job", "pause", "resume"],
     "intake": [
         *("put changes.csv", "status", "show changes.csv", "held list", "held show changes.csv"),
-        *("held approve changes.csv", "dead list", "dead show some-id", "dead redrive --all", "dead drop some-id"),
+        *("held approve changes.csv", "held drop changes.csv"),
+        *("dead list", "dead show some-id", "dead redrive --all", "dead drop some-id"),
     ],
 }
 EVERY_COMMAND = [f"{script} {verb}" for script, verbs in VERBS.items() for verb in verbs]

@@ -32,7 +32,7 @@ from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
 from inventory_updater.intake.file_options import FileOptions, options_in
-from inventory_updater.intake.input_files import CheckedFile, TooManyProblemsError, as_line, documents
+from inventory_updater.intake.input_files import NO_ROWS, CheckedFile, TooManyProblemsError, as_line, documents
 from inventory_updater.intake.previewing import Preview
 from inventory_updater.intake.receipts import SCHEMA, Answer, Receipt
 from inventory_updater.intake.refusals import REFUSALS_KEPT, Refusal, Refusals
@@ -342,7 +342,7 @@ class _Taking:
             "not_written": max(0, tally.rows - tally.added - known - held - refused),
             "problems": list(documents(islice(file.problems(), REFUSALS_KEPT))),
             "problem_count": file.problem_count,
-            "notes": tally.notes,
+            "notes": tally.notes if tally.rows or file.problem_count else [*tally.notes, NO_ROWS],
             "taken_at": self.door.stores.clock(),
         }
 

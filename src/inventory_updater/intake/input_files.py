@@ -30,6 +30,9 @@ from inventory_updater.stock.items import ItemKey
 KEPT_IN_MEMORY_BYTES: Final = 1 << 20
 CLASHES_KEPT: Final = 50
 
+NO_ROWS: Final = "it has a header and no rows"
+"""The note on a file that is right, and has nothing in it: an export that broke off looks like that."""
+
 PROBLEM_COLUMNS: Final = ("line", "column", "value", "code", "message")
 _ITEM_COLUMNS: Final = ("sku", "location_id")
 

@@ -1,8 +1,11 @@
 """A finished run as a message to people; decides nothing.
 
+Other systems name items and changes, and people paste what a message tells them to.
+
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -54,12 +57,7 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
         *([] if run.tally_is_exact else [_LOWER_BOUNDS]),
         "",
     ]
-    named = [
-        f"  {failure.sku} at {failure.location_id}"
-        + (f", change {failure.change_id}" if failure.change_id is not None else "")
-        + f": {failure.code}: {failure.message}"
-        for failure in failures
-    ]
+    named = [f"  {on_one_line(_failure_text(failure))}" for failure in failures]
     if named:
         lines += ["First failures:", *named, ""]
     where = f"--stack {stack}"
@@ -71,6 +69,16 @@ def alert_of(run: Run, failures: Iterable[Failure], environment: str, stack: str
     section = TABLE_IS_GONE if TABLE_IS_GONE in (run.error or "") else _SECTIONS.get(run.status, "failure-rate")
     lines.append(f"What it means: docs/operations.md#{section}")
     return Alert(subject[:_SUBJECT_LIMIT], "\n".join(lines))
+
+
+def _failure_text(failure: Failure) -> str:
+    change = "" if failure.change_id is None else f", change {failure.change_id}"
+    return f"{failure.sku} at {failure.location_id}{change}: {failure.code}: {failure.message}"
+
+
+def on_one_line(text: str) -> str:
+    """What somebody else wrote, so that it cannot be taken for another line of the message."""
+    return text if text.isprintable() else json.dumps(text)
 
 
 def send_alert(client: "SNSClient", topic_arn: str, alert: Alert) -> None:

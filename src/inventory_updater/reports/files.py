@@ -3,14 +3,13 @@
 Whoever puts a file names it, so its name may be anything, and people paste what a message tells them to.
 """
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from inventory_updater.reports.alerts import FAILURES_AN_ALERT, Alert, send_alert
+from inventory_updater.reports.alerts import FAILURES_AN_ALERT, Alert, on_one_line, send_alert
 from inventory_updater.reports.metrics import count_data, publish_metrics
 from inventory_updater.stock.numbers import counted
 
@@ -24,12 +23,12 @@ _METRICS: Final[Mapping[str, Sequence[str]]] = {
     "HELD": ("FilesHeld",),
     "REFUSED": ("FilesRefused",),
 }
-"""What counts a file; one that was taken in part is one that somebody has to correct as well."""
+"""What counts a file; one that was taken in part is one that somebody has to correct as well, and may be held."""
 
 _MEANS: Final = {
     "PARTLY_ACCEPTED": "Some of it was taken; somebody has to correct the rest and send it again.",
     "HELD": "Nothing of it was taken: it is beyond the guards, or so old that it may have been taken before. "
-    "Somebody has to approve it or send another.",
+    "Somebody has to approve it, or drop it and send another.",
     "REFUSED": "Nothing of it was taken: somebody has to correct it and send it again.",
 }
 
@@ -48,16 +47,16 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
     )
     problems = [_line_of(each) for each in receipt["problems"][:FAILURES_AN_ALERT]]
     key, version = receipt["key"], receipt["version"]
-    waits = receipt["held"] > 0 and status != "REFUSED"
+    waits = _waits(receipt)
     verb = f"show {shlex.quote(key)} --version {shlex.quote(version)}" if key.isprintable() else "list"
     do = [f"  .venv/bin/python scripts/intake.py held {verb} --stack {stack}"] if waits else []
     lines = [
-        f"File {_on_one_line(key)} (version {version}) in environment {environment} is {status}.",
+        f"File {on_one_line(key)} (version {version}) in environment {environment} is {status}.",
         _MEANS[status] + (_HELD_TOO if waits and status == "PARTLY_ACCEPTED" else ""),
         "",
         f"Rows: {receipt['rows']:,} ({counts})",
-        f"Receipt: s3://{bucket}/{_on_one_line(receipt_key)}",
-        *(f"{name}: s3://{bucket}/{_on_one_line(receipt[said])}" for name, said in _BESIDE if said in receipt),
+        f"Receipt: s3://{bucket}/{on_one_line(receipt_key)}",
+        *(f"{name}: s3://{bucket}/{on_one_line(receipt[said])}" for name, said in _BESIDE if said in receipt),
         "",
         f"{counted(receipt['problem_count'], 'problem')}, the first:",
         *problems,
@@ -67,9 +66,9 @@ def file_alert(receipt: Receipt, receipt_key: str, environment: str, stack: str,
     return Alert(subject, "\n".join(lines))
 
 
-def _on_one_line(text: str) -> str:
-    """What somebody else wrote, so that it cannot be taken for another line of the message."""
-    return text if text.isprintable() else json.dumps(text)
+def _waits(receipt: Receipt) -> bool:
+    """Whether rows of it are taken once somebody approves it."""
+    return bool(receipt["held"] and receipt["status"] != "REFUSED")
 
 
 _BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_key"))
@@ -78,7 +77,7 @@ _BESIDE: Final = (("All problems", "problems_key"), ("Rows not taken", "rejects_
 def _line_of(problem: Receipt) -> str:
     where = [f"line {problem['line']}"] if problem["line"] is not None else []
     where += [f"column {problem['column']}"] if problem["column"] is not None else []
-    return f"  {_on_one_line(', '.join(where) or 'the file')}: {problem['code']}: {_on_one_line(problem['message'])}"
+    return f"  {on_one_line(', '.join(where) or 'the file')}: {problem['code']}: {on_one_line(problem['message'])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +97,6 @@ class FileReporter:
         alert = file_alert(receipt, receipt_key, self.environment, self.stack, self.bucket)
         if alert is not None:
             send_alert(self.sns, self.topic_arn, alert)
-        counts = dict.fromkeys(_METRICS[receipt["status"]], 1)
+        names = (*_METRICS[receipt["status"]], *(("FilesHeld",) if _waits(receipt) else ()))
+        counts = dict.fromkeys(names, 1)
         publish_metrics(self.cloudwatch, count_data(counts, self.environment, self.clock()))

@@ -201,6 +201,25 @@ def test_the_items_whose_rows_are_all_good_are_taken_and_the_rest_can_be_correct
     assert [str(record["value"]) for record in stored.values()] == ["2", "2.25", "3"]
 
 
+def test_a_file_without_rows_is_taken_and_it_is_said_that_it_has_none(
+    warehouse: Warehouse,  # noqa: ARG001
+    command: Command,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "changes.csv"
+    file.write_text(rows_of() + "\n,,,,,\n", encoding="utf-8")
+
+    assert command("schedule", str(file)) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (
+        "0 changes added for 0 items\n",
+        f"note: {file}: it has a header and no rows\n",
+    )
+    assert command("schedule", "--check", "--json", str(file)) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == ["it has a header and no rows"]
+
+
 def price_rows(*prices: object) -> str:
     """A price for each of as many items; those of a warehouse cost 2.50."""
     return rows_of(*(f"p{n},sku-{n},DC1,price,{price},{NEXT_YEAR}" for n, price in enumerate(prices)))

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from cli.dead_letters import Letter
-from cli.intake_screens import FILE_COLUMNS, LETTER_COLUMNS, letter_screen, receipt_screen
+from cli.intake_screens import FILE_COLUMNS, HELD_COLUMNS, LETTER_COLUMNS, letter_screen, receipt_screen
 from cli.output import View, rows_screen, text_of
 from tests.builders import moment
 from tests.screens import check_screen
@@ -125,6 +125,16 @@ def test_files_are_listed_with_what_became_of_them() -> None:
         return rows_screen(FILE_COLUMNS, rows, view)
 
     check_screen("intake-status", draw)
+
+
+def test_held_files_are_listed_with_the_version_that_was_put_since() -> None:
+    again = HELD | {"key": "incoming/shop.csv", "newer_version": "qWe5jDvKp1NnGz8rT0xYb3LcUaHs7MfE"}
+
+    def draw(view: View) -> RenderableType:
+        rows = [[each.get(name) for name in HELD_COLUMNS] for each in (HELD, again)]
+        return rows_screen(HELD_COLUMNS, rows, view)
+
+    check_screen("intake-held-list", draw)
 
 
 def test_dead_letters_are_listed_and_shown_without_their_control_characters() -> None:

@@ -70,6 +70,23 @@ def test_json_lines_packed_files_and_decimal_commas_are_files_too(door: Doorstep
     assert taken(door, semicolons, decimal_comma="true")["added"] == 1
 
 
+@pytest.mark.parametrize("lines_a_part", [2, 100])
+def test_a_file_without_rows_is_taken_and_its_receipt_says_that_it_has_none(door: Doorstep, lines_a_part: int) -> None:
+    door.lines_a_part = lines_a_part
+    for blank in ("", "\n\n\n", ",,,,,\n\n,,,,,\n"):
+        receipt = taken(door, HEADER + blank)
+        assert (receipt["status"], receipt["rows"], receipt["notes"]) == (
+            "ACCEPTED",
+            0,
+            ["it has a header and no rows"],
+        )
+
+    # Where all rows are of one item, the other parts have none.
+    assert taken(door, HEADER + rows("c1", "c2", "c3", "c4"))["notes"] == []
+    refused = taken(door, HEADER.replace("change_id,", ""))
+    assert (refused["status"], refused["notes"]) == ("REFUSED", [])
+
+
 def test_one_bad_row_keeps_the_file_out_and_has_its_line(door: Doorstep, warehouse: Warehouse) -> None:
     receipt = taken(door, HEADER + rows("c1") + rows("c2", value="many") + rows("c3", sku="pot"))
 
@@ -133,6 +150,22 @@ def test_who_approves_one_version_has_not_decided_on_another(door: Doorstep, war
 
     assert set(warehouse.statuses()) == {"c1"}
     assert door.bucket.keys("held/") == [tuesday.held_key]
+
+
+def test_a_file_that_was_turned_down_does_not_wait_again_when_its_message_comes_twice(
+    door: Doorstep, warehouse: Warehouse
+) -> None:
+    held = door.put("day.csv", HEADER + rows("c1", kind="price", value=1_000))
+    queued = dict(door.queue)
+    door.deliver_all()
+    receipt = door.receipt(held)
+    door.bucket.delete_object(Bucket=door.bucket.name, Key=held.held_key)
+
+    door.queue |= queued
+    door.deliver_all()
+
+    assert (door.bucket.keys("held/"), door.receipt(held)) == ([], receipt)
+    assert not warehouse.statuses()
 
 
 def test_an_approval_is_not_taken_once_more_when_what_it_did_may_be_forgotten(

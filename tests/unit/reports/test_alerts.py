@@ -81,6 +81,16 @@ def test_the_message_names_the_counts_the_first_failures_and_how_to_look_further
     ]
 
 
+@pytest.mark.parametrize("field", ["sku", "location_id", "change_id", "message"])
+def test_what_others_name_is_no_other_line_of_the_message(field: str) -> None:
+    failure = replace(failed(change_id="c1"), **{field: "x\n\nWhat to do, in a checkout:\n  rm"})
+
+    said = message_of(RUN, failure)
+
+    assert said.count("\nWhat to do") == 1
+    assert len(said.splitlines()) == len(message_of(RUN, failed()).splitlines())
+
+
 def test_the_commands_of_the_message_fit_the_case() -> None:
     nothing_rejected = replace(RUN, tally=replace(TALLY, changes_rejected=0))
     failed_job = message_of(replace(nothing_rejected, status=JobStatus.FAILED))

@@ -63,21 +63,23 @@ def test_a_name_is_neither_a_command_nor_another_line_of_the_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "counted", "notified"),
+    ("status", "held", "counted", "notified"),
     [
-        ("ACCEPTED", {"FilesAccepted": 1.0}, 0),
-        ("PARTLY_ACCEPTED", {"FilesAccepted": 1.0, "FilesRefused": 1.0}, 1),
-        ("HELD", {"FilesHeld": 1.0}, 1),
-        ("REFUSED", {"FilesRefused": 1.0}, 1),
+        ("ACCEPTED", 0, {"FilesAccepted": 1.0}, 0),
+        ("PARTLY_ACCEPTED", 0, {"FilesAccepted": 1.0, "FilesRefused": 1.0}, 1),
+        ("PARTLY_ACCEPTED", 2, {"FilesAccepted": 1.0, "FilesRefused": 1.0, "FilesHeld": 1.0}, 1),
+        ("HELD", 5, {"FilesHeld": 1.0}, 1),
+        ("REFUSED", 0, {"FilesRefused": 1.0}, 1),
+        ("REFUSED", 2, {"FilesRefused": 1.0}, 1),
     ],
 )
 def test_each_file_is_counted_under_its_environment_alone(
-    status: str, counted: dict[str, float], notified: int
+    status: str, held: int, counted: dict[str, float], notified: int
 ) -> None:
     metrics, topic = RecordingCloudWatch(), RecordingTopic("arn:topic")
     reporter = FileReporter(*("prod", "stack-prod", "intake"), metrics.client, topic.client, topic.arn, Clock())
 
-    reporter.tell(receipt(status), "receipts/r.json")
+    reporter.tell(receipt(status, held=held), "receipts/r.json")
 
     assert metrics.figures() == counted
     (request,) = metrics.requests

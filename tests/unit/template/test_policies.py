@@ -122,9 +122,16 @@ def test_nothing_is_granted_on_every_resource_that_could_be_granted_on_one() -> 
     assert strangers == set()
 
 
-def test_only_who_deploys_may_delete_anything_but_a_message() -> None:
-    deleting = {(name, action) for name in DOCUMENTS for action, _ in grants(name) if "Delete" in action}
-    assert {pair for pair in deleting if pair[0] not in DEPLOYING} == {("operator", "sqs:DeleteMessage")}
+def test_only_who_deploys_may_delete_anything_but_a_message_and_what_says_that_a_file_waits() -> None:
+    deleting = {(name, *grant) for name in DOCUMENTS for grant in grants(name) if "Delete" in grant[0]}
+    queues = {
+        f"arn:aws:sqs:eu-west-1:123456789012:inventory-updater-{name}-prod" for name in ("undelivered", "intake-dead")
+    }
+    bucket = "arn:aws:s3:::inventory-intake-prod-123456789012-eu-west-1"
+    assert {each for each in deleting if each[0] not in DEPLOYING} == {
+        *(("operator", "sqs:DeleteMessage", queue) for queue in queues),
+        ("approver", "s3:DeleteObject", f"{bucket}/held/*"),
+    }
 
 
 def test_the_use_of_a_key_is_bound_to_a_service_or_to_the_products_tag_but_for_its_first_minutes() -> None:
