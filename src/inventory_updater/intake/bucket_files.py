@@ -95,7 +95,6 @@ class FileDoor:
             try:
                 fetched = self.bucket.fetch(version, path)
                 if fetched is None:
-                    _log.info("file is gone", extra={"key": version.key, "version": version.version})
                     return None
                 options, digest = options_in(fetched.metadata), fetched.digest
                 problems += options.problems

@@ -104,7 +104,7 @@ class Intake:
     def _is_done(self, message: Document, body: Body, time: CallTime) -> bool:
         try:
             if isinstance(body, list):
-                self._take_files(body, time)
+                self._take_files(message["messageId"], body, time)
             else:
                 with time.piece(_MESSAGE_SECONDS):
                     self._take_changes(message, body)
@@ -134,16 +134,20 @@ class Intake:
         counts = {name: receipt[name] for name in ("rows", "added", "known", "held", "refused", "problem_count")}
         _log.info("message %s", receipt["status"], extra={"message_id": message_id, **counts})
 
-    def _take_files(self, notices: Sequence[Notice], time: CallTime) -> None:
+    def _take_files(self, message_id: str, notices: Sequence[Notice], time: CallTime) -> None:
+        # Of what S3 does not know nothing is logged: whoever may send messages may have written what this one says.
+        said = {"message_id": message_id}
         for place, notice in enumerate(notices):
             try:
                 receipt = self.files.take(notice.version, notice.principal, time)
             except GoesOnLaterError:
                 again = {"Records": [each.said for each in notices[place:]]}
                 self.queue.send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(again))
-                _log.info("file goes on in another call", extra={"key": notice.version.key})
+                _log.info("file goes on in another call", extra=said)
                 return
-            if receipt is not None:
+            if receipt is None:
+                _log.info("file is gone", extra=said)
+            else:
                 self._tell(receipt, notice.version.receipt_key)
 
     def _tell(self, receipt: Receipt, receipt_key: str) -> None:
@@ -220,7 +224,7 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
     is_folder = key.endswith("/") and not _at(record, "s3", "object", "size")
     is_put = isinstance(event, str) and event.startswith("ObjectCreated:")
     if is_folder or not is_put or not key.startswith((INCOMING, APPROVED)):
-        _log.info("notification concerns nobody")  # whoever may send messages may have written what it says
+        _log.info("notification concerns nobody")
         return None
     of_object = FileVersion(key, version)
     return Notice(of_object, _principal(principal), record)

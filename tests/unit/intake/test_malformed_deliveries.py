@@ -7,7 +7,7 @@ import zlib
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import item_attributes
@@ -81,7 +81,7 @@ metadata: Final = st.dictionaries(
     max_size=3,
 )
 keys: Final = json_values | st.sampled_from(
-    [SECRET, "incoming/x", "approved/%00", "receipts/x", "incoming/%ff", "incoming/" * 200]
+    [SECRET, f"incoming/{SECRET}", "incoming/x", "approved/%00", "receipts/x", "incoming/%ff", "incoming/" * 200]
 )
 
 
@@ -133,6 +133,7 @@ of_anything: Final = given(name=names, content=contents, said=metadata, body=bod
 
 @pytest.mark.usefixtures("without_pauses")
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@example(name="x", content=b"", said={}, body=notified(f"incoming/{SECRET}", SECRET, "ObjectCreated:Put"))
 @of_anything
 def test_whatever_is_put_and_sent_has_a_receipt(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture, name: str, content: bytes, said: dict[str, str], body: str
