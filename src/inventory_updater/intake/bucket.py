@@ -43,8 +43,12 @@ _CONFLICTS: Final = 5
 """So many attempts to put a receipt while somebody else does."""
 
 
-class TooLargeError(Exception):
-    """An object is larger than what is taken."""
+class BadObjectError(Exception):
+    """An object that is not taken, whatever is in it; the text goes on behind its name."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +139,24 @@ class Bucket:
         """Write a version to ``path``; None where it is gone.
 
         Raises:
-            TooLargeError: where it is larger than ``MOST_BYTES``; nothing of it was read then.
+            BadObjectError: where it is larger than ``MOST_BYTES`` or archived; nothing of it was read then.
         """
-        answer = self._if_there(
-            lambda: self.client.get_object(Bucket=self.name, Key=file.key, VersionId=file.version), _GONE
-        )
+        try:
+            answer = self._if_there(
+                lambda: self.client.get_object(Bucket=self.name, Key=file.key, VersionId=file.version), _GONE
+            )
+        except self.client.exceptions.ClientError as error:
+            # https://docs.aws.amazon.com/botocore/latest/reference/services/s3/client/exceptions/InvalidObjectState.html
+            if _code_of(error) != "InvalidObjectState":
+                raise
+            message = "is archived; put it in a storage class that can be read at once, such as STANDARD"
+            raise BadObjectError("ARCHIVED", message) from None
         if answer is None:
             return None
         with answer["Body"] as body:
             if answer["ContentLength"] > MOST_BYTES:
-                raise TooLargeError
+                message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
+                raise BadObjectError("TOO_LARGE", message)
             digest = sha256()
             with path.open("wb") as copy:
                 while piece := body.read(PIECE):

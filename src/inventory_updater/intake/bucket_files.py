@@ -27,7 +27,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Final, TextIO, cast
 
-from inventory_updater.intake.bucket import MOST_BYTES, NO_VERSION, Bucket, FileVersion, TooLargeError
+from inventory_updater.intake.bucket import NO_VERSION, BadObjectError, Bucket, FileVersion
 from inventory_updater.intake.call_time import CallTime
 from inventory_updater.intake.change_files import Part, read_change_file
 from inventory_updater.intake.csv_format import CsvError
@@ -101,9 +101,8 @@ class FileDoor:
                 if version.is_approved and fetched.put_at <= self.stores.forgotten_until():
                     message = "was approved so long ago that it may have been applied and forgotten; approve it anew"
                     problems.append(Problem(None, None, "APPROVED_LONG_AGO", message))
-            except TooLargeError:
-                message = f"is larger than {MOST_BYTES >> 20} MB; split it, or pack it with gzip"
-                problems.append(Problem(None, None, "TOO_LARGE", message))
+            except BadObjectError as error:
+                problems.append(Problem(None, None, error.code, str(error)))
             with _opened(path, version, options, problems) as file:
                 _refuse_too_many_lines(file)
                 return _Taking(self, version, digest, actor, options, file, time).receipt()

@@ -1,6 +1,7 @@
 """Files and messages: each has its receipt, and comes again only where a service is in trouble."""
 
 import gzip
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -251,6 +252,22 @@ def test_what_cannot_be_read_has_a_receipt_that_says_why(door: Doorstep, monkeyp
         receipt = taken(door, content, **metadata)
         assert receipt["status"] == "REFUSED", name
         assert (receipt["rows"], receipt["problems"][0]["code"]) == (0, name.split()[0])
+
+
+def test_what_is_archived_has_a_receipt_that_says_so(door: Doorstep) -> None:
+    version = door.put("day.csv", HEADER + rows("c1"))
+    gets = itertools.count(1)
+
+    def happens(operation: str, do: Any) -> Any:
+        if operation == "get_object" and next(gets) == 2:  # after the question whether there is a receipt
+            raise failed_request("InvalidObjectState", 403)
+        return do()
+
+    door.bucket.happens = happens
+    door.deliver_all()
+
+    receipt = door.receipt(version)
+    assert (receipt["status"], [each["code"] for each in receipt["problems"]]) == ("REFUSED", ["ARCHIVED"])
 
 
 def test_a_receipt_has_the_first_thousand_problems_and_the_file_beside_it_all(door: Doorstep) -> None:
