@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -104,8 +104,8 @@ class FileDoor:
             except BadObjectError as error:
                 problems.append(Problem(None, None, error.code, str(error)))
             with _opened(path, version, options, problems) as file:
-                _refuse_too_many_lines(file)
-                return _Taking(self, version, digest, actor, options, file, time).receipt()
+                parts = -(-_lines_of(file) // self.lines_a_part) or 1
+                return _Taking(self, version, digest, actor, options, file, parts, time).receipt()
 
     def _receipt_before(self, version: FileVersion) -> Receipt | None:
         if version.version == NO_VERSION:
@@ -135,15 +135,17 @@ def _opened(
         yield file
 
 
-def _refuse_too_many_lines(file: CheckedFile[ChangeRow]) -> None:
-    if not file.is_broken_off and _lines_of(file.path) > MOST_LINES:
-        message = f"has more than {MOST_LINES:,} lines; split it"
-        file.break_off(CsvError(file.path, [Problem(None, None, "TOO_LARGE", message)]))
-
-
-def _lines_of(path: Path) -> int:
-    with path.open("rb") as text:
-        return sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
+def _lines_of(file: CheckedFile[ChangeRow]) -> int:
+    """How many lines there are to be read: none of a file that has too many."""
+    if file.is_broken_off:
+        return 0
+    with file.path.open("rb") as text:
+        lines = sum(piece.count(b"\n") for piece in iter(lambda: text.read(PIECE), b""))
+    if lines <= MOST_LINES:
+        return lines
+    message = f"has more than {MOST_LINES:,} lines; split it"
+    file.break_off(CsvError(file.path, [Problem(None, None, "TOO_LARGE", message)]))
+    return 0
 
 
 class _TooLateError(Exception):
@@ -176,16 +178,11 @@ class _Taking:
     actor: str
     options: FileOptions
     file: CheckedFile[ChangeRow]
+    parts: int
     time: CallTime
     tally: _Tally = field(default_factory=_Tally)
     took: dict[str, float] = field(default_factory=dict)
     """How many seconds the longest part took to check, and to write."""
-
-    @cached_property
-    def parts(self) -> int:
-        if self.file.is_broken_off:
-            return 1
-        return -(-_lines_of(self.file.path) // self.door.lines_a_part) or 1
 
     def receipt(self) -> Receipt:
         """Take the file, put its receipt, and return it."""
