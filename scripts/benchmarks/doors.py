@@ -2,10 +2,11 @@
 
 import atexit
 import csv
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,9 +56,12 @@ def scheduling(orders: Sequence[Order]) -> Peer:
 
 def delivering(orders: Sequence[Order]) -> Peer:
     """The same file is in the bucket, and taken in as many calls as that needs; S3 is that of an embedded engine."""
-    folder = tempfile.TemporaryDirectory()
-    engine = start_engine(Path(folder.name))
-    atexit.register(stop_engine, Path(folder.name))
+    folder = Path(tempfile.mkdtemp())  # which no finalizer removes before the engine in it has been stopped
+    engine = start_engine(folder)
+    at_the_end = ExitStack()
+    at_the_end.callback(shutil.rmtree, folder)
+    at_the_end.callback(stop_engine, folder)
+    atexit.register(at_the_end.close)
     client, s3 = dynamodb_client(boto3.Session(), _CONNECTIONS), boto3.client("s3", endpoint_url=engine.endpoint_url)
     s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_bucket_versioning(Bucket=_BUCKET, VersioningConfiguration={"Status": "Enabled"})
