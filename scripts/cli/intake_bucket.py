@@ -22,6 +22,7 @@ from inventory_updater.intake.bucket import (
     APPROVED,
     HELD,
     INCOMING,
+    LONGEST_KEY_BYTES,
     MESSAGES,
     RECEIPTS,
     FileVersion,
@@ -36,9 +37,6 @@ _OF_MESSAGES: Final = RECEIPTS + MESSAGES
 
 WAITING: Final = "WAITING"
 """The status of a file that has no receipt yet."""
-
-LONGEST_KEY_BYTES: Final = 1024
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 5.0

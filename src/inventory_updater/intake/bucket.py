@@ -31,9 +31,11 @@ NO_VERSION: Final = "null"
 MOST_BYTES: Final = 256 << 20
 """Of a file as it comes: it, what it unpacks to and what is noted of it fit into 2,048 MB on the function's disk."""
 
+LONGEST_KEY_BYTES: Final = 1_024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
 LONGEST_NAME_BYTES: Final = 937
-"""Of a name within a receipt's key: the longest of its keys has 1,024 bytes with a version of 64.
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+"""Of a name within a receipt's key: the longest of its keys has as many bytes as S3 allows, with a version of 64."""
 
 _DIGEST_BYTES: Final = 8
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})

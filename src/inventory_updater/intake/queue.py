@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
-from inventory_updater.intake.bucket import APPROVED, INCOMING, NO_VERSION, Bucket, FileVersion, message_receipt_key
+from inventory_updater.intake.bucket import (
+    APPROVED,
+    INCOMING,
+    LONGEST_KEY_BYTES,
+    NO_VERSION,
+    Bucket,
+    FileVersion,
+    message_receipt_key,
+)
 from inventory_updater.intake.bucket_files import FileDoor
 from inventory_updater.intake.call_time import CallTime, GoesOnLaterError
 from inventory_updater.intake.messages import HALF_A_CHARACTER, printable
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("changes", "accept_good")
 _TEST_EVENT: Final = "s3:TestEvent"
 _MESSAGE_SECONDS: Final = 60.0
-_LONGEST_NAME_BYTES: Final = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -231,11 +238,8 @@ def _notice(record: object, bucket_name: str) -> Notice | None:
 
 
 def _is_name(text: str) -> bool:
-    """Whether S3 can be asked for it: a key has 1 to 1,024 bytes, and so much a version does not reach.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-    """
-    return 0 < len(text.encode(errors="surrogatepass")) <= _LONGEST_NAME_BYTES and not HALF_A_CHARACTER.search(text)
+    """Whether S3 can be asked for it; a version does not reach the length of a key."""
+    return 0 < len(text.encode(errors="surrogatepass")) <= LONGEST_KEY_BYTES and not HALF_A_CHARACTER.search(text)
 
 
 def _at(said: object, *path: str) -> object:
